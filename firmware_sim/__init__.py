@@ -1,0 +1,1 @@
+"""The simulated neighbourhood: bands, a telephone network and a family, all outside the gateway."""

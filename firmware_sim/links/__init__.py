@@ -1,0 +1,1 @@
+"""Real wires for simulated bands: MQTT, CoAP, TCP and pseudo-terminals."""

@@ -1,0 +1,1 @@
+"""Bytes <-> readings, one pure module a wire format; found by folder (see `gateway.plugins`)."""

@@ -1,0 +1,368 @@
+"""What the gateway talks about: readings, the uplink that carried them, and what the portal is told.
+
+Everything here crosses a wire, the disk or HTTP, so it is a frozen `msgspec.Struct`.
+Times are aware datetimes in UTC; positions are WGS-84 degrees; a unit ends every name that has one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+# --------------------------------------------------------------------------- readings
+
+
+class Fix(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="fix", omit_defaults=True):
+    """A position: lat, lon in WGS-84 degrees.
+
+    `valid` false means the receiver had no fix: lat and lon are then the last known ones or zero,
+    and no rule may treat them as where the wearer is.
+    `accuracy_m` is a radius (about 68 %), None where the wire gives none.
+    `source` says what made the position.
+    """
+
+    lat: float
+    lon: float
+    valid: bool
+    alt_m: float | None = None
+    speed_m_s: float | None = None
+    course_deg: float | None = None
+    accuracy_m: float | None = None
+    satellites: int | None = None
+    source: Literal["gnss", "wifi", "cell"] | None = None
+    at: datetime | None = None
+
+
+class HeartRate(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="heart_rate", omit_defaults=True
+):
+    """Heart rate in beats a minute; a band's 0 or 255 ("no reading") never becomes one of these."""
+
+    heart_rate_bpm: float
+    at: datetime | None = None
+
+
+class BloodPressure(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="blood_pressure", omit_defaults=True
+):
+    """Blood pressure in millimetres of mercury, systolic over diastolic."""
+
+    systolic_mmhg: float
+    diastolic_mmhg: float
+    at: datetime | None = None
+
+
+class SpO2(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="spo2", omit_defaults=True):
+    """Oxygen saturation of the blood, 0 to 100 %."""
+
+    spo2_pct: float
+    at: datetime | None = None
+
+
+class BodyTemp(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="body_temp", omit_defaults=True
+):
+    """Body (skin) temperature in degrees Celsius."""
+
+    body_temp_c: float
+    at: datetime | None = None
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="steps", omit_defaults=True):
+    """Steps since the band's midnight."""
+
+    steps: int
+    at: datetime | None = None
+
+
+class Battery(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="battery", omit_defaults=True):
+    """The band's charge, 0 to 100 %."""
+
+    battery_pct: float
+    at: datetime | None = None
+
+
+class Worn(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="worn", omit_defaults=True):
+    """Whether the band is on the wrist."""
+
+    worn: bool
+    at: datetime | None = None
+
+
+BandAlarmKind = Literal[
+    "sos",
+    "fall",
+    "removed",
+    "geofence_exit",
+    "geofence_enter",
+    "power_cut",
+    "low_battery",
+    "general",
+    "other",
+]
+BAND_ALARM_ORDER: tuple[BandAlarmKind, ...] = (
+    "sos",
+    "fall",
+    "removed",
+    "geofence_exit",
+    "geofence_enter",
+    "power_cut",
+    "low_battery",
+    "general",
+    "other",
+)
+"""Most severe first: the order in which the alarms of one frame are emitted."""
+
+
+class BandAlarm(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="alarm", omit_defaults=True):
+    """An alarm the band itself raised.
+
+    `press_id` is the band's own number for this press, where its protocol has one.
+    """
+
+    alarm: BandAlarmKind
+    press_id: str | None = None
+    at: datetime | None = None
+
+
+Reading = Fix | HeartRate | BloodPressure | SpO2 | BodyTemp | Steps | Battery | Worn | BandAlarm
+
+
+class Uplink(msgspec.Struct, frozen=True, kw_only=True):
+    """One frame, decoded.
+
+    `device` is the wire id the frame itself claims, None where only the connection knows it.
+    `backlog` is true for stored readings sent late: they fill the history and move no live state.
+    `reply` is what the protocol wants sent back, and it is sent only after the commit.
+    """
+
+    device: str | None
+    readings: tuple[Reading, ...]
+    raw: bytes
+    backlog: bool = False
+    reply: bytes | None = None
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """An uplink that was admitted: the gateway knows whose band it is and when it came."""
+
+    uplink: Uplink
+    wire: str
+    device: str
+    wearer: str | None
+    received_at: datetime
+
+
+# --------------------------------------------------------------------------- what people answer for
+
+AlarmKind = Literal["sos", "fall", "fence", "vitals", "silence", "low_battery", "removed", "band", "system"]
+Severity = Literal["critical", "warning", "notice"]
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a rule raised an alarm, in numbers; a screen turns it into words.
+
+    `code` is a stable phrase such as `fence_exit` or `heart_rate_high`;
+    `value`, `limit` and `unit` belong together; `place` names the fence.
+    """
+
+    code: str
+    value: float | None = None
+    limit: float | None = None
+    unit: str | None = None
+    place: str | None = None
+
+
+class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that went wrong, as a rule saw it.
+
+    `alarm_id` is derived from the cause, so that the same cause twice is the same alarm.
+    `late` marks an SOS that reached us long after it was pressed.
+    """
+
+    alarm_id: str
+    wearer: str
+    kind: AlarmKind
+    severity: Severity
+    why: Why
+    at: datetime
+    lat: float | None = None
+    lon: float | None = None
+    late: bool = False
+    drill: bool = False
+
+
+class DownCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An order to a band, in words every protocol can translate (or refuse by giving None)."""
+
+    name: Literal["help_is_coming", "cancelled", "find", "locate_now", "message", "interval"]
+    text: str | None = None
+    interval_s: int | None = None
+
+
+# --------------------------------------------------------------------------- what the portal is told
+
+
+class LegView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One text or call of a cascade, as the portal shows it."""
+
+    leg_id: str
+    contact: str
+    name: str
+    role: Literal["family", "staff"]
+    channel: Literal["text", "call"]
+    round: int
+    attempt: int
+    state: str
+    carrier: str | None = None
+    at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class IncidentView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A whole incident; each one sent replaces what the portal knew of it."""
+
+    incident_id: str
+    ref: str
+    wearer: str
+    kind: AlarmKind
+    severity: Severity
+    state: Literal["open", "notifying", "acknowledged", "resolved", "cancelled", "exhausted"]
+    why: Why
+    opened_at: datetime
+    legs: tuple[LegView, ...] = ()
+    presses: int = 1
+    lat: float | None = None
+    lon: float | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    resolved_by: str | None = None
+    resolved_at: datetime | None = None
+    note: str | None = None
+    late: bool = False
+    drill: bool = False
+
+
+class ContactView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A guardian or duty person of a wearer, as configured."""
+
+    contact: str
+    name: str
+    phone: str
+    relation: str = ""
+    role: Literal["family", "staff"] = "family"
+
+
+class FenceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A fence: `polygon` as (lat, lon) corners, or `centre` and `radius_m`."""
+
+    fence: str
+    name: str
+    polygon: tuple[tuple[float, float], ...] = ()
+    centre: tuple[float, float] | None = None
+    radius_m: float | None = None
+    exit_margin_m: float = 0.0
+
+
+class WearerView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A wearer with all that belongs to them, as configured."""
+
+    wearer: str
+    name: str
+    birth_year: int | None = None
+    home: str = ""
+    devices: tuple[str, ...] = ()
+    contacts: tuple[ContactView, ...] = ()
+    fences: tuple[FenceView, ...] = ()
+
+
+class Roster(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="roster"):
+    """Everybody this gateway watches; each one sent replaces the last."""
+
+    community: str
+    wearers: tuple[WearerView, ...]
+
+
+class Telemetry(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="telemetry"):
+    """The readings of one admitted frame."""
+
+    device: str
+    wearer: str | None
+    received_at: datetime
+    backlog: bool
+    readings: tuple[Reading, ...]
+
+
+class AlarmRaised(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="alarm"):
+    """A rule raised an alarm; `incident` is the one it opened or joined."""
+
+    alarm: Alarm
+    incident: str | None
+
+
+class IncidentChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="incident"):
+    """An incident opened, or anything about it changed."""
+
+    incident: IncidentView
+
+
+class CommandDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="command"):
+    """A command of the portal was carried out, or refused with a reason."""
+
+    command: str
+    done: bool
+    reason: str = ""
+
+
+SyncPayload = Roster | Telemetry | AlarmRaised | IncidentChanged | CommandDone
+
+
+class SyncEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One journal row on its way to the portal; (gateway, seq) is its identity for ever."""
+
+    seq: int
+    at: datetime
+    payload: SyncPayload
+
+
+class SyncBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /api/gateway/v1/events: rows in rising seq; sending a row again changes nothing."""
+
+    gateway: str
+    events: tuple[SyncEvent, ...]
+
+
+class SyncAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The portal has durably stored everything up to and including `through_seq`."""
+
+    through_seq: int
+
+
+class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One order from the portal to a gateway.
+
+    `number` rises by one a gateway; `command` is unique for ever, so a repeat is recognised.
+    acknowledge, resolve: `incident`, `by`, `note`. key_pressed, call_status, text_received: `leg`, `digit`, `status`.
+    """
+
+    number: int
+    command: str
+    name: Literal["acknowledge", "resolve", "key_pressed", "leg_status", "drill", "send_down"]
+    incident: str | None = None
+    wearer: str | None = None
+    leg: str | None = None
+    digit: str | None = None
+    status: str | None = None
+    sequence: int | None = None
+    carrier_ref: str | None = None
+    by: str | None = None
+    note: str | None = None
+    down: DownCommand | None = None
+
+
+class CommandPage(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /api/gateway/v1/commands?after=N&wait_s=25 answers this, empty when nothing came."""
+
+    commands: tuple[PortalCommand, ...]

@@ -1,0 +1,1 @@
+"""Pure rules, one module a concern: `step(state, event, now) -> (state, effects)`."""

@@ -1,0 +1,46 @@
+"""The shape of a rule: a pure step over one wearer's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+from gateway.effects import Effect
+from gateway.model import Envelope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerDue:
+    """A timer this rule had set for this wearer is due."""
+
+    name: str
+    due_at: datetime
+
+
+RuleEvent = Envelope | TimerDue
+
+
+class Rule(Protocol):
+    """One concern of one wearer. Pure and fast: no I/O, no clock, no randomness.
+
+    A rule module ends with `RULE = TheClass`, built as `TheClass(wearer: WearerView, settings: Settings)`.
+    `Settings` is a frozen msgspec Struct (forbid_unknown_fields): table `[rules.<name>]` of config.toml,
+    which a wearer's own table `[wearers.rules.<name>]` overrides key by key.
+    `State` is a frozen slotted dataclass msgspec can write and read.
+    """
+
+    name: ClassVar[str]
+    Settings: ClassVar[type]
+    State: ClassVar[type]
+
+    def initial(self) -> Any:
+        """The state of a wearer never seen before."""
+        ...
+
+    def step(self, state: Any, event: RuleEvent, now: datetime) -> tuple[Any, tuple[Effect, ...]]:
+        """Judge one event; give the state unchanged (the same object) when nothing worth storing changed.
+
+        Never raises. Backlog moves no live state, an SOS excepted.
+        """
+        ...

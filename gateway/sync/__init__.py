@@ -1,0 +1,1 @@
+"""Carries committed journal rows to the portal, in order, at least once."""

@@ -1,0 +1,1 @@
+"""Bytes in, bytes out, one module a wire; a transport never parses a reading."""

@@ -1,0 +1,125 @@
+"""What lies between a transport and the gateway: a link, an inbound, and its settlement.
+
+A transport hands over bytes and never parses them.
+The acknowledgement belongs to the wire (PUBACK, 2.04, a reply frame), its moment to the journal:
+`Inbound.settle` is called exactly once, on the loop, after the commit, and only then does the transport acknowledge.
+If the gateway dies in between, nothing was acknowledged and the band sends again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where this gateway stands: the parts of a topic `sw/<community>/<device>/up|down`, and its own name."""
+
+    gateway: str
+    community: str
+    data_dir: Path
+
+
+class Outcome(Enum):
+    """What became of an inbound."""
+
+    STORED = "stored"
+    """Committed to the journal: acknowledge."""
+    QUARANTINED = "quarantined"
+    """Not understood, or not ours, but kept with its reason: acknowledge, or the band repeats it for ever."""
+    FORBIDDEN = "forbidden"
+    """The peer may not speak for this device; kept in quarantine: refuse where the wire can, then close."""
+    UNAVAILABLE = "unavailable"
+    """Could not be stored: do not acknowledge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of an inbound; `replies` are the frames the protocol wants back, in order."""
+
+    outcome: Outcome
+    replies: tuple[bytes, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """One connection (or one device behind a datagram wire, or one serial port).
+
+    `wire` is the transport's name, `protocol` the codec's, `peer` the address for the log.
+    `device` is the wire id that the transport has authenticated; None where the wire has no login,
+    then the first frame pins it and a second id on the same link is forbidden.
+    `codec_settings` are passed to the codec as they are.
+    `streaming` is true where bytes come in pieces (TCP, serial) and false where each inbound is a whole message.
+    `codec` and `pinned` belong to the intake; transports leave them alone.
+    """
+
+    wire: str
+    protocol: str
+    peer: str
+    device: str | None = None
+    codec_settings: Any = None
+    streaming: bool = False
+    codec: Any = field(default=None, repr=False)
+    pinned: str | None = None
+
+
+@dataclass(slots=True)
+class Inbound:
+    """Bytes that came over a link: a whole message, or a piece of a stream."""
+
+    link: Link
+    data: bytes
+    settle: Callable[[Settlement], None]
+
+
+class Sink(Protocol):
+    """Where transports put what they hear; implemented by `gateway.intake`. All calls are on the loop."""
+
+    def receive(self, inbound: Inbound) -> None:
+        """Take it; never raises and never blocks. `settle` may be called before this returns."""
+        ...
+
+    def admits(self, device: str, secret: bytes) -> bool:
+        """Whether this device exists and this is its key; compared in constant time."""
+        ...
+
+    def closed(self, link: Link) -> None:
+        """The link is gone; a stream's partial frame goes to quarantine."""
+        ...
+
+    @property
+    def congested(self) -> bool:
+        """True while the journal is behind: stop reading from the wire until it is false again."""
+        ...
+
+    async def uncongested(self) -> None:
+        """Wait until `congested` is false."""
+        ...
+
+
+class Transport(Protocol):
+    """A wire. A transport module ends with `TRANSPORT = TheClass`, built as `TheClass(settings, sink, site)`.
+
+    `Settings` is a frozen msgspec Struct (forbid_unknown_fields) and is the module's table in config.toml.
+    """
+
+    name: ClassVar[str]
+    Settings: ClassVar[type]
+
+    async def run(self, ready: Callable[[str], None]) -> None:
+        """Serve until cancelled; call `ready(address)` once it listens or is connected.
+
+        Line loss is survived with backoff; only a configuration that can never work raises.
+        """
+        ...
+
+    def send(self, device: str, data: bytes, done: Callable[[], None]) -> bool:
+        """Send bytes down to a device; call `done` when the band has them (or the wire took them).
+
+        False when this transport does not know the device now; the engine keeps the order and tries again.
+        """
+        ...

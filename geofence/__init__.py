@@ -1,0 +1,1 @@
+"""Fences: shapes, signed distances and the tracker that decides inside or outside."""

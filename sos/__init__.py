@@ -1,0 +1,1 @@
+"""The SOS cascade: who is told, in which order, until a person answers."""

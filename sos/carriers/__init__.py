@@ -1,0 +1,1 @@
+"""Ways to reach a telephone, one module a carrier; found by folder."""
