@@ -1,0 +1,34 @@
+"""Pages about oneself: my account, the language of the pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, redirect, render_template, request, session, url_for
+
+from portal.people.language import LANGUAGES
+from portal.policy import ANYONE, SIGNED_IN, declare
+from portal.security import local_path
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+blueprint = Blueprint("people", __name__, template_folder="templates")
+
+
+@blueprint.get("/me/")
+@declare(SIGNED_IN)
+def me() -> str:
+    """My account: name, phone, language, sign out."""
+    return render_template("people/me.html")
+
+
+@blueprint.post("/language")
+@declare(ANYONE)
+def language() -> ResponseReturnValue:
+    """Switch the language of the pages (form fields `language`, `next`) and go back to the page."""
+    wanted = request.form.get("language", "")
+    if wanted in LANGUAGES:
+        session["language"] = wanted
+        session.permanent = True
+    return redirect(local_path(request.form.get("next"), url_for("people.me")))

@@ -1,0 +1,207 @@
+"""Who is at the door: sign-in, sessions, CSRF, rate limits, headers, and the policy of every view.
+
+The order of one request: who is it (session) -> may they (policy) -> CSRF -> the view -> headers.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, abort, current_app, g, jsonify, redirect, render_template, request, url_for
+from flask_babel import gettext
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_security import FSQLALiteUserDatastore, Security, current_user, uia_phone_mapper
+from flask_wtf import CSRFProtect
+from flask_wtf.csrf import CSRFError
+
+from portal.db import db
+from portal.people.forms import PhoneLoginForm
+from portal.people.models import Role, User
+from portal.policy import ANYONE, NOBODY, SIGNED_IN, Policy, Verdict, Viewer, declared, judge
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+    from werkzeug.exceptions import HTTPException
+    from werkzeug.wrappers import Response
+
+    from portal.settings import PortalSettings
+
+SESSION_HOURS = 24 * 14
+LOGIN_LIMIT = "10 per minute; 60 per hour"
+MACHINE_PATHS = ("/api/", "/twilio/")
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), geolocation=(self), microphone=(), payment=(), usb=()",
+}
+
+FOREIGN_POLICIES: dict[str, Policy] = {
+    "static": ANYONE,
+    "security.static": ANYONE,
+    "security.login": ANYONE,
+    "security.logout": SIGNED_IN,
+    "security.verify": SIGNED_IN,
+}
+"""Policies of views that libraries brought along and that cannot declare their own."""
+
+csrf = CSRFProtect()
+limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=False)
+
+
+def init_app(app: Flask, settings: PortalSettings) -> None:
+    """Put the doors in: Flask-Security, CSRF, limits, policies, headers and error pages."""
+    https = settings.public_url.startswith("https://")
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SESSION_COOKIE_NAME="shouwang",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=https,
+        REMEMBER_COOKIE_HTTPONLY=True,
+        REMEMBER_COOKIE_SAMESITE="Lax",
+        REMEMBER_COOKIE_SECURE=https,
+        PERMANENT_SESSION_LIFETIME=SESSION_HOURS * 3600,
+        WTF_CSRF_TIME_LIMIT=None,
+        SECURITY_PASSWORD_SALT=settings.password_salt,
+        SECURITY_PASSWORD_HASH="argon2",  # noqa: S106  # the name of a function, not a password
+        SECURITY_PASSWORD_SCHEMES=["argon2"],
+        SECURITY_DEPRECATED_PASSWORD_SCHEMES=[],
+        SECURITY_USER_IDENTITY_ATTRIBUTES=[{"phone": {"mapper": uia_phone_mapper}}],
+        SECURITY_PHONE_REGION_DEFAULT="CN",
+        SECURITY_RETURN_GENERIC_RESPONSES=True,
+        SECURITY_FLASH_MESSAGES=False,
+        SECURITY_LOGIN_USER_TEMPLATE="people/login.html",
+        SECURITY_SEND_PASSWORD_CHANGE_EMAIL=False,
+    )
+    csrf.init_app(app)
+    limiter.init_app(app)
+    Security(app, FSQLALiteUserDatastore(db, User, Role), login_form=PhoneLoginForm)
+    login = app.view_functions["security.login"]
+    limited: Any = limiter.limit(LOGIN_LIMIT, methods=["POST"])(login)
+    app.view_functions["security.login"] = limited
+    app.before_request(_check_policy)
+    app.after_request(_add_headers)
+    app.context_processor(lambda: {"viewer": viewer()})
+    app.register_error_handler(CSRFError, _csrf_failed)
+    for status in (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ):
+        app.register_error_handler(status, _error_page)
+
+
+def viewer() -> Viewer:
+    """Who looks at the current request; asked of the session once, then remembered."""
+    known: Viewer | None = g.get("viewer")
+    if known is None:
+        known = g.viewer = _viewer_of_session()
+    return known
+
+
+def policy_of(app: Flask, endpoint: str) -> Policy | None:
+    """The policy of an endpoint, None when nobody declared one."""
+    return FOREIGN_POLICIES.get(endpoint) or declared(app.view_functions.get(endpoint))
+
+
+def local_path(target: str | None, default: str) -> str:
+    """`target` when it is a path on this site, else `default`: no redirect leaves the house."""
+    if target and target.startswith("/") and not target.startswith("//") and "\\" not in target:
+        return target
+    return default
+
+
+def _viewer_of_session() -> Viewer:
+    user = current_user
+    if not getattr(user, "is_authenticated", False):
+        return NOBODY
+    if user.demo and current_app.config["PORTAL"].mode != "demo":
+        return NOBODY
+    found: Viewer = user.viewer
+    return found
+
+
+def _check_policy() -> ResponseReturnValue | None:
+    if request.endpoint is None:
+        return None
+    policy = policy_of(current_app, request.endpoint)
+    if policy is not None and policy.anyone:
+        return None
+    verdict = judge(policy, viewer())
+    if verdict is Verdict.ALLOWED:
+        return None
+    if verdict is Verdict.NOT_FOUND:
+        abort(HTTPStatus.NOT_FOUND)
+    if wants_json():
+        return jsonify(error="sign_in"), HTTPStatus.UNAUTHORIZED
+    back = request.full_path.rstrip("?") if request.method == "GET" else None
+    return redirect(url_for("security.login", next=back))
+
+
+def wants_json() -> bool:
+    """Whether the caller is a program: a machine path, or a fetch that says so."""
+    if request.path.startswith(MACHINE_PATHS):
+        return True
+    best = request.accept_mimetypes.best_match(("text/html", "application/json"), default="text/html")
+    return best == "application/json"
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint != "static":
+        response.headers.setdefault("Cache-Control", "no-store" if viewer_known() else "no-cache")
+    return response
+
+
+def viewer_known() -> bool:
+    """Whether this answer was made for somebody signed in, and so must not be kept by a cache."""
+    known: Viewer | None = g.get("viewer")
+    return known is not None and known.signed_in
+
+
+def _csrf_failed(error: CSRFError) -> ResponseReturnValue:
+    return _answer(
+        HTTPStatus.BAD_REQUEST,
+        str(error.description),
+        gettext("页面放久了,请刷新后再试一次。"),
+    )
+
+
+def _error_page(error: HTTPException) -> ResponseReturnValue:
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    words = {
+        HTTPStatus.NOT_FOUND: gettext("这里没有您要找的内容。"),
+        HTTPStatus.TOO_MANY_REQUESTS: gettext("尝试次数太多,请过几分钟再来。"),
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: gettext("文件太大了,请换一个小一点的。"),
+        HTTPStatus.SERVICE_UNAVAILABLE: gettext("现在人很多,请稍等再刷新。"),
+        HTTPStatus.INTERNAL_SERVER_ERROR: gettext(
+            "Something went wrong on our side and nothing was submitted. Please try again later."
+        ),
+    }
+    return _answer(
+        status,
+        status.phrase,
+        words.get(status, gettext("这一步没有完成,请返回后再试。")),
+    )
+
+
+def _answer(status: HTTPStatus, reason: str, words: str) -> ResponseReturnValue:
+    if wants_json():
+        return jsonify(error=reason), status
+    page: dict[str, Any] = {"status": int(status), "words": words}
+    return render_template("people/error.html", **page), status

@@ -1,0 +1,31 @@
+"""What the portal is told at start: the table `[portal]` of config.toml and what belongs beside it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class PortalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The portal's settings, already resolved: secrets are the secrets themselves, not references.
+
+    `mode`, `community`, `community_name` and `map_dir` come from the top of the file and `[site]`;
+    `gateways` maps the name of each gateway that may report here to the token it presents;
+    everything else is the table `[portal]` key by key.
+    `mode` "demo" permits the demonstration accounts and puts a banner on every page.
+    """
+
+    mode: Literal["demo", "live"]
+    community: str
+    community_name: str
+    map_dir: str
+    gateways: dict[str, str]
+    host: str = "127.0.0.1"
+    port: int = 18088
+    database_url: str = "sqlite:///data/var/portal.db"
+    media_url: str = "data/var/media"
+    secret_key: str
+    password_salt: str
+    twilio_auth_token: str = ""
+    public_url: str = "http://127.0.0.1:18088"
