@@ -1,7 +1,8 @@
 """The portal's two languages: Chinese is the source, English a real translation.
 
-Every string in code and templates is written in Chinese; `en/LC_MESSAGES/messages.po` holds the English
-and is read as it is: there is no compiled catalogue to forget. It is parsed once a process (about 20 ms).
+Every string in code and templates is written in Chinese; the English stands in `.po` files: the house's own
+beside this module, and one in the folder of a feature that brings its own (`care/i18n/en/LC_MESSAGES`).
+They are read as they are, once a process (about 20 ms): there is no compiled catalogue to forget.
 `init_app` is the one call the factory makes. Words that stand in data files carry both languages
 (`{ zh = "…", en = "…" }`) and are said by `say`.
 """
@@ -9,7 +10,7 @@ and is read as it is: there is no compiled catalogue to forget. It is parsed onc
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,20 +20,24 @@ from babel.support import NullTranslations, Translations
 from flask import Flask
 from flask_babel import Babel, Domain, get_locale
 
+from portal import words
 from portal.people.language import DEFAULT_LANGUAGE, LANGUAGES, chosen_language, chosen_locale
 
 LANGUAGE_NAMES: Final = {"zh": "中文", "en": "English"}
 HTML_LANG: Final = {"zh": "zh-Hans", "en": "en"}
 CATALOGUE: Final = Path(__file__).parent / "en" / "LC_MESSAGES" / "messages.po"
+FEATURE_CATALOGUES: Final = "*/i18n/en/LC_MESSAGES/messages.po"
 TIMEZONE: Final = "Asia/Shanghai"
 
 
 class PoDomain(Domain):  # type: ignore[misc]  # flask-babel carries no types
-    """A message domain that reads the `.po` file itself instead of a compiled copy of it."""
+    """A message domain that reads `.po` files themselves instead of compiled copies of them."""
 
-    def __init__(self, catalogue: Path) -> None:
+    def __init__(self, catalogues: Iterable[Path]) -> None:
         super().__init__(domain="messages")
-        self._english = read_catalogue(catalogue)
+        self._english = Translations(domain="messages")
+        for catalogue in catalogues:
+            self._english.merge(read_catalogue(catalogue))
         self._source = NullTranslations()
 
     def get_translations(self) -> NullTranslations:
@@ -49,6 +54,11 @@ def read_catalogue(path: Path) -> Translations:
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return Translations(fp=compiled, domain="messages")
+
+
+def catalogues() -> list[Path]:
+    """Give every English catalogue there is: the house's own, then those of features, by name."""
+    return [CATALOGUE, *sorted(Path(__file__).parents[1].glob(FEATURE_CATALOGUES))]
 
 
 def html_lang() -> str:
@@ -72,6 +82,7 @@ def init_app(app: Flask) -> None:
         default_timezone=TIMEZONE,
         locale_selector=chosen_locale,
     )
-    babel.domain_instance = PoDomain(CATALOGUE)
-    app.jinja_env.globals.update(language=chosen_language, html_lang=html_lang, languages=LANGUAGE_NAMES)
+    babel.domain_instance = PoDomain(catalogues())
+    app.jinja_env.globals.update(language=chosen_language, html_lang=html_lang, language_names=LANGUAGE_NAMES)
+    words.init_app(app)
     app.jinja_env.filters["say"] = say

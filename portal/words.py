@@ -1,0 +1,106 @@
+"""Times and numbers as people say them: Asia/Shanghai at the screen, relative words with the clock behind.
+
+Pure but for the reader's language, which Flask-Babel knows.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date as babel_date
+from flask import Flask, current_app
+from flask_babel import gettext, ngettext
+from markupsafe import Markup, escape
+
+from portal.people.language import chosen_language, chosen_locale
+
+SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+MINUTE_S: Final = 60
+HOUR_S: Final = 3600
+DAY_S: Final = 86_400
+RELATIVE_DAYS: Final = 7
+"""Older than this many days, a date says more than "23 days ago"."""
+
+
+def now() -> dt.datetime:
+    """Give the time of the portal's clock in UTC; a test sets `app.config["NOW"]`."""
+    clock = current_app.config.get("NOW")
+    return clock() if clock is not None else dt.datetime.now(dt.UTC)
+
+
+def local(at: dt.datetime) -> dt.datetime:
+    """Give an aware time as the clocks of the community show it."""
+    return at.astimezone(SHANGHAI)
+
+
+def clock(at: dt.datetime) -> str:
+    """Give date and time: "11月23日 14:05", with the year when it is another one."""
+    here = local(at)
+    return f"{day(at)} {here:%H:%M}"
+
+
+def day(at: dt.datetime | dt.date) -> str:
+    """Give the date: "11月23日" this year, "2025年11月23日" otherwise; English in its own order."""
+    here = local(at).date() if isinstance(at, dt.datetime) else at
+    this_year = here.year == local(now()).year
+    if chosen_language() == "zh":
+        return f"{here.month}月{here.day}日" if this_year else f"{here.year}年{here.month}月{here.day}日"
+    return babel_date(here, "d MMM" if this_year else "d MMM y", locale=chosen_locale())
+
+
+def ago(at: dt.datetime) -> str:
+    """Say how long ago, or in how long: "刚刚", "3 分钟前", "2 小时后", else the date."""
+    seconds = int((now() - at).total_seconds())
+    past, span = seconds >= 0, abs(seconds)
+    if span < MINUTE_S:
+        return gettext("刚刚") if past else gettext("马上")
+    if span < HOUR_S:
+        count = span // MINUTE_S
+        return (
+            ngettext("%(num)s 分钟前", "%(num)s 分钟前", count)
+            if past
+            else ngettext("%(num)s 分钟后", "%(num)s 分钟后", count)
+        )
+    if span < DAY_S:
+        count = span // HOUR_S
+        return (
+            ngettext("%(num)s 小时前", "%(num)s 小时前", count)
+            if past
+            else ngettext("%(num)s 小时后", "%(num)s 小时后", count)
+        )
+    count = span // DAY_S
+    if count > RELATIVE_DAYS:
+        return day(at)
+    return (
+        ngettext("%(num)s 天前", "%(num)s 天前", count)
+        if past
+        else ngettext("%(num)s 天后", "%(num)s 天后", count)
+    )
+
+
+def when(at: dt.datetime | None) -> Markup:
+    """Give `<time>`: the relative words, the clock's words on hover and for readers of the screen."""
+    if at is None:
+        return Markup()
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        local(at).isoformat(timespec="seconds"), clock(at), ago(at)
+    )
+
+
+def duration(hours: float) -> str:
+    """Say a span of hours as hours or days: "4 小时", "3 天"."""
+    if hours < DAY_S / HOUR_S * 2:
+        return ngettext("%(num)s 小时", "%(num)s 小时", round(hours))
+    return ngettext("%(num)s 天", "%(num)s 天", round(hours / 24))
+
+
+def lines(text: str) -> Markup:
+    """Give plain text as HTML with its line breaks, everything escaped."""
+    return Markup("<br>").join(escape(line) for line in text.splitlines())
+
+
+def init_app(app: Flask) -> None:
+    """Give the templates their filters."""
+    app.jinja_env.filters.update(clock=clock, day=day, ago=ago, when=when, duration=duration, lines=lines)
