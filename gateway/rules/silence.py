@@ -1,0 +1,100 @@
+"""Raises when nothing was heard of a wearer for a while; a durable timer asks the question.
+
+The time of the last frame is written only every tenth of `silent_after_s`,
+and the timer waits that tenth longer: the alarm comes `silent_after_s` to 1.1 times that
+after the last frame, never sooner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from gateway.effects import Effect, RaiseAlarm, SetTimer
+from gateway.model import Alarm, WearerView, Why
+from gateway.rules.base import RuleEvent, TimerDue
+from gateway.rules.moment import milliseconds
+
+TIMER = "silent"
+TIMER_SLACK = timedelta(seconds=1)
+GRACE = timedelta(seconds=120)
+"""A timer answered this late says that the gateway itself was down: the wearer gets a whole new wait."""
+
+
+class SilenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[rules.silence].
+
+    silent_after_s: seconds without any frame, stored ones included, that raise.
+    """
+
+    silent_after_s: Annotated[float, msgspec.Meta(ge=60, le=2_592_000)] = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceState:
+    """`heard_at`: the last frame, to a tenth of the wait.
+
+    `due_at`: the timer, None while the silence is raised.
+    """
+
+    heard_at: datetime | None = None
+    due_at: datetime | None = None
+
+
+class SilenceRule:
+    """Watches that one wearer's bands are heard at all."""
+
+    name: ClassVar[str] = "silence"
+    Settings: ClassVar[type[SilenceSettings]] = SilenceSettings
+    State: ClassVar[type[SilenceState]] = SilenceState
+
+    def __init__(self, wearer: WearerView, settings: SilenceSettings) -> None:
+        self._wearer = wearer.wearer
+        self._wait_s = settings.silent_after_s
+        self._step = timedelta(seconds=settings.silent_after_s / 10)
+        self._wait = timedelta(seconds=settings.silent_after_s) + self._step
+
+    def initial(self) -> SilenceState:
+        """Give the state of a wearer never heard of: nobody is waited for yet."""
+        return SilenceState()
+
+    def step(
+        self, state: SilenceState, event: RuleEvent, now: datetime
+    ) -> tuple[SilenceState, tuple[Effect, ...]]:
+        """Hear any frame, or ask at the timer whether it was long ago."""
+        if isinstance(event, TimerDue):
+            return self._on_timer(state, event, now)
+        heard_at = event.received_at
+        if state.due_at is not None and state.heard_at is not None and heard_at - state.heard_at < self._step:
+            return state, ()
+        due_at = heard_at + self._wait
+        return SilenceState(heard_at=heard_at, due_at=due_at), (SetTimer(name=TIMER, due_at=due_at),)
+
+    def _on_timer(
+        self, state: SilenceState, event: TimerDue, now: datetime
+    ) -> tuple[SilenceState, tuple[Effect, ...]]:
+        heard_at = state.heard_at
+        if event.name != TIMER or heard_at is None or state.due_at is None:
+            return state, ()
+        if event.due_at < state.due_at - TIMER_SLACK:
+            return state, ()
+        if now - event.due_at > GRACE:
+            due_at = now + self._wait
+            return SilenceState(heard_at=heard_at, due_at=due_at), (SetTimer(name=TIMER, due_at=due_at),)
+        alarm = Alarm(
+            alarm_id=f"silence.{self._wearer}.{milliseconds(heard_at)}",
+            wearer=self._wearer,
+            kind="silence",
+            severity="warning",
+            why=Why(
+                code="silent", value=(event.due_at - heard_at).total_seconds(), limit=self._wait_s, unit="s"
+            ),
+            at=event.due_at,
+        )
+        return SilenceState(heard_at=heard_at), (RaiseAlarm(alarm=alarm),)
+
+
+RULE = SilenceRule
