@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -20,25 +22,45 @@ KINDS = MappingProxyType(
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
-    """The module names in the folder of this kind of plug-in, sorted, without importing them."""
-    folder = importlib.import_module(KINDS[kind][0])
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(folder.__path__)))
+    """The names of all plug-ins of this kind, sorted, without importing them.
+
+    A plug-in's module is named like the plug-in and ends with a line such as `CODEC = TheClass`.
+    """
+    package, attribute = KINDS[kind]
+    folder = importlib.import_module(package)
+    return tuple(
+        sorted(
+            module.name
+            for module in pkgutil.iter_modules(folder.__path__)
+            if re.search(rf"^{attribute} = ", _source(folder.__path__[0], module.name), re.MULTILINE)
+        )
+    )
+
+
+def _source(folder: str, name: str) -> str:
+    return Path(folder, f"{name}.py").read_text(encoding="utf-8")
+
+
+@cache
+def get(kind: str, name: str) -> Any:
+    """Import one plug-in, and nothing else; its module is named like it.
+
+    Raises KeyError when there is no such plug-in.
+    """
+    package, attribute = KINDS[kind]
+    if name not in names(kind):
+        raise KeyError(name)
+    return getattr(importlib.import_module(f"{package}.{name}"), attribute)
 
 
 @cache
 def load(kind: str) -> MappingProxyType[str, Any]:
     """Import every plug-in of a kind ("codec", "transport", "rule", "carrier"), by the name it declares.
 
-    Raises ValueError when two modules declare the same name.
+    Raises ValueError when a plug-in is not called like its module: two of one name are thereby impossible.
     """
-    package, attribute = KINDS[kind]
-    found: dict[str, Any] = {}
-    for module_name in names(kind):
-        plugin = getattr(importlib.import_module(f"{package}.{module_name}"), attribute, None)
-        if plugin is None:
-            continue
-        if plugin.name in found:
-            message = f"two {kind} plug-ins are called {plugin.name!r}: {found[plugin.name]} and {plugin}"
-            raise ValueError(message)
-        found[plugin.name] = plugin
+    found = {name: get(kind, name) for name in names(kind)}
+    for name, plugin in found.items():
+        if plugin.name != name:
+            raise ValueError(f"the {kind} in module {name} calls itself {plugin.name!r}")
     return MappingProxyType(found)

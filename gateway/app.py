@@ -1,0 +1,285 @@
+"""The composition root of the gateway: builds the parts, runs them, and takes them down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from gateway import plugins
+from gateway.clock import Clock, SystemClock
+from gateway.config import Settings
+from gateway.downlink import Downlink
+from gateway.engine import Engine
+from gateway.incidents import DownOrder, Incidents
+from gateway.intake import Intake
+from gateway.journal.reader import JournalReader
+from gateway.journal.records import EventRow, Record, from_ms, to_ms
+from gateway.journal.writer import JournalWriter
+from gateway.ledger import JournalLedger
+from gateway.model import PortalCommand
+from gateway.places import Places
+from gateway.roster import People
+from gateway.sync.batcher import Row
+from gateway.sync.client import SyncClient
+from gateway.timers import Timers
+from gateway.transports.base import Site, Transport
+from gateway.transports.portal_link import PortalLink
+from sos.dispatcher import Dispatcher
+from sos.events import HangUp, LegReported, PlaceCall, SendText
+
+RECENT_ALARMS = 20_000
+RECENT_REFERENCES = 5000
+ORDERS = {"SendText": SendText, "PlaceCall": PlaceCall, "HangUp": HangUp, "Down": DownOrder}
+
+log = logging.getLogger(__name__)
+
+
+def journal_path(settings: Settings) -> Path:
+    """Where this gateway's journal lies."""
+    return Path(settings.site.data_dir) / f"{settings.site.gateway}.journal.db"
+
+
+class Gateway:
+    """Every part of one gateway, wired; `run` serves until cancelled."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.people = People(settings)
+        self.path = journal_path(settings)
+        self.journal = JournalWriter(
+            self.path,
+            group_commit_s=settings.journal.group_commit_ms / 1000,
+            max_size_mb=settings.journal.max_size_mb,
+            degraded=self._journal_degraded,
+            after_commit=self._after_commit,
+        )
+        self.reader = JournalReader(self.path)
+        self.timers = Timers(self.clock, self._timer_due)
+        self.incidents = Incidents(
+            people=self.people, timers=self.timers, place=Places(Path(settings.site.map_dir)).words
+        )
+        wait_s = settings.sos.max_commit_wait_ms / 1000
+        rules = {name: plugins.get("rule", name) for name in plugins.names("rule")}
+        self.engine = Engine(
+            rules={wearer: self.people.rules(wearer, settings, rules) for wearer in self.people.wearers},
+            incidents=self.incidents,
+            journal=self.journal,
+            timers=self.timers,
+            clock=self.clock,
+            carry_out=self._carry_out,
+            leg_status=self._leg_status,
+            max_commit_wait_s=wait_s,
+        )
+        self.ledger = JournalLedger(
+            journal=self.journal, leg_known=self.engine.leg_known, max_commit_wait_s=wait_s
+        )
+        self.dispatcher = Dispatcher(
+            ledger=self.ledger,
+            carriers=[self._carrier(name) for name in settings.sos.carriers],
+            now=self.clock.now,
+            settle_s=settings.sos.settle_s,
+        )
+        self.intake = Intake(
+            registry=self.people.registry,
+            engine=self.engine,
+            journal=self.journal,
+            clock=self.clock,
+            codec=make_codec,
+        )
+        site = Site(
+            gateway=settings.site.gateway,
+            community=settings.site.community,
+            data_dir=Path(settings.site.data_dir),
+        )
+        self.transports: dict[str, Transport] = {
+            name: plugins.get("transport", name)(table, self.intake, site)
+            for name, table in settings.transports.items()
+        }
+        self.downlink = Downlink(
+            registry=self.people.registry,
+            transports=tuple(self.transports.values()),
+            codec=functools.cache(lambda protocol: make_codec(protocol, None, self.clock.now)),
+            clock=self.clock,
+            done=self._done,
+        )
+        self.sync: SyncClient | None = None
+        self.portal_link: PortalLink | None = None
+
+    def _carrier(self, name: str) -> Any:
+        table = self.settings.carriers[name]
+        if "gateway" in table.__struct_fields__:
+            table = msgspec.structs.replace(table, gateway=self.settings.site.gateway)
+        return plugins.get("carrier", name)(table)
+
+    # ------------------------------------------------------------------ running
+
+    async def run(self, ready: Callable[[Mapping[str, str]], None]) -> None:
+        """Serve until cancelled, then stop in order: wires, then effects, then the journal.
+
+        `ready` gets the address of every transport once all of them listen.
+        """
+        self.journal.start()
+        self._restore()
+        self._announce_roster()
+        inner: list[asyncio.Task[None]] = []
+        outer: list[asyncio.Task[None]] = []
+        addresses: dict[str, str] = {}
+
+        def listening(name: str, address: str) -> None:
+            addresses[name] = address
+            if len(addresses) == len(self.transports):
+                ready(addresses)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+
+                def start(into: list[asyncio.Task[None]], name: str, work: Coroutine[Any, Any, None]) -> None:
+                    into.append(group.create_task(work, name=name))
+
+                start(inner, "timers", self.timers.run())
+                start(inner, "dispatcher", self.dispatcher.run())
+                start(inner, "downlink", self.downlink.run())
+                self._resume()
+                if self.settings.portal_link is not None:
+                    self._link_portal()
+                    assert self.sync is not None
+                    assert self.portal_link is not None
+                    start(inner, "sync", self.sync.run())
+                    start(outer, "portal-link", self.portal_link.run())
+                for name, transport in self.transports.items():
+                    start(outer, name, transport.run(functools.partial(listening, name)))
+                if not self.transports:
+                    ready(addresses)
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    await _end(outer)
+                    await _end(inner)
+        finally:
+            await self.journal.stop()
+            self.reader.close()
+
+    def _restore(self) -> None:
+        """Take over what the last run left: states, incidents, legs, timers."""
+        reader = self.reader
+        self.engine.restore(reader.states())
+        self.incidents.restore(
+            (row["body"] for row in reader.open_incidents()), reader.recent_alarm_ids(RECENT_ALARMS)
+        )
+        for row in reader.legs_of_open_incidents():
+            self.ledger.take_slot(row)
+        self._unsettled = self.ledger.restore(
+            reader.unsettled_legs(), reader.leg_references(RECENT_REFERENCES)
+        )
+        self.timers.restore((row["owner"], row["name"], from_ms(row["due_ms"])) for row in reader.timers())
+
+    def _resume(self) -> None:
+        """Carry on: legs whose end is unknown are settled, effects not yet done are carried out."""
+        self.dispatcher.resume(self._unsettled)
+        for row in self.reader.open_outbox():
+            order = msgspec.json.decode(row["body"], type=ORDERS[row["kind"]])
+            key = (row["seq"], row["position"])
+            if isinstance(order, SendText | PlaceCall) and self.ledger.knows(order.leg):
+                self._done(key)
+            elif isinstance(order, PlaceCall) and self.incidents.get(order.leg.incident) is None:
+                self._done(key)
+            else:
+                self._carry_out(row["kind"], order, key)
+
+    def _link_portal(self) -> None:
+        link = self.settings.portal_link
+        assert link is not None
+        self.sync = SyncClient(
+            url=link.url,
+            gateway=self.settings.site.gateway,
+            token=link.token,
+            batch_events=link.batch_events,
+            read=self._read_events,
+        )
+        self.portal_link = PortalLink(
+            url=link.url,
+            gateway=self.settings.site.gateway,
+            token=link.token,
+            poll_s=link.poll_s,
+            last_number=self.reader.mark("command_number"),
+            ordered=self.engine.ordered,
+        )
+
+    def _announce_roster(self) -> None:
+        """Journal who is watched, when that changed since the last time."""
+        body = msgspec.json.encode(self.people.roster)
+        digest = crc32(body)
+        if self.reader.mark("roster_digest") == digest:
+            return
+        at_ms = to_ms(self.clock.now())
+        row = EventRow(at_ms, at_ms, "roster", None, None, None, body, None)
+        self.journal.append(Record(events=[row], marks={"roster_digest": digest}))
+
+    # ------------------------------------------------------------------ the small wires between the parts
+
+    def _timer_due(self, owner: str, name: str, due_at: datetime) -> None:
+        self.engine.timer_due(owner, name, due_at)
+
+    def _carry_out(self, kind: str, order: Any, key: tuple[int, int]) -> None:
+        if kind == "Down":
+            self.downlink.send(order.wearer, order.command, key)
+        elif kind == "HangUp":
+            self.dispatcher.execute(order)
+            self._done(key)
+        else:
+            self.ledger.expect(order.leg.leg_id, key)
+            self.dispatcher.execute(order)
+
+    def _done(self, key: tuple[int, int]) -> None:
+        self.journal.append(Record(done=[key]))
+
+    def _leg_status(self, command: PortalCommand) -> None:
+        state = plugins.get("carrier", "twilio").state_of(command.status or "")
+        if command.leg and state is not None:
+            self.dispatcher.carrier_report(
+                LegReported(
+                    leg_id=command.leg,
+                    state=state,
+                    at=self.clock.now(),
+                    carrier="twilio",
+                    sequence=command.sequence,
+                ),
+                reference=command.carrier_ref,
+            )
+
+    def _read_events(self, after: int, limit: int) -> list[Row]:
+        return [
+            Row(row["seq"], from_ms(row["at_ms"]), row["payload"])
+            for row in self.reader.events(after=after, limit=limit)
+        ]
+
+    def _after_commit(self) -> None:
+        if self.sync is not None:
+            self.sync.wake()
+
+    def _journal_degraded(self, reason: str | None) -> None:
+        if reason is None:
+            log.warning("the journal writes again")
+        else:
+            log.error("the journal cannot be written: %s", reason)
+
+
+def make_codec(protocol: str, settings: Any, now: Callable[[], datetime]) -> Any:
+    """A new codec of this protocol for one link."""
+    kind = plugins.get("codec", protocol)
+    return kind(settings if settings is not None else kind.Settings(), now=now)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

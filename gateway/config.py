@@ -1,0 +1,291 @@
+"""`config.toml` -> frozen settings; reports every wrong key at once: path, value, what was expected.
+
+A plug-in's table is checked against the plug-in's own `Settings`; nothing here knows its keys.
+A key whose name ends in token, password, key, salt or secret is a secret:
+it never stands in the file, only a reference `{ file = "path" }` or `{ env = "NAME" }`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from gateway import plugins
+from gateway.config_checks import cross_check
+from gateway.config_tables import Checker, SecretSource
+from gateway.errors import ConfigError, Problem
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Root of the tables below: frozen, by keyword, unknown keys refused."""
+
+
+class SiteTable(Table):
+    """[site]: where this box stands."""
+
+    gateway: str
+    community: str
+    name: str
+    data_dir: str = "data/var"
+    map_dir: str = "data/seed"
+
+
+class JournalTable(Table):
+    """[journal]: how much is kept, and how long a reading may wait for its write."""
+
+    max_size_mb: int = 2048
+    group_commit_ms: int = 5
+    max_event_age_s: int = 600
+
+
+class DeviceTable(Table):
+    """One band: its wire id, the codec it speaks, its key where the wire has a login."""
+
+    id: str
+    protocol: str
+    key: str = ""
+
+
+class ContactTable(Table):
+    """One person to tell; `phone` is E.164."""
+
+    id: str
+    name: str
+    phone: str
+    relation: str = ""
+
+
+class FenceTable(Table):
+    """One fence: a circle (`centre`, `radius_m`) or a `polygon` of [lat, lon] corners."""
+
+    id: str
+    name: str
+    centre: tuple[float, float] | None = None
+    radius_m: float | None = None
+    polygon: tuple[tuple[float, float], ...] = ()
+    exit_margin_m: float = 0.0
+
+
+class WearerTable(Table):
+    """[[wearers]]: a person with a band; `rules` overrides the community's rule settings key by key."""
+
+    id: str
+    name: str
+    devices: tuple[DeviceTable, ...]
+    contacts: tuple[ContactTable, ...]
+    birth_year: int | None = None
+    home: str = ""
+    fences: tuple[FenceTable, ...] = ()
+    rules: dict[str, dict[str, Any]] = {}
+
+
+class PlanTable(Table):
+    """[sos.plans.KIND]: how loud an alarm of this kind is; what is left out keeps its default."""
+
+    texts: bool = True
+    calls: bool = True
+    calls_after_s: int = 0
+    ring_timeout_s: int = 25
+    rounds: int = 3
+    ack_timeout_s: int = 900
+    repeat_after_s: int = 300
+    position_text_interval_s: int = 120
+    cancel_window_s: int = 60
+
+
+class SosTable(Table):
+    """[sos]: carriers in order of preference, and the plans by alarm kind."""
+
+    carriers: tuple[str, ...] = ()
+    max_commit_wait_ms: int = 500
+    settle_s: float = 16.0
+    plans: dict[str, PlanTable] = {}
+
+
+class PortalLinkTable(Table):
+    """[portal_link]: where the portal is and how we prove who we are."""
+
+    url: str
+    token: str
+    poll_s: int = 25
+    batch_events: int = 500
+
+
+class DemoTable(Table):
+    """[demo]: what is simulated while mode = "demo"."""
+
+    scenario: str = "evening"
+    seed: int = 7
+
+
+DEFAULT_PLANS = {
+    "sos": PlanTable(),
+    "fall": PlanTable(),
+    "fence": PlanTable(calls_after_s=60),
+    "vitals": PlanTable(calls_after_s=120),
+    "silence": PlanTable(calls_after_s=300, rounds=1),
+}
+"""Alarms of another kind are shown on the portal and ring nobody, unless a plan is written for them."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file, checked; plug-in tables are instances of the plug-in's own Settings.
+
+    `wearer_rules` maps (wearer, rule) to the rule's settings after the wearer's overrides.
+    `portal` and `demo` are None when their tables are absent.
+    """
+
+    mode: Literal["live", "demo"]
+    site: SiteTable
+    journal: JournalTable
+    sos: SosTable
+    transports: dict[str, Any]
+    rules: dict[str, Any]
+    carriers: dict[str, Any]
+    wearers: tuple[WearerTable, ...]
+    staff: tuple[ContactTable, ...]
+    wearer_rules: dict[tuple[str, str], Any]
+    portal_link: PortalLinkTable | None = None
+    portal: Any = None
+    demo: DemoTable | None = None
+
+
+TOP_KEYS = frozenset(
+    {
+        "mode",
+        "site",
+        "journal",
+        "transports",
+        "rules",
+        "sos",
+        "carriers",
+        "portal_link",
+        "portal",
+        "staff",
+        "wearers",
+        "demo",
+    }
+)
+
+
+def load(path: Path, *, portal: type | None = None, make_demo_secrets: bool = False) -> Settings:
+    """Read and check a configuration file.
+
+    `portal` is the Struct type of the [portal] table, where the caller has one.
+    `make_demo_secrets` writes missing secret files with random contents, in demo mode only.
+    Relative paths of secrets are relative to the file's folder.
+    Raises ConfigError listing every wrong key; FileNotFoundError when there is no such file.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError((Problem(str(path), "(unreadable)", f"TOML text in UTF-8: {error}"),)) from error
+    demo = document.get("mode") == "demo"
+    if demo and make_demo_secrets:
+        write_demo_secrets(document, path.parent)
+    checker = Checker(SecretSource(base=path.parent, demo=demo))
+    settings = _settings(document, checker, portal)
+    if settings is None or checker.problems:
+        raise ConfigError(tuple(checker.problems))
+    return settings
+
+
+def _settings(document: dict[str, Any], checker: Checker, portal: type | None) -> Settings | None:
+    for key in sorted(set(document) - TOP_KEYS):
+        checker.add(key, document[key], "no such table; known: " + ", ".join(sorted(TOP_KEYS)))
+    mode = document.get("mode", "live")
+    if mode not in ("live", "demo"):
+        checker.add("mode", mode, '"live" or "demo"')
+    if mode == "live" and "demo" in document:
+        checker.add("demo", "(table)", 'no [demo] table while mode = "live"')
+    site = checker.table(document.get("site", {}), SiteTable, "site")
+    journal = checker.table(document.get("journal", {}), JournalTable, "journal")
+    sos = checker.table(document.get("sos", {}), SosTable, "sos")
+    wearers = checker.tables(document.get("wearers", []), WearerTable, "wearers")
+    staff = checker.tables(document.get("staff", []), ContactTable, "staff")
+    kinds = {kind: _plugin_tables(document, checker, kind) for kind in ("transport", "rule", "carrier")}
+    parts: dict[str, Any] = {}
+    for key, kind in (("portal_link", PortalLinkTable), ("portal", portal), ("demo", DemoTable)):
+        if key in document and kind is not None:
+            parts[key] = checker.table(document[key], kind, key)
+    cross_check(checker, document, wearers=wearers, staff=staff, sos=sos)
+    wearer_rules = _wearer_rules(document, checker)
+    if site is None or journal is None or sos is None:
+        return None
+    return Settings(
+        mode="demo" if mode == "demo" else "live",
+        site=site,
+        journal=journal,
+        sos=sos,
+        transports=kinds["transport"],
+        rules=kinds["rule"],
+        carriers=kinds["carrier"],
+        wearers=tuple(wearers),
+        staff=tuple(staff),
+        wearer_rules=wearer_rules,
+        **parts,
+    )
+
+
+def _plugin_tables(document: dict[str, Any], checker: Checker, kind: str) -> dict[str, Any]:
+    section = {"transport": "transports", "rule": "rules", "carrier": "carriers"}[kind]
+    tables = document.get(section, {})
+    if not isinstance(tables, dict):
+        checker.add(section, tables, "a table of tables")
+        return {}
+    known = plugins.names(kind)
+    built: dict[str, Any] = {}
+    for name, table in tables.items():
+        if name not in known:
+            checker.add(f"{section}.{name}", "(table)", "one of " + ", ".join(known))
+            continue
+        built[name] = checker.table(table, plugins.get(kind, name).Settings, f"{section}.{name}")
+    return built
+
+
+def _wearer_rules(document: dict[str, Any], checker: Checker) -> dict[tuple[str, str], Any]:
+    """Every wearer's settings of every rule: the community's table, overridden by the wearer's."""
+    known = plugins.names("rule")
+    community = document.get("rules", {})
+    merged: dict[tuple[str, str], Any] = {}
+    for index, wearer in enumerate(document.get("wearers", [])):
+        own = wearer.get("rules", {}) if isinstance(wearer, dict) else {}
+        if not isinstance(own, dict):
+            continue
+        for name in sorted(set(own) - set(known)):
+            checker.add(f"wearers[{index}].rules.{name}", "(table)", "one of " + ", ".join(known))
+        for name in known:
+            if isinstance(base := community.get(name, {}), dict) and isinstance(
+                over := own.get(name, {}), dict
+            ):
+                problems = Checker(checker.source)
+                merged[wearer.get("id", ""), name] = problems.table(
+                    base | over, plugins.get("rule", name).Settings, f"wearers[{index}].rules.{name}"
+                )
+                checker.problems += [
+                    problem for problem in problems.problems if problem.path.rpartition(".")[2] in over
+                ]
+    return merged
+
+
+def write_demo_secrets(document: Any, base: Path) -> None:
+    """Write a random secret into every referenced file that is missing (mode 0600)."""
+    if isinstance(document, dict):
+        if set(document) == {"file"} and isinstance(document["file"], str):
+            path = base / document["file"]
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                    file.write(secrets.token_urlsafe(32))
+            return
+        for value in document.values():
+            write_demo_secrets(value, base)
+    elif isinstance(document, list):
+        for value in document:
+            write_demo_secrets(value, base)

@@ -1,0 +1,239 @@
+"""Judges what was heard and writes the verdict: event, rule state, timers and effects in one record.
+
+Everything that changes anything comes through here, on the loop, one thing after the other:
+an envelope from a band, a timer, a fact about a leg, an order from the portal.
+Each makes one `Record`; after its commit the band is acknowledged and the effects are carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.effects import ClearTimer, Effect, RaiseAlarm, SendDown, SetTimer
+from gateway.incidents import DownOrder, Incidents, Pending
+from gateway.journal.records import EventRow, OutboxRow, Record, to_ms
+from gateway.model import CommandDone, Envelope, PortalCommand, Telemetry
+from gateway.rules.base import Rule, TimerDue
+from sos.events import KeyPressed, LegReported
+
+encode = msgspec.json.encode
+
+
+class Journal(Protocol):
+    """What the engine needs of the journal."""
+
+    def append(self, record: Record) -> None:
+        """Queue a record."""
+        ...
+
+
+class TimerBook(Protocol):
+    """What the engine needs of the timers."""
+
+    def set(self, owner: str, name: str, due_at: datetime) -> None:
+        """Arm or move."""
+        ...
+
+    def clear(self, owner: str, name: str) -> None:
+        """Forget."""
+        ...
+
+
+CarryOut = Callable[[str, Any, tuple[int, int]], None]
+"""Carries out one committed effect: (kind, order, its identity)."""
+
+
+class Engine:
+    """One gateway's judgement.
+
+    `rules` maps a wearer to its rules by name; `carry_out` is called after the commit, once for each effect.
+    """
+
+    def __init__(
+        self,
+        *,
+        rules: Mapping[str, Mapping[str, Rule]],
+        incidents: Incidents,
+        journal: Journal,
+        timers: TimerBook,
+        clock: Clock,
+        carry_out: CarryOut,
+        leg_status: Callable[[PortalCommand], None],
+        max_commit_wait_s: float,
+    ) -> None:
+        self._rules = {
+            wearer: tuple((f"{name}/{wearer}", rule) for name, rule in by_name.items())
+            for wearer, by_name in rules.items()
+        }
+        self._rule_of = {owner: rule for pairs in self._rules.values() for owner, rule in pairs}
+        self._states: dict[str, Any] = {owner: rule.initial() for owner, rule in self._rule_of.items()}
+        self._incidents = incidents
+        self._journal = journal
+        self._timers = timers
+        self._clock = clock
+        self._carry_out = carry_out
+        self._leg_status = leg_status
+        self._max_commit_wait_s = max_commit_wait_s
+        self.counts: Counter[str] = Counter()
+
+    def restore(self, states: Mapping[str, bytes]) -> None:
+        """Take the rule states of the last run; one that no longer fits its type starts anew and is counted."""
+        for owner, body in states.items():
+            rule = self._rule_of.get(owner)
+            if rule is None:
+                continue
+            try:
+                self._states[owner] = msgspec.json.decode(body, type=rule.State)
+            except msgspec.ValidationError:
+                self.counts["states that no longer fit"] += 1
+
+    # ------------------------------------------------------------------ what comes in
+
+    def heard(self, envelope: Envelope, committed: Callable[[int], None]) -> None:
+        """An admitted frame of a band."""
+        uplink, wearer, now = envelope.uplink, envelope.wearer, envelope.received_at
+        record = Record()
+        pending = Pending()
+        at = next((reading.at for reading in uplink.readings if reading.at is not None), now)
+        payload = Telemetry(
+            device=envelope.device,
+            wearer=wearer,
+            received_at=now,
+            backlog=uplink.backlog,
+            readings=uplink.readings,
+        )
+        record.events.append(
+            EventRow(
+                to_ms(at),
+                to_ms(now),
+                "telemetry",
+                envelope.device,
+                wearer,
+                envelope.wire,
+                encode(payload),
+                uplink.raw,
+            )
+        )
+        if wearer is not None:
+            states = self._states
+            for owner, rule in self._rules[wearer]:
+                state = states[owner]
+                new, effects = rule.step(state, envelope, now)
+                if new is not state:
+                    states[owner] = new
+                    record.states[owner] = encode(new)
+                for effect in effects:
+                    self._apply(effect, owner, wearer, record, pending, now)
+            if not uplink.backlog:
+                self._incidents.wearer_seen(wearer, uplink.readings, record, pending, now)
+        self._append(record, pending, committed)
+
+    def timer_due(self, owner: str, name: str, due_at: datetime) -> None:
+        """A durable timer: a rule's ("fence/wearer") or an incident's ("incident/id")."""
+        now = self._clock.now()
+        record = Record(timers={(owner, name): None})
+        pending = Pending()
+        kind, _, who = owner.partition("/")
+        if kind == "incident":
+            self._incidents.timer_due(who, name, due_at, record, pending, now)
+            record.urgent = True
+        elif (rule := self._rule_of.get(owner)) is not None:
+            state = self._states[owner]
+            new, effects = rule.step(state, TimerDue(name=name, due_at=due_at), now)
+            if new is not state:
+                self._states[owner] = new
+                record.states[owner] = encode(new)
+            for effect in effects:
+                self._apply(effect, owner, who, record, pending, now)
+        self._append(record, pending, None)
+
+    def leg_known(
+        self, event: LegReported | KeyPressed, record: Record, committed: Callable[[int], None]
+    ) -> None:
+        """A fact about a leg; `record` already holds what the ledger writes of it."""
+        pending = Pending()
+        self._incidents.leg_known(event, record, pending, self._clock.now())
+        record.urgent = True
+        self._append(record, pending, committed)
+
+    def ordered(self, command: PortalCommand) -> None:
+        """An order from the portal; its number is committed with what it did, so it is done once."""
+        now = self._clock.now()
+        record = Record(urgent=True, marks={"command_number": command.number})
+        pending = Pending()
+        refusal = self._obey(command, record, pending, now)
+        answer = CommandDone(command=command.command, done=refusal is None, reason=refusal or "")
+        record.events.append(
+            EventRow(to_ms(now), to_ms(now), "command", None, command.wearer, "portal", encode(answer), None)
+        )
+        self._append(record, pending, None)
+
+    def _obey(self, command: PortalCommand, record: Record, pending: Pending, now: datetime) -> str | None:
+        """Do what the portal orders; gives the reason when it cannot be done."""
+        match command.name:
+            case "send_down" if command.wearer is not None and command.down is not None:
+                self._apply(SendDown(command=command.down), "", command.wearer, record, pending, now)
+                return None
+            case "acknowledge" | "resolve" | "key_pressed":
+                return self._incidents.ordered(command, record, pending, now)
+            case "leg_status":
+                self._leg_status(command)
+                return None
+            case _:
+                return f"{command.name} is not something this gateway can do"
+
+    # ------------------------------------------------------------------ what goes into the record
+
+    def _apply(
+        self, effect: Effect, owner: str, wearer: str, record: Record, pending: Pending, now: datetime
+    ) -> None:
+        match effect:
+            case RaiseAlarm(alarm=alarm):
+                self._incidents.raise_alarm(alarm, record, pending, now)
+                record.urgent = record.urgent or alarm.severity == "critical"
+            case SendDown(command=command):
+                down = DownOrder(wearer=wearer, command=command)
+                record.outbox.append(OutboxRow("Down", encode(down)))
+                pending.orders.append(("Down", down))
+            case SetTimer(name=name, due_at=due_at):
+                record.timers[owner, name] = to_ms(due_at)
+                self._timers.set(owner, name, due_at)
+            case ClearTimer(name=name):
+                record.timers[owner, name] = None
+                self._timers.clear(owner, name)
+
+    def _append(self, record: Record, pending: Pending, committed: Callable[[int], None] | None) -> None:
+        if not pending.orders:
+            record.committed = committed
+            self._journal.append(record)
+            return
+        handed_over = False
+
+        def carry_out(seq: int) -> None:
+            nonlocal handed_over
+            handed_over = True
+            for position, (kind, order) in enumerate(pending.orders):
+                self._carry_out(kind, order, (seq, position))
+
+        def on_disk(seq: int) -> None:
+            if committed is not None:
+                committed(seq)
+            carry_out(seq)
+
+        def too_long() -> None:
+            """The disk is stuck: help is worth more than order (see the decision record on this)."""
+            if not handed_over:
+                self.counts["effects before their commit"] += 1
+                carry_out(0)
+
+        record.committed = on_disk
+        self._journal.append(record)
+        if record.urgent:
+            asyncio.get_running_loop().call_later(self._max_commit_wait_s, too_long)

@@ -1,0 +1,315 @@
+"""From alarms to incidents: opens or joins one, steps its cascade, and writes what changed into the record.
+
+One wearer has at most one open incident of a kind; a second alarm of that kind joins it.
+The cascade itself is `sos.cascade`; here is only what stands between it and the journal.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2s
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.incident_view import as_view
+from gateway.journal.records import AlarmRow, EventRow, IncidentRow, OutboxRow, Record, to_ms
+from gateway.model import (
+    Alarm,
+    AlarmRaised,
+    DownCommand,
+    Fix,
+    IncidentChanged,
+    PortalCommand,
+    Reading,
+)
+from gateway.roster import People
+from sos.cascade import Incident, Subject, open_incident, step
+from sos.events import (
+    Acknowledged,
+    ClearTimer,
+    Event,
+    HangUp,
+    KeyPressed,
+    LegReported,
+    Moved,
+    Opened,
+    Order,
+    PlaceCall,
+    PressedAgain,
+    Resolved,
+    SendText,
+    SetTimer,
+    TellBand,
+    TimerDue,
+)
+
+REMEMBERED_ALARMS = 20_000
+REF_LETTERS = "ACDEFGHJKLMNPQRTUVWXY3479"
+"""Letters and digits that are not mistaken for each other on a small screen or over the telephone."""
+OVER = frozenset({"resolved", "cancelled"})
+
+encode = msgspec.json.encode
+
+
+@dataclass(slots=True)
+class Pending:
+    """The effects of a record, in the order of its outbox rows: carried out after the commit."""
+
+    orders: list[tuple[str, Any]] = field(default_factory=list)
+
+
+class TimerBook(Protocol):
+    """What incidents need of the timers."""
+
+    def set(self, owner: str, name: str, due_at: datetime) -> None:
+        """Arm or move."""
+        ...
+
+    def clear(self, owner: str, name: str) -> None:
+        """Forget."""
+        ...
+
+
+class Incidents:
+    """All open incidents of this gateway.
+
+    `place(lat, lon)` gives a place in words; `max_fix_accuracy_m` keeps vague fixes out of texts.
+    """
+
+    def __init__(
+        self,
+        *,
+        people: People,
+        timers: TimerBook,
+        place: Callable[[float | None, float | None], str],
+        max_fix_accuracy_m: float = 100.0,
+    ) -> None:
+        self._people = people
+        self._timers = timers
+        self._place = place
+        self._max_fix_accuracy_m = max_fix_accuracy_m
+        self._open: dict[str, Incident] = {}
+        self._alarms: dict[str, Alarm] = {}
+        self._by_kind: dict[tuple[str, str], str] = {}
+        self._of_wearer: dict[str, set[str]] = {}
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def restore(self, bodies: Iterable[bytes], alarm_ids: Iterable[str]) -> None:
+        """Take over the open incidents of the last run."""
+        for body in bodies:
+            stored = msgspec.json.decode(body, type=Stored)
+            self._keep(stored.incident, stored.alarm)
+        for alarm_id in alarm_ids:
+            self._remember(alarm_id)
+
+    def get(self, incident_id: str) -> Incident | None:
+        """An open incident."""
+        return self._open.get(incident_id)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    # ------------------------------------------------------------------ what happens
+
+    def raise_alarm(self, alarm: Alarm, record: Record, pending: Pending, now: datetime) -> None:
+        """Open an incident or join the open one of this wearer and kind; the same alarm twice is one."""
+        if alarm.alarm_id in self._seen:
+            return
+        self._remember(alarm.alarm_id)
+        plan = self._people.plan(alarm.wearer, alarm.kind)
+        incident_id = self._by_kind.get((alarm.wearer, alarm.kind))
+        if plan is None:
+            self._note_alarm(alarm, None, record, now)
+        elif incident_id is not None:
+            self._note_alarm(alarm, incident_id, record, now)
+            event = PressedAgain(at=alarm.at, lat=alarm.lat, lon=alarm.lon)
+            self._step(incident_id, event, record, pending, now)
+        else:
+            incident = open_incident(
+                incident_id=blake2s(alarm.alarm_id.encode(), digest_size=6).hexdigest(),
+                ref=self._free_ref(alarm.alarm_id),
+                wearer=alarm.wearer,
+                subject=self._subject(alarm),
+                plan=plan,
+                at=alarm.at,
+                lat=alarm.lat,
+                lon=alarm.lon,
+                late=alarm.late,
+                drill=alarm.drill,
+            )
+            self._note_alarm(alarm, incident.incident_id, record, now)
+            self._keep(incident, alarm)
+            self._step(incident.incident_id, Opened(), record, pending, now)
+
+    def wearer_seen(
+        self, wearer: str, readings: Iterable[Reading], record: Record, pending: Pending, now: datetime
+    ) -> None:
+        """Tell the open incidents of a wearer where the wearer is now."""
+        incident_ids = self._of_wearer.get(wearer)
+        if not incident_ids:
+            return
+        for reading in readings:
+            if type(reading) is Fix and reading.valid and self._good_enough(reading):
+                event = Moved(at=reading.at or now, lat=reading.lat, lon=reading.lon)
+                for incident_id in tuple(incident_ids):
+                    self._step(incident_id, event, record, pending, now)
+
+    def timer_due(
+        self, incident_id: str, name: str, due_at: datetime, record: Record, pending: Pending, now: datetime
+    ) -> None:
+        """A timer of the cascade."""
+        self._step(incident_id, TimerDue(name=name, due_at=due_at), record, pending, now)
+
+    def leg_known(
+        self, event: LegReported | KeyPressed, record: Record, pending: Pending, now: datetime
+    ) -> None:
+        """A fact about a leg; the incident is the first part of the leg's id."""
+        self._step(event.leg_id.partition(".")[0], event, record, pending, now)
+
+    def ordered(self, command: PortalCommand, record: Record, pending: Pending, now: datetime) -> str | None:
+        """An order of the portal; gives the reason when it cannot be done."""
+        incident_id = command.incident or (command.leg or "").partition(".")[0]
+        if incident_id not in self._open:
+            return "this incident is already over"
+        by = command.by or "portal"
+        event: Event
+        match command.name:
+            case "acknowledge":
+                event = Acknowledged(by=by, at=now, via="portal")
+            case "resolve":
+                event = Resolved(by=by, at=now, note=command.note or "")
+            case _:
+                event = KeyPressed(leg_id=command.leg or "", digit=command.digit or "", at=now)
+        self._step(incident_id, event, record, pending, now)
+        return None
+
+    # ------------------------------------------------------------------ inside
+
+    def _step(self, incident_id: str, event: Event, record: Record, pending: Pending, now: datetime) -> None:
+        before = self._open.get(incident_id)
+        if before is None:
+            return
+        after, orders = step(before, event, now)
+        if after is before and not orders and not isinstance(event, Opened):
+            return
+        alarm = self._alarms[incident_id]
+        self._keep(after, alarm)
+        for order in orders:
+            self._order(after, order, record, pending)
+        record.urgent = record.urgent or bool(orders)
+        view = as_view(after, alarm)
+        record.incidents.append(
+            IncidentRow(
+                incident_id,
+                after.ref,
+                after.wearer,
+                alarm.kind,
+                view.state,
+                to_ms(after.opened_at),
+                encode(Stored(incident=after, alarm=alarm)),
+            )
+        )
+        record.events.append(
+            EventRow(
+                to_ms(now),
+                to_ms(now),
+                "incident",
+                None,
+                after.wearer,
+                None,
+                encode(IncidentChanged(incident=view)),
+                None,
+            )
+        )
+        if view.state in OVER:
+            self._forget(after, alarm)
+
+    def _order(self, incident: Incident, order: Order, record: Record, pending: Pending) -> None:
+        owner = f"incident/{incident.incident_id}"
+        match order:
+            case SetTimer(name=name, due_at=due_at):
+                record.timers[owner, name] = to_ms(due_at)
+                self._timers.set(owner, name, due_at)
+            case ClearTimer(name=name):
+                record.timers[owner, name] = None
+                self._timers.clear(owner, name)
+            case TellBand(command=command):
+                down = DownOrder(wearer=incident.wearer, command=DownCommand(name=command))  # type: ignore[arg-type]
+                record.outbox.append(OutboxRow("Down", encode(down)))
+                pending.orders.append(("Down", down))
+            case SendText() | PlaceCall() | HangUp():
+                kind = type(order).__name__
+                record.outbox.append(OutboxRow(kind, encode(order)))
+                pending.orders.append((kind, order))
+
+    def _note_alarm(self, alarm: Alarm, incident_id: str | None, record: Record, now: datetime) -> None:
+        at_ms = to_ms(alarm.at)
+        record.alarms.append(
+            AlarmRow(
+                alarm.alarm_id, alarm.wearer, alarm.kind, alarm.severity, at_ms, incident_id, encode(alarm)
+            )
+        )
+        payload = encode(AlarmRaised(alarm=alarm, incident=incident_id))
+        record.events.append(EventRow(at_ms, to_ms(now), "alarm", None, alarm.wearer, None, payload, None))
+
+    def _subject(self, alarm: Alarm) -> Subject:
+        wearer = self._people.wearers[alarm.wearer]
+        return Subject(
+            name=wearer.name,
+            kind=alarm.kind,
+            code=alarm.why.code,
+            value=alarm.why.value,
+            limit=alarm.why.limit,
+            unit=alarm.why.unit,
+            fence=alarm.why.place,
+            place=self._place(alarm.lat, alarm.lon),
+            home=wearer.home,
+        )
+
+    def _good_enough(self, fix: Fix) -> bool:
+        return fix.accuracy_m is None or fix.accuracy_m <= self._max_fix_accuracy_m
+
+    def _keep(self, incident: Incident, alarm: Alarm) -> None:
+        self._open[incident.incident_id] = incident
+        self._alarms[incident.incident_id] = alarm
+        self._by_kind[incident.wearer, alarm.kind] = incident.incident_id
+        self._of_wearer.setdefault(incident.wearer, set()).add(incident.incident_id)
+
+    def _forget(self, incident: Incident, alarm: Alarm) -> None:
+        del self._open[incident.incident_id]
+        del self._alarms[incident.incident_id]
+        self._by_kind.pop((incident.wearer, alarm.kind), None)
+        self._of_wearer[incident.wearer].discard(incident.incident_id)
+
+    def _remember(self, alarm_id: str) -> None:
+        self._seen[alarm_id] = None
+        if len(self._seen) > REMEMBERED_ALARMS:
+            self._seen.popitem(last=False)
+
+    def _free_ref(self, alarm_id: str) -> str:
+        """Four letters no open incident has; the same alarm gives the same letters."""
+        taken = {incident.ref for incident in self._open.values()}
+        for salt in range(len(taken) + 1):
+            digest = blake2s(f"{salt}/{alarm_id}".encode(), digest_size=8).digest()
+            ref = "".join(REF_LETTERS[byte % len(REF_LETTERS)] for byte in digest[:4])
+            if ref not in taken:
+                return ref
+        return ref
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of an incident's row: the cascade's state and the alarm that opened it."""
+
+    incident: Incident
+    alarm: Alarm
+
+
+class DownOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order to a wearer's bands, as it lies in the outbox."""
+
+    wearer: str
+    command: DownCommand

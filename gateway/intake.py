@@ -1,0 +1,219 @@
+"""From bytes to admitted envelopes: one codec a link, the allow-list, and the quarantine.
+
+Implements `gateway.transports.base.Sink`.
+Whatever arrives is either committed as an event or committed to quarantine with its reason and raw bytes;
+only then is the inbound settled, so a transport never acknowledges what could be lost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.errors import FrameError
+from gateway.journal.records import QuarantineRow, Record, to_ms
+from gateway.model import Envelope, Uplink
+from gateway.registry import Registry
+from gateway.transports.base import Inbound, Link, Outcome, Settlement
+
+FUTURE_S = 120
+RAW_KEPT_BYTES = 4096
+STORED = Settlement(Outcome.STORED)
+
+
+class Journal(Protocol):
+    """What intake and engine need of the journal."""
+
+    def append(self, record: Record) -> None:
+        """Queue a record."""
+        ...
+
+    @property
+    def congested(self) -> bool:
+        """True while too much waits."""
+        ...
+
+    async def uncongested(self) -> None:
+        """Wait for room."""
+        ...
+
+
+class Hears(Protocol):
+    """What intake hands envelopes to."""
+
+    def heard(self, envelope: Envelope, committed: Callable[[int], None]) -> None:
+        """Judge and journal an envelope; `committed` is called after the commit."""
+        ...
+
+
+class Intake:
+    """The one way in."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        engine: Hears,
+        journal: Journal,
+        clock: Clock,
+        codec: Callable[[str, Any, Callable[[], datetime]], Any],
+    ) -> None:
+        self._registry = registry
+        self._engine = engine
+        self._journal = journal
+        self._clock = clock
+        self._codec = codec
+        self.counts: Counter[str] = Counter()
+
+    # ------------------------------------------------------------------ Sink
+
+    @property
+    def congested(self) -> bool:
+        """True while the journal is behind."""
+        return self._journal.congested
+
+    async def uncongested(self) -> None:
+        """Wait until the journal has room."""
+        await self._journal.uncongested()
+
+    def admits(self, device: str, secret: bytes) -> bool:
+        """Whether this device exists and this is its key."""
+        return self._registry.admits(device, secret)
+
+    def receive(self, inbound: Inbound) -> None:
+        """Decode, admit and pass on every frame in these bytes; settle when all of them are committed."""
+        link = inbound.link
+        codec = link.codec
+        if codec is None:
+            codec = link.codec = self._codec(link.protocol, link.codec_settings, self._clock.now)
+        codec.feed(inbound.data)
+        if not link.streaming:
+            codec.end_of_message()
+        _Delivery(self, inbound).run(codec)
+
+    def closed(self, link: Link) -> None:
+        """Read out what the stream left behind, then forget the codec."""
+        codec = link.codec
+        if codec is None or not link.streaming:
+            return
+        codec.end_of_message()
+        _Delivery(self, Inbound(link=link, data=b"", settle=lambda _: None)).run(codec)
+        link.codec = None
+
+    # ------------------------------------------------------------------ one frame
+
+    def admit(self, link: Link, uplink: Uplink, now: datetime) -> Envelope | tuple[str, Outcome]:
+        """The envelope of an uplink, or the reason why it is quarantined."""
+        claimed = uplink.device or link.device or link.pinned
+        if claimed is None:
+            return "no device id", Outcome.QUARANTINED
+        if link.device is not None and claimed != link.device:
+            return "speaks for another device", Outcome.FORBIDDEN
+        if link.pinned is not None and claimed != link.pinned:
+            return "second device id on one connection", Outcome.FORBIDDEN
+        device = self._registry.find(claimed)
+        if device is None:
+            return "unknown device", Outcome.QUARANTINED
+        if device.protocol != link.protocol:
+            return "device is registered for another protocol", Outcome.FORBIDDEN
+        link.pinned = claimed
+        return Envelope(
+            uplink=sane(uplink, now), wire=link.wire, device=claimed, wearer=device.wearer, received_at=now
+        )
+
+    def quarantine(
+        self, link: Link, *, reason: str, offset: int, raw: bytes, committed: Callable[[int], None]
+    ) -> None:
+        """Keep a frame that is not understood, or not ours."""
+        self.counts[f"quarantined: {reason}"] += 1
+        row = QuarantineRow(
+            to_ms(self._clock.now()),
+            link.wire,
+            link.protocol,
+            link.peer,
+            link.device or link.pinned,
+            reason,
+            offset,
+            raw[:RAW_KEPT_BYTES],
+        )
+        self._journal.append(Record(quarantine=[row], committed=committed))
+
+    def hand_over(self, envelope: Envelope, committed: Callable[[int], None]) -> None:
+        """Pass an admitted envelope on."""
+        self.counts["frames"] += 1
+        self._engine.heard(envelope, committed)
+
+    def now(self) -> datetime:
+        """The wall clock."""
+        return self._clock.now()
+
+
+class _Delivery:
+    """One inbound on its way: counts its frames' commits and settles it once."""
+
+    __slots__ = ("_inbound", "_intake", "_open", "_outcome", "_replies")
+
+    def __init__(self, intake: Intake, inbound: Inbound) -> None:
+        self._intake = intake
+        self._inbound = inbound
+        self._open = 1
+        self._outcome = Outcome.STORED
+        self._replies: list[bytes] = []
+
+    def run(self, codec: Any) -> None:
+        intake, link = self._intake, self._inbound.link
+        now = intake.now()
+        while True:
+            try:
+                uplink = codec.next_event()
+            except FrameError as error:
+                self._worsen(Outcome.QUARANTINED)
+                self._open += 1
+                intake.quarantine(
+                    link, reason=error.reason, offset=error.offset, raw=error.raw, committed=self._committed
+                )
+                continue
+            if uplink is None:
+                break
+            self._open += 1
+            envelope = intake.admit(link, uplink, now)
+            if isinstance(envelope, Envelope):
+                if uplink.reply is not None:
+                    self._replies.append(uplink.reply)
+                intake.hand_over(envelope, self._committed)
+            else:
+                reason, outcome = envelope
+                self._worsen(outcome)
+                intake.quarantine(link, reason=reason, offset=0, raw=uplink.raw, committed=self._committed)
+        self._committed(0)
+
+    def _worsen(self, outcome: Outcome) -> None:
+        if self._outcome is not Outcome.FORBIDDEN:
+            self._outcome = outcome
+
+    def _committed(self, _seq: int) -> None:
+        self._open -= 1
+        if self._open == 0:
+            if self._outcome is Outcome.STORED and not self._replies:
+                self._inbound.settle(STORED)
+            else:
+                self._inbound.settle(Settlement(self._outcome, tuple(self._replies)))
+
+
+def sane(uplink: Uplink, now: datetime) -> Uplink:
+    """The uplink with device times from the future taken away: such a reading then has the gateway's time."""
+    limit = now + timedelta(seconds=FUTURE_S)
+    if not any(reading.at is not None and reading.at > limit for reading in uplink.readings):
+        return uplink
+    readings = tuple(
+        msgspec.structs.replace(reading, at=None)
+        if reading.at is not None and reading.at > limit
+        else reading
+        for reading in uplink.readings
+    )
+    return msgspec.structs.replace(uplink, readings=readings)

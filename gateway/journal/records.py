@@ -1,0 +1,126 @@
+"""What one transaction of the journal holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+
+def to_ms(at: datetime) -> int:
+    """Milliseconds since 1970-01-01 UTC."""
+    return round(at.timestamp() * 1000)
+
+
+def from_ms(ms: int) -> datetime:
+    """The aware UTC datetime of `to_ms`."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+class EventRow(NamedTuple):
+    """One row of `events`; `payload` is JSON, `raw` the frame as received."""
+
+    at_ms: int
+    received_ms: int
+    kind: str
+    device: str | None
+    wearer: str | None
+    wire: str | None
+    payload: bytes
+    raw: bytes | None
+
+
+class OutboxRow(NamedTuple):
+    """An effect to carry out after the commit; its identity is (seq of the record, position)."""
+
+    kind: str
+    body: bytes
+
+
+class AlarmRow(NamedTuple):
+    """One row of `alarms`."""
+
+    alarm_id: str
+    wearer: str
+    kind: str
+    severity: str
+    at_ms: int
+    incident: str | None
+    body: bytes
+
+
+class IncidentRow(NamedTuple):
+    """One row of `incidents`; `body` is the cascade's whole state."""
+
+    incident_id: str
+    ref: str
+    wearer: str
+    kind: str
+    state: str
+    opened_ms: int
+    body: bytes
+
+
+class LegRow(NamedTuple):
+    """One row of `legs`: the intent, written before any I/O."""
+
+    leg_id: str
+    incident: str
+    round: int
+    contact: str
+    channel: str
+    purpose: str
+    attempt: int
+    carrier: str
+    reference: str | None
+    state: str
+    intended_ms: int
+    body: bytes
+
+
+class LegChange(NamedTuple):
+    """What became known of a leg; None leaves a column as it is."""
+
+    leg_id: str
+    state: str | None
+    carrier: str | None
+    reference: str | None
+
+
+class QuarantineRow(NamedTuple):
+    """A frame that was not understood, or not ours."""
+
+    received_ms: int
+    wire: str
+    protocol: str
+    peer: str
+    device: str | None
+    reason: str
+    offset: int
+    raw: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """Everything that must be true together: one record is never split over two transactions.
+
+    `timers` maps (owner, name) to its due time, or None to forget it.
+    `urgent` makes the writer flush at once.
+    `committed(seq)` is called on the loop after the commit with the seq of the record's last event
+    (0 when it has none).
+    """
+
+    events: list[EventRow] = field(default_factory=list)
+    states: dict[str, bytes] = field(default_factory=dict)
+    timers: dict[tuple[str, str], int | None] = field(default_factory=dict)
+    outbox: list[OutboxRow] = field(default_factory=list)
+    done: list[tuple[int, int]] = field(default_factory=list)
+    alarms: list[AlarmRow] = field(default_factory=list)
+    incidents: list[IncidentRow] = field(default_factory=list)
+    legs: list[LegRow] = field(default_factory=list)
+    leg_changes: list[LegChange] = field(default_factory=list)
+    quarantine: list[QuarantineRow] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    urgent: bool = False
+    committed: Callable[[int], None] | None = None

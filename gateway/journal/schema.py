@@ -1,0 +1,95 @@
+"""The tables of the journal and how they came to be; one migration a change, each in its own transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from gateway.errors import JournalDamaged
+
+migrations = Migrations("journal")
+
+
+FIRST_TABLES = """
+-- seq rises for ever, also past deletions: hence autoincrement
+create table events (
+    seq integer primary key autoincrement,
+    at_ms integer not null, received_ms integer not null,
+    kind text not null, device text, wearer text, wire text,
+    payload blob not null, raw blob, crc integer not null);
+create table states (owner text primary key, body blob not null) without rowid;
+create table timers (
+    owner text not null, name text not null, due_ms integer not null,
+    primary key (owner, name)) without rowid;
+create table outbox (
+    seq integer not null, position integer not null, kind text not null, body blob not null, done_ms integer,
+    primary key (seq, position)) without rowid;
+create index outbox_open on outbox (seq) where done_ms is null;
+create table alarms (
+    alarm_id text primary key, seq integer not null, wearer text not null, kind text not null,
+    severity text not null, at_ms integer not null, incident text, body blob not null);
+create table incidents (
+    incident_id text primary key, ref text not null, wearer text not null, kind text not null,
+    state text not null, opened_ms integer not null, body blob not null);
+create index incidents_open on incidents (opened_ms) where state not in ('resolved', 'cancelled');
+create table legs (
+    leg_id text primary key, incident text not null, round integer not null, contact text not null,
+    channel text not null, purpose text not null, attempt integer not null,
+    carrier text not null, reference text, state text not null, intended_ms integer not null,
+    body blob not null);
+-- a self-double is impossible
+create unique index legs_once on legs (incident, round, contact, channel, purpose, attempt);
+create index legs_open on legs (intended_ms)
+    where state in ('intended', 'ambiguous', 'placed', 'ringing', 'answered');
+create table quarantine (
+    number integer primary key autoincrement, received_ms integer not null, wire text not null,
+    protocol text not null, peer text not null, device text, reason text not null,
+    offset integer not null, raw blob not null);
+create table marks (name text primary key, value integer not null) without rowid;
+"""
+
+
+@migrations()
+def first_tables(db: Database) -> None:
+    """Events and everything that is committed together with them."""
+    for statement in FIRST_TABLES.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Open (or make) the journal and bring its tables up to date; gives the one writing connection.
+
+    WAL with synchronous=FULL: a commit that returned is on the disk.
+    Raises JournalDamaged when the file is no SQLite database.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        connection.execute("pragma journal_mode=wal")
+        connection.execute("pragma synchronous=full")
+        connection.execute("pragma wal_autocheckpoint=2000")
+        connection.execute("pragma temp_store=memory")
+        migrations.apply(Database(connection))
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise JournalDamaged(
+            f"{path} cannot be used as a journal: {error}; move it aside and restart"
+        ) from error
+    return connection
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open the journal read-only; any thread may use it, one at a time.
+
+    Raises FileNotFoundError when there is no journal yet.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no journal at {path}")
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    connection.execute("pragma busy_timeout=2000")
+    return connection

@@ -1,0 +1,287 @@
+"""The one thread that writes: takes records in order, commits them in groups, then says so on the loop.
+
+Records queue in the order the engine made them and are committed in that order, so a later state
+never lands before an earlier one.
+Ordinary records wait up to `group_commit_s` to share an fsync;
+an urgent one wakes the thread at once and takes whatever stands before it along.
+Rows go in as multi-row INSERTs: one statement holds the GIL for a moment, hundreds would starve
+beside a busy loop.
+
+A commit that fails (disk full, I/O error) is rolled back and tried again for ever, with backoff:
+nothing is dropped, nothing is acknowledged, `degraded` tells the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from gateway.journal.records import Record
+from gateway.journal.retention import drop_oldest
+from gateway.journal.schema import open_for_writing
+
+GROUP_RECORDS = 1000
+QUARANTINE_ROWS = 10_000
+CHUNKS = (256, 64, 16, 4, 1)
+RETRY_FIRST_S = 0.05
+RETRY_MAX_S = 5.0
+RETENTION_EVERY_ROWS = 20_000
+
+
+class JournalWriter:
+    """Owns the writing connection and its thread.
+
+    `append` is called on the loop; `Record.committed` comes back on the same loop.
+    `max_queue` bounds what may wait: `congested` turns true there, and the transports stop reading.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        group_commit_s: float = 0.005,
+        max_size_mb: int = 2048,
+        max_queue: int = 2000,
+        degraded: Callable[[str | None], None] | None = None,
+        after_commit: Callable[[], None] | None = None,
+    ) -> None:
+        self.path = path
+        self.rows = 0
+        self.commits = 0
+        self.retries = 0
+        self.dropped = 0
+        self._group_commit_s = group_commit_s
+        self._max_size_bytes = max_size_mb * 1024 * 1024
+        self._max_queue = max_queue
+        self._degraded = degraded
+        self._after_commit = after_commit
+        self._connection = open_for_writing(path)
+        row = self._connection.execute("select seq from sqlite_sequence where name = 'events'").fetchone()
+        self.seq: int = row[0] if row else 0
+        self._queue: deque[Record] = deque()
+        self._condition = threading.Condition()
+        self._urgent = False
+        self._stopping = False
+        self._in_commit = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+        self._rows_since_retention = 0
+
+    # ------------------------------------------------------------------ on the loop
+
+    def start(self) -> None:
+        """Start the thread; call on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, record: Record) -> None:
+        """Queue a record; its `committed` is called on the loop once it is on the disk."""
+        queue = self._queue
+        wake = record.urgent or not queue
+        queue.append(record)
+        if record.urgent:
+            self._urgent = True
+        if wake or len(queue) >= GROUP_RECORDS:
+            with self._condition:
+                self._condition.notify()
+        if len(queue) >= self._max_queue:
+            self._room.clear()
+
+    async def commit(self, record: Record) -> int:
+        """Queue an urgent record and wait for its commit; gives its seq."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def committed(seq: int) -> None:
+            if not future.done():
+                future.set_result(seq)
+
+        record.urgent = True
+        record.committed = committed
+        self.append(record)
+        return await future
+
+    @property
+    def congested(self) -> bool:
+        """True while too much waits."""
+        return not self._room.is_set()
+
+    async def uncongested(self) -> None:
+        """Wait for room."""
+        await self._room.wait()
+
+    @property
+    def waiting(self) -> int:
+        """Records not yet committed."""
+        return len(self._queue) + self._in_commit
+
+    async def stop(self) -> None:
+        """Commit what waits, end the thread and close the file."""
+        if self._thread is not None:
+            with self._condition:
+                self._stopping = True
+                self._condition.notify()
+            await asyncio.to_thread(self._thread.join)
+            await asyncio.sleep(0)  # lets the last `committed` callbacks run
+        self._connection.close()
+
+    def _deliver(self, batch: Sequence[Record], seqs: Sequence[int]) -> None:
+        for record, seq in zip(batch, seqs, strict=True):
+            if record.committed is not None:
+                record.committed(seq)
+        if self._after_commit is not None:
+            self._after_commit()
+        if len(self._queue) < self._max_queue // 2:
+            self._room.set()
+
+    # ------------------------------------------------------------------ on the thread
+
+    def _run(self) -> None:
+        while True:
+            batch = self._take()
+            if not batch:
+                return
+            seqs = self._commit_for_ever(batch)
+            self._in_commit = 0
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._deliver, batch, seqs)
+            self._keep_bounded()
+
+    def _take(self) -> list[Record]:
+        queue = self._queue
+        with self._condition:
+            while not queue and not self._stopping:
+                self._condition.wait()
+            if queue and not self._urgent and not self._stopping and len(queue) < GROUP_RECORDS:
+                self._condition.wait_for(
+                    lambda: self._urgent or self._stopping or len(queue) >= GROUP_RECORDS,
+                    timeout=self._group_commit_s,
+                )
+            self._urgent = False
+        batch = [queue.popleft() for _ in range(min(len(queue), GROUP_RECORDS))]
+        if queue and any(record.urgent for record in tuple(queue)):
+            self._urgent = True
+        self._in_commit = len(batch)
+        return batch
+
+    def _commit_for_ever(self, batch: Sequence[Record]) -> list[int]:
+        delay_s = RETRY_FIRST_S
+        while True:
+            try:
+                seqs = self._commit(batch)
+            except sqlite3.Error as error:
+                if self._connection.in_transaction:
+                    self._connection.execute("rollback")
+                self.retries += 1
+                self._tell(f"{type(error).__name__}: {error}")
+                time.sleep(delay_s)
+                delay_s = min(delay_s * 2, RETRY_MAX_S)
+            else:
+                if delay_s > RETRY_FIRST_S:
+                    self._tell(None)
+                return seqs
+
+    def _tell(self, reason: str | None) -> None:
+        if self._degraded is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._degraded, reason)
+
+    def _commit(self, batch: Sequence[Record]) -> list[int]:
+        execute = self._connection.execute
+        execute("begin immediate")
+        seq = self.seq
+        seqs: list[int] = []
+        events: list[tuple[Any, ...]] = []
+        states: dict[str, bytes] = {}
+        timers: dict[tuple[str, str], int | None] = {}
+        for record in batch:
+            for row in record.events:
+                seq += 1
+                events.append((seq, *row, crc32(row.payload)))
+            seqs.append(seq if record.events else 0)
+            states.update(record.states)
+            timers.update(record.timers)
+        self._insert("insert into events values", 10, events)
+        self._insert("insert or replace into states values", 2, states.items())
+        for record, record_seq in zip(batch, seqs, strict=True):
+            self._write_rare(record, record_seq)
+        for (owner, name), due_ms in timers.items():
+            if due_ms is None:
+                execute("delete from timers where owner = ? and name = ?", (owner, name))
+            else:
+                execute("insert or replace into timers values (?, ?, ?)", (owner, name, due_ms))
+        execute("commit")
+        self.seq = seq
+        self.rows += len(events)
+        self._rows_since_retention += len(events)
+        self.commits += 1
+        return seqs
+
+    def _write_rare(self, record: Record, seq: int) -> None:
+        """Write what most records do not have."""
+        execute = self._connection.execute
+        for position, row in enumerate(record.outbox):
+            execute("insert or replace into outbox values (?, ?, ?, ?, null)", (seq, position, *row))
+        for alarm in record.alarms:
+            execute(
+                "insert or ignore into alarms values (?, ?, ?, ?, ?, ?, ?, ?)",
+                (alarm.alarm_id, seq, *alarm[1:]),
+            )
+        for incident in record.incidents:
+            execute("insert or replace into incidents values (?, ?, ?, ?, ?, ?, ?)", incident)
+        for leg in record.legs:
+            execute("insert or ignore into legs values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", leg)
+        for change in record.leg_changes:
+            execute(
+                "update legs set state = coalesce(?, state), carrier = coalesce(?, carrier),"
+                " reference = coalesce(?, reference) where leg_id = ?",
+                (change.state, change.carrier, change.reference, change.leg_id),
+            )
+        for done_seq, position in record.done:
+            execute(
+                "update outbox set done_ms = ? where seq = ? and position = ?",
+                (time.time_ns() // 1_000_000, done_seq, position),
+            )
+        for frame in record.quarantine:
+            execute(
+                "insert into quarantine (received_ms, wire, protocol, peer, device, reason, offset, raw)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?)",
+                frame,
+            )
+        for name, value in record.marks.items():
+            execute("insert or replace into marks values (?, ?)", (name, value))
+
+    def _insert(self, verb: str, width: int, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Insert rows in multi-row statements of a few fixed sizes, so that each is prepared once."""
+        pending = list(rows)
+        one = "(" + ",".join("?" * width) + ")"
+        start = 0
+        for size in CHUNKS:
+            while len(pending) - start >= size:
+                values = ",".join([one] * size)
+                chunk = pending[start : start + size]
+                self._connection.execute(f"{verb} {values}", tuple(chain.from_iterable(chunk)))
+                start += size
+
+    def _keep_bounded(self) -> None:
+        """Every so often drop what the size limit and the quarantine's bound demand; never an alarm."""
+        if self._rows_since_retention < RETENTION_EVERY_ROWS or self._queue:
+            return
+        self._rows_since_retention = 0
+        try:
+            self.dropped += drop_oldest(
+                self._connection, max_size_bytes=self._max_size_bytes, quarantine_rows=QUARANTINE_ROWS
+            )
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            self._tell(f"{type(error).__name__}: {error}")

@@ -1,0 +1,152 @@
+"""The durable record of legs, for the dispatcher: implements `sos.ledger.Ledger` on the journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from sqlite3 import Row
+from typing import Protocol
+
+import msgspec
+
+from gateway.journal.records import LegChange, LegRow, Record, from_ms, to_ms
+from sos.carriers.base import Message
+from sos.events import KeyPressed, Leg, LegReported, LegState
+from sos.ledger import LegRecord
+
+OWNED_KEPT = 5000
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a leg's row."""
+
+    leg: Leg
+    message: Message
+
+
+class Journal(Protocol):
+    """What the ledger needs of the journal."""
+
+    def append(self, record: Record) -> None:
+        """Queue a record."""
+        ...
+
+
+LegKnown = Callable[[LegReported | KeyPressed, Record, Callable[[int], None]], None]
+Slot = tuple[str, int, str, str, str, int]
+
+
+def slot_of(leg: Leg) -> Slot:
+    """What may exist once: (incident, round, contact, channel, purpose, attempt)."""
+    return (leg.incident, leg.round, leg.contact, leg.channel.value, leg.purpose, leg.attempt)
+
+
+class JournalLedger:
+    """Writes intents, references and reports; remembers which slots and references are taken.
+
+    `max_commit_wait_s` bounds the wait for a stuck disk: past it the leg is placed all the same,
+    its intent still queued (counted in `late_intents`).
+    """
+
+    def __init__(self, *, journal: Journal, leg_known: LegKnown, max_commit_wait_s: float) -> None:
+        self._journal = journal
+        self._leg_known = leg_known
+        self._max_commit_wait_s = max_commit_wait_s
+        self._slots: set[Slot] = set()
+        self._owned: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._orders: dict[str, tuple[int, int]] = {}
+        self.late_intents = 0
+
+    def restore(self, rows: Iterable[Row], references: Iterable[Row]) -> list[LegRecord]:
+        """Take over the last run's legs; gives those whose end is not known."""
+        for row in references:
+            self._owned[row["carrier"], row["reference"]] = row["leg_id"]
+        records = []
+        for row in rows:
+            body = msgspec.json.decode(row["body"], type=Body)
+            self._slots.add(slot_of(body.leg))
+            records.append(
+                LegRecord(
+                    leg=body.leg,
+                    message=body.message,
+                    state=LegState(row["state"]),
+                    carrier=row["carrier"],
+                    intended_at=from_ms(row["intended_ms"]),
+                    reference=row["reference"],
+                )
+            )
+        return records
+
+    def take_slot(self, row: Row) -> None:
+        """Remember that a leg of an earlier run exists."""
+        self._slots.add(slot_of(msgspec.json.decode(row["body"], type=Body).leg))
+
+    def expect(self, leg_id: str, key: tuple[int, int]) -> None:
+        """The outbox row `key` ordered this leg; it is done when the leg's intent is committed."""
+        self._orders[leg_id] = key
+
+    def knows(self, leg: Leg) -> bool:
+        """Whether this leg's intent is already written."""
+        return slot_of(leg) in self._slots
+
+    async def intend(self, leg: Leg, message: Message, *, carrier: str, at: datetime) -> bool:
+        """Commit the intent; False when somebody has been here."""
+        slot = slot_of(leg)
+        if slot in self._slots:
+            return False
+        self._slots.add(slot)
+        row = LegRow(
+            leg.leg_id,
+            leg.incident,
+            leg.round,
+            leg.contact,
+            leg.channel.value,
+            leg.purpose,
+            leg.attempt,
+            carrier,
+            None,
+            LegState.INTENDED.value,
+            to_ms(at),
+            msgspec.json.encode(Body(leg=leg, message=message)),
+        )
+        record = Record(legs=[row], urgent=True)
+        key = self._orders.pop(leg.leg_id, None)
+        if key is not None:
+            record.done.append(key)
+        await self._commit(record)
+        return True
+
+    async def bind(self, leg_id: str, *, carrier: str, reference: str) -> None:
+        """Commit the carrier's reference of a placed leg."""
+        self._owned[carrier, reference] = leg_id
+        while len(self._owned) > OWNED_KEPT:
+            self._owned.popitem(last=False)
+        await self._commit(Record(leg_changes=[LegChange(leg_id, None, carrier, reference)], urgent=True))
+
+    async def report(self, event: LegReported | KeyPressed) -> None:
+        """Commit a fact about a leg with what the cascade makes of it."""
+        record = Record(urgent=True)
+        if isinstance(event, LegReported):
+            record.leg_changes.append(LegChange(event.leg_id, event.state.value, event.carrier, None))
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._leg_known(event, record, lambda _: done.done() or done.set_result(None))
+        await self._within_bound(done)
+
+    def owned(self, carrier: str) -> frozenset[str]:
+        """References of this carrier that legs already have."""
+        return frozenset(reference for name, reference in self._owned if name == carrier)
+
+    async def _commit(self, record: Record) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        record.committed = lambda _: done.done() or done.set_result(None)
+        self._journal.append(record)
+        await self._within_bound(done)
+
+    async def _within_bound(self, done: asyncio.Future[None]) -> None:
+        try:
+            async with asyncio.timeout(self._max_commit_wait_s):
+                await asyncio.shield(done)
+        except TimeoutError:
+            self.late_intents += 1

@@ -1,0 +1,82 @@
+"""Who is watched and who is told: the configured people as rules, cascade and portal see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.config import DEFAULT_PLANS, ContactTable, PlanTable, Settings, WearerTable
+from gateway.model import ContactView, FenceView, Roster, WearerView
+from gateway.registry import Device, Registry
+from sos.plan import Contact, Plan
+
+
+class People:
+    """All wearers of this gateway, frozen at start."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.wearers: dict[str, WearerView] = {
+            wearer.id: _view(wearer, settings) for wearer in settings.wearers
+        }
+        self.roster = Roster(community=settings.site.community, wearers=tuple(self.wearers.values()))
+        self.registry = Registry(
+            Device(device=device.id, protocol=device.protocol, wearer=wearer.id, key=device.key)
+            for wearer in settings.wearers
+            for device in wearer.devices
+        )
+        plans = DEFAULT_PLANS | settings.sos.plans
+        self._plans = {
+            (wearer.id, kind): _plan(wearer, plan, settings)
+            for wearer in settings.wearers
+            for kind, plan in plans.items()
+        }
+
+    def plan(self, wearer: str, kind: str) -> Plan | None:
+        """How an alarm of this kind is told; None: the portal shows it and nobody is rung."""
+        return self._plans.get((wearer, kind))
+
+    def rules(self, wearer: str, settings: Settings, known: dict[str, Any]) -> dict[str, Any]:
+        """The wearer's rules, built with the wearer's own settings."""
+        return {
+            name: rule(self.wearers[wearer], settings.wearer_rules[wearer, name])
+            for name, rule in known.items()
+        }
+
+
+def _contact(table: ContactTable, role: str) -> Contact:
+    return Contact(contact=table.id, name=table.name, phone=table.phone, role=role, relation=table.relation)
+
+
+def _plan(wearer: WearerTable, plan: PlanTable, settings: Settings) -> Plan:
+    return Plan(
+        family=tuple(_contact(table, "family") for table in wearer.contacts),
+        staff=tuple(_contact(table, "staff") for table in settings.staff),
+        **{name: getattr(plan, name) for name in PlanTable.__struct_fields__},
+    )
+
+
+def _view(wearer: WearerTable, settings: Settings) -> WearerView:
+    return WearerView(
+        wearer=wearer.id,
+        name=wearer.name,
+        birth_year=wearer.birth_year,
+        home=wearer.home,
+        devices=tuple(device.id for device in wearer.devices),
+        contacts=tuple(
+            ContactView(
+                contact=table.id, name=table.name, phone=table.phone, relation=table.relation, role=role
+            )
+            for role, tables in (("family", wearer.contacts), ("staff", settings.staff))
+            for table in tables
+        ),
+        fences=tuple(
+            FenceView(
+                fence=fence.id,
+                name=fence.name,
+                polygon=fence.polygon,
+                centre=fence.centre,
+                radius_m=fence.radius_m,
+                exit_margin_m=fence.exit_margin_m,
+            )
+            for fence in wearer.fences
+        ),
+    )

@@ -1,0 +1,70 @@
+"""What comes back from the portal, as one more wire: a long poll for commands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+import httpx
+import msgspec
+
+from gateway.model import CommandPage, PortalCommand
+
+BACKOFF_FIRST_S = 1.0
+BACKOFF_MAX_S = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class PortalLink:
+    """Asks the portal for commands after the last one carried out, and hands over each one once.
+
+    `last_number` is the highest number the journal has; `ordered` is called on the loop in rising order.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        gateway: str,
+        token: str,
+        poll_s: int,
+        last_number: int,
+        ordered: Callable[[PortalCommand], None],
+    ) -> None:
+        self._url = f"{url.rstrip('/')}/api/gateway/v1/commands"
+        self._headers = {"Authorization": f"Bearer {token}", "X-Gateway": gateway}
+        self._poll_s = poll_s
+        self._last_number = last_number
+        self._ordered = ordered
+        self.connected = False
+
+    async def run(self) -> None:
+        """Poll until cancelled; line loss is survived with backoff."""
+        delay_s = BACKOFF_FIRST_S
+        async with httpx.AsyncClient(
+            headers=self._headers, timeout=httpx.Timeout(10, read=self._poll_s + 10), trust_env=False
+        ) as client:
+            while True:
+                try:
+                    await self._poll(client)
+                except (httpx.HTTPError, msgspec.DecodeError) as error:
+                    if self.connected or delay_s == BACKOFF_FIRST_S:
+                        log.warning("portal link down: %s", error or type(error).__name__)
+                    self.connected = False
+                    await asyncio.sleep(delay_s * random.uniform(0.7, 1.3))  # noqa: S311 (spreads reconnects)
+                    delay_s = min(delay_s * 2, BACKOFF_MAX_S)
+                else:
+                    self.connected = True
+                    delay_s = BACKOFF_FIRST_S
+
+    async def _poll(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get(self._url, params={"after": self._last_number, "wait_s": self._poll_s})
+        answer.raise_for_status()
+        page = msgspec.json.decode(answer.content, type=CommandPage)
+        for command in sorted(page.commands, key=lambda command: command.number):
+            if command.number > self._last_number:
+                self._last_number = command.number
+                self._ordered(command)

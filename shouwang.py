@@ -1,0 +1,272 @@
+"""The front door: one command, its sub-commands import what they need when they need it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+CONFIG_WRONG = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command; gives the exit status (0 done, 1 found something wrong, 2 cannot start)."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="shouwang", description="守望: a BeiDou-wristband gateway and a community portal."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], words: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=words, description=words)
+        command.set_defaults(run=run)
+        return command
+
+    for name, run, words in (
+        ("run", run_everything, "gateway, portal and the simulated neighbourhood, until Ctrl-C"),
+        ("gateway", run_gateway, "the edge gateway alone"),
+        ("portal", run_portal, "the community portal alone"),
+        ("sim", run_sim, "the simulated neighbourhood alone (demo mode)"),
+    ):
+        add(name, run, words).add_argument("--config", type=Path, default=Path("config.toml"))
+    check = add("check", check_config, "check a configuration file and list every wrong key")
+    check.add_argument("config", type=Path, nargs="?", default=Path("config.toml"))
+    decode = add("decode", decode_frames, "read one frame a line, print one JSON line a frame")
+    decode.add_argument("codec")
+    decode.add_argument("file", type=Path, nargs="?", help="standard input when left out")
+    decode.add_argument("--hex", action="store_true", help="the lines are hexadecimal")
+    journal = add("journal", read_journal, "look at the journal: tail, export, verify")
+    journal.add_argument("what", choices=("tail", "export", "verify"))
+    journal.add_argument("--config", type=Path, default=Path("config.toml"))
+    journal.add_argument("--file", type=Path, help="a journal file, instead of the configured one")
+    journal.add_argument("--lines", type=int, default=20, help="tail: how many events")
+    journal.add_argument("--after", type=int, default=0, help="export: only events after this seq")
+    bench = add("bench", run_bench, "measure: ingest, sos, rules (figures are ratios in one run)")
+    bench.add_argument("what", choices=("ingest", "sos"))
+    bench.add_argument("--seconds", type=float, default=5.0)
+    return parser
+
+
+# --------------------------------------------------------------------------- configuration
+
+
+def _settings(path: Path, *, make_demo_secrets: bool = False) -> Any:
+    """The checked settings; prints every problem and exits 2 when there are any."""
+    from gateway.config import load
+    from gateway.errors import ConfigError
+    from portal.settings import PortalTable
+
+    try:
+        settings = load(path, portal=PortalTable, make_demo_secrets=make_demo_secrets)
+    except FileNotFoundError:
+        print(f"{path}: there is no such file", file=sys.stderr)
+        raise SystemExit(CONFIG_WRONG) from None
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        print(f"{path}: {len(error.problems)} wrong", file=sys.stderr)
+        raise SystemExit(CONFIG_WRONG) from None
+    os.chdir(path.resolve().parent)  # paths in the file are relative to it
+    return settings
+
+
+def check_config(options: argparse.Namespace) -> int:
+    """`shouwang check`: exit 0 when right, 2 with the list of wrong keys."""
+    settings = _settings(options.config)
+    print(
+        f"{options.config}: right ({settings.mode} mode, {len(settings.wearers)} wearers,"
+        f" {len(settings.transports)} wires, {len(settings.sos.carriers)} carriers)"
+    )
+    return 0
+
+
+# --------------------------------------------------------------------------- the processes
+
+
+def _serve(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Run a coroutine until it ends or SIGTERM or SIGINT ask it to; the second signal is not needed."""
+    import uvloop
+
+    sys.setswitchinterval(0.0005)  # the journal's thread must not starve beside a busy loop
+
+    async def until_told() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.create_task(work(), name="main")
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+
+    uvloop.run(until_told())
+    return 0
+
+
+def _ready(words: str) -> None:
+    """Tell whoever started us that we serve now."""
+    print(f"ready {words}", flush=True)
+
+
+def run_gateway(options: argparse.Namespace) -> int:
+    """`shouwang gateway`."""
+    from gateway.app import Gateway
+    from gateway.telemetry import start_logging
+
+    settings = _settings(options.config, make_demo_secrets=True)
+    start_logging()
+
+    async def work() -> None:
+        gateway = Gateway(settings)
+        await gateway.run(
+            lambda addresses: _ready(", ".join(f"{name} {address}" for name, address in addresses.items()))
+        )
+
+    return _serve(work)
+
+
+def run_portal(options: argparse.Namespace) -> int:
+    """`shouwang portal`."""
+    from gateway.telemetry import start_logging
+    from portal.serve import serve
+    from portal.settings import settings_of
+
+    settings = _settings(options.config, make_demo_secrets=True)
+    if settings.portal is None:
+        print("no [portal] table in the configuration", file=sys.stderr)
+        return CONFIG_WRONG
+    start_logging()
+    serve(settings_of(settings), _ready)
+    return 0
+
+
+def run_sim(options: argparse.Namespace) -> int:
+    """`shouwang sim`."""
+    from firmware_sim.app import run
+    from firmware_sim.settings import settings_of
+    from gateway.telemetry import start_logging
+
+    settings = _settings(options.config, make_demo_secrets=True)
+    if settings.mode != "demo":
+        print('the simulator runs only while mode = "demo"', file=sys.stderr)
+        return CONFIG_WRONG
+    start_logging()
+    return _serve(lambda: run(settings_of(settings), ready=_ready, say=lambda line: print(line, flush=True)))
+
+
+def run_everything(options: argparse.Namespace) -> int:
+    """`shouwang run`: what `make run` does."""
+    from gateway.supervisor import Part, supervise
+
+    settings = _settings(options.config, make_demo_secrets=True)
+    parts = [Part("portal", timeout_s=60)] if settings.portal is not None else []
+    parts.append(Part("gateway", timeout_s=30))
+    if settings.mode == "demo":
+        parts.insert(-1, Part("sim", timeout_s=30))
+    config = options.config.name
+    command = (sys.executable, "-m", "shouwang")
+
+    def welcome() -> str:
+        return _welcome(settings)
+
+    return asyncio.run(supervise(parts, command=command, config=config, welcome=welcome))
+
+
+def _welcome(settings: Any) -> str:
+    from portal.demo import LOGINS, PASSWORD
+
+    lines = ["", f"守望 Shouwang · {settings.site.name} · gateway and portal are running"]
+    if settings.portal is not None:
+        lines += ["", f"  portal 门户    {settings.portal.public_url}"]
+    if settings.mode == "demo":
+        lines += ["  logins 演示登录 (password 密码: " + PASSWORD + ")"]
+        lines += [f"    {login.phone:<16} {login.words}" for login in LOGINS]
+        lines += [
+            "",
+            "  watch 请看:  log in as the duty desk and open 守护 → 报警台 (alarms board).",
+            "    ~0:15  王德顺 (dementia) walks out of his fence            走出围栏",
+            "    ~0:20  陈秀英's blood pressure climbs over her limit       血压升高",
+            "    ~0:30  张桂兰 presses SOS; her son does not answer,        按下求救,儿子未接,",
+            "           her daughter answers and presses 1                 女儿接听并按 1",
+        ]
+    return "\n".join([*lines, "", "  Ctrl-C stops everything in order. 按 Ctrl-C 依次停止。", ""])
+
+
+# --------------------------------------------------------------------------- looking
+
+
+def decode_frames(options: argparse.Namespace) -> int:
+    """`shouwang decode CODEC [FILE] [--hex]`."""
+    from gateway import plugins
+    from gateway.codecs.decode import decode_lines
+
+    if options.codec not in plugins.names("codec"):
+        print(f"no codec {options.codec!r}; known: {', '.join(plugins.names('codec'))}", file=sys.stderr)
+        return CONFIG_WRONG
+    try:
+        source = sys.stdin.buffer if options.file is None else options.file.open("rb")
+    except OSError as error:
+        print(f"{options.file}: {error.strerror}", file=sys.stderr)
+        return CONFIG_WRONG
+    with source:
+        for line in decode_lines(options.codec, source, hex_lines=options.hex):
+            print(line)
+    return 0
+
+
+def read_journal(options: argparse.Namespace) -> int:
+    """`shouwang journal tail|export|verify`."""
+    import json
+
+    from gateway.app import journal_path
+    from gateway.journal.reader import JournalReader, as_json, verify
+
+    path = options.file or journal_path(_settings(options.config))
+    try:
+        reader = JournalReader(path)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return CONFIG_WRONG
+    match options.what:
+        case "tail":
+            for row in reader.events(after=reader.last_seq() - options.lines, limit=options.lines):
+                print(json.dumps(as_json(row), ensure_ascii=False))
+        case "export":
+            for line in reader.export(after=options.after):
+                print(line)
+        case "verify":
+            verdict = verify(path)
+            for fault in verdict.faults:
+                print(fault)
+            print(f"{path}: {verdict.events} events, {len(verdict.faults)} faults")
+            return 1 if verdict.faults else 0
+    return 0
+
+
+def run_bench(options: argparse.Namespace) -> int:
+    """`shouwang bench ingest|sos`."""
+    import importlib
+
+    module = importlib.import_module(f"bench.{options.what}")
+    module.main(seconds=options.seconds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
