@@ -1,0 +1,333 @@
+"""Telephone over the internet: Twilio's REST API, by its own client.
+
+The client is loaded lazily, in a thread, and made to do exactly one request a call:
+a repeated POST is a second call, so there is no retry and no kept-alive connection that may be half dead.
+Nothing is heard here: Twilio reports to the portal
+(`<callback_url>/<gateway>/status/<leg_id>`, `…/voice/<leg_id>`), which passes it to the gateway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote
+
+from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierError, CarrierRefused, Message, Report
+from sos.events import Channel, Leg, LegState
+
+T = TypeVar("T")
+
+REQUEST_TIMEOUT_S = 5.0
+"""For the connection, and again for the answer."""
+WORKERS = 8
+"""Requests under way at once; more wait their turn."""
+LISTED = 50
+"""How many of a person's latest calls or texts `find` looks through: one page, one request."""
+CLOCK_SKEW = timedelta(seconds=10)
+"""How far our clock may run ahead of Twilio's; its times are whole seconds besides."""
+REMEMBERED_BODIES = 512
+KEY_WAIT_S = 10
+"""From the last word to hanging up without a key."""
+SAY_TIMES = 3
+MAX_E164_DIGITS = 15
+
+_E164 = re.compile(rf"\+[1-9]\d{{6,{MAX_E164_DIGITS - 1}}}")
+_REF = re.compile(r"#[A-Z0-9]{4}\b")
+
+CALL_STATES = MappingProxyType(
+    {
+        "queued": LegState.PLACED,
+        "initiated": LegState.PLACED,
+        "ringing": LegState.RINGING,
+        "in-progress": LegState.ANSWERED,
+        "answered": LegState.ANSWERED,
+        "completed": LegState.NO_KEY,
+        "busy": LegState.BUSY,
+        "no-answer": LegState.NO_ANSWER,
+        "canceled": LegState.HUNG_UP,
+        "failed": LegState.FAILED,
+    }
+)
+"""Twilio's words for a call; whether a key was pressed comes by the voice callback, never from here."""
+
+MESSAGE_STATES = MappingProxyType(
+    {
+        "accepted": LegState.PLACED,
+        "scheduled": LegState.PLACED,
+        "queued": LegState.PLACED,
+        "sending": LegState.PLACED,
+        "sent": LegState.PLACED,
+        "delivered": LegState.DELIVERED,
+        "partially_delivered": LegState.DELIVERED,
+        "read": LegState.DELIVERED,
+        "undelivered": LegState.FAILED,
+        "failed": LegState.FAILED,
+        "canceled": LegState.FAILED,
+    }
+)
+"""Twilio's words for a text."""
+
+NOT_IN_PROGRESS = 21220
+"""Twilio's code for changing a call that is already over."""
+NOT_FOUND = 404
+TOO_MANY = 429
+SERVER_ERRORS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`[carriers.twilio]` of the configuration.
+
+    `gateway` is this box's name in callback addresses;
+    `base_url` replaces Twilio's own host and is for the demo and the tests.
+    """
+
+    account_sid: str
+    auth_token: str
+    from_number: str
+    callback_url: str
+    base_url: str = ""
+    gateway: str = ""
+    voice_language: str = "zh-CN"
+    machine_detection: bool = False
+
+
+def call_state(status: str, answered_by: str = "") -> LegState:
+    """Translate a call's status; a machine that picked up is a voicemail once the call is over.
+
+    A word Twilio has not used before is taken as "placed": nothing more is known.
+    """
+    state = CALL_STATES.get(status, LegState.PLACED)
+    if state is LegState.NO_KEY and answered_by.startswith(("machine", "fax")):
+        return LegState.VOICEMAIL
+    return state
+
+
+def message_state(status: str) -> LegState:
+    """Translate a text's status; a word Twilio has not used before is taken as "placed"."""
+    return MESSAGE_STATES.get(status, LegState.PLACED)
+
+
+class TwilioCarrier:
+    """Calls and texts by Twilio; see `sos.carriers.base.Carrier`."""
+
+    name: ClassVar[str] = "twilio"
+    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.TEXT, Channel.CALL})
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool = _pool()
+        self._loading = asyncio.Lock()
+        self._client: Any = None
+        self._bodies: OrderedDict[str, str] = OrderedDict()
+        self.trouble = ""
+        """Why Twilio could not be used the last time, empty when it could."""
+
+    async def run(self, report: Report) -> None:  # noqa: ARG002  Twilio reports to the portal, not here
+        """Load the client, then wait to be cancelled."""
+        try:
+            await self._loaded()
+            await asyncio.Event().wait()
+        finally:
+            old, self._pool = self._pool, _pool()
+            old.shutdown(wait=False, cancel_futures=True)
+
+    async def place(self, leg: Leg, message: Message) -> str:
+        """Create the call or the text with one request and give its SID."""
+        if not _E164.fullmatch(leg.phone):
+            raise CarrierRefused("not an E.164 number")
+        client = await self._loaded()
+        if leg.channel is Channel.CALL:
+            fields = self._call_fields(leg, message)
+            created = await self._ask(lambda: client.calls.create(**fields))
+        else:
+            self._remember(leg.leg_id, message.body)
+            fields = self._message_fields(leg, message)
+            created = await self._ask(lambda: client.messages.create(**fields))
+        return str(created.sid)
+
+    async def hang_up(self, reference: str) -> None:
+        """End the call, whether it rings or speaks; a text is left alone."""
+        if not reference.startswith("CA"):
+            return
+        client = await self._loaded()
+
+        def end() -> None:
+            from twilio.base.exceptions import TwilioException  # noqa: PLC0415  lazy: half a second to import
+
+            try:
+                client.calls(reference).update(status="completed")
+            except TwilioException as error:
+                status, code = getattr(error, "status", 0), getattr(error, "code", 0)
+                if status != NOT_FOUND and code != NOT_IN_PROGRESS:
+                    raise
+
+        await self._ask(end)
+
+    async def find(self, leg: Leg, *, since: datetime, owned: frozenset[str]) -> str | None:
+        """Look through the person's latest calls or texts for one made since then that no leg has.
+
+        Creation times are compared here: Twilio filters by start, which a queued call has not got yet.
+        The oldest match is taken, so that two unclear legs to one person settle in their order.
+        """
+        client = await self._loaded()
+        resource = client.calls if leg.channel is Channel.CALL else client.messages
+        numbers = {"to": leg.phone, "from_": self._settings.from_number}
+        listed = await self._ask(lambda: resource.list(limit=LISTED, page_size=LISTED, **numbers))
+        earliest = since - CLOCK_SKEW
+        fresh = [
+            item
+            for item in listed
+            if item.sid not in owned and item.date_created is not None and item.date_created >= earliest
+        ]
+        fresh.sort(key=lambda item: item.date_created)
+        if leg.channel is Channel.TEXT:
+            fresh = [item for item in fresh if self._same_text(leg.leg_id, item.body or "")]
+        return str(fresh[0].sid) if fresh else None
+
+    async def status(self, reference: str) -> LegState:
+        """Ask Twilio how the call or the text stands."""
+        client = await self._loaded()
+        if reference.startswith("CA"):
+            call = await self._ask(lambda: client.calls(reference).fetch())
+            return call_state(str(call.status), call.answered_by or "")
+        message = await self._ask(lambda: client.messages(reference).fetch())
+        return message_state(str(message.status))
+
+    # ------------------------------------------------------------------ the request
+
+    def _call_fields(self, leg: Leg, message: Message) -> Mapping[str, Any]:
+        from twilio.twiml.voice_response import Gather, VoiceResponse  # noqa: PLC0415  lazy: it is slow
+
+        gather = Gather(
+            num_digits=1, action=self._callback("voice", leg.leg_id), method="POST", timeout=KEY_WAIT_S
+        )
+        gather.say(message.body, language=self._settings.voice_language, loop=SAY_TIMES)
+        answer = VoiceResponse()
+        answer.append(gather)
+        fields: dict[str, Any] = {
+            "to": leg.phone,
+            "from_": self._settings.from_number,
+            "twiml": str(answer),
+            "timeout": message.ring_timeout_s,
+            "status_callback": self._callback("status", leg.leg_id),
+            "status_callback_method": "POST",
+            "status_callback_event": ["initiated", "ringing", "answered", "completed"],
+        }
+        if self._settings.machine_detection:
+            fields["machine_detection"] = "Enable"
+        return fields
+
+    def _message_fields(self, leg: Leg, message: Message) -> Mapping[str, Any]:
+        return {
+            "to": leg.phone,
+            "from_": self._settings.from_number,
+            "body": message.body,
+            "status_callback": self._callback("status", leg.leg_id),
+        }
+
+    def _callback(self, kind: str, leg_id: str) -> str:
+        gateway = quote(self._settings.gateway, safe="")
+        return f"{self._settings.callback_url.rstrip('/')}/{gateway}/{kind}/{quote(leg_id, safe='')}"
+
+    def _remember(self, leg_id: str, body: str) -> None:
+        self._bodies[leg_id] = body
+        if len(self._bodies) > REMEMBERED_BODIES:
+            self._bodies.popitem(last=False)
+
+    def _same_text(self, leg_id: str, body: str) -> bool:
+        """Same `#ref` as this leg's text; after a restart the text is forgotten and any body may be it."""
+        ours = self._bodies.get(leg_id)
+        if ours is None:
+            return True
+        ref = _REF.search(ours)
+        return (ref.group() if ref else ours.strip()) in body
+
+    async def _loaded(self) -> Any:
+        async with self._loading:
+            if self._client is None:
+                loop = asyncio.get_running_loop()
+                self._client = await loop.run_in_executor(self._pool, _load_client, self._settings)
+        return self._client
+
+    async def _ask(self, request: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        try:
+            answer = await loop.run_in_executor(self._pool, lambda: _translated(request))
+        except CarrierError as error:
+            self.trouble = error.detail
+            raise
+        self.trouble = ""
+        return answer
+
+
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(WORKERS, thread_name_prefix="twilio")
+
+
+def _load_client(settings: Settings) -> Any:
+    """Import the client and build one that keeps to one request and, if told so, to another host."""
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415  lazy: twilio and requests are slow to import
+    from twilio.http.http_client import TwilioHttpClient  # noqa: PLC0415  the same
+    from twilio.rest import Client  # noqa: PLC0415  the same
+    from twilio.twiml import voice_response  # noqa: F401, PLC0415  loaded here for `_call_fields`
+
+    class OneRequest(TwilioHttpClient):  # type: ignore[misc]  # twilio ships no types we follow
+        """Twilio's HTTP client: no retry, a fresh connection each time, another host in the demo."""
+
+        def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            if settings.base_url:
+                url = settings.base_url.rstrip("/") + url.removeprefix("https://api.twilio.com")
+            return super().request(method, url, *args, **kwargs)
+
+    http = OneRequest(timeout=REQUEST_TIMEOUT_S, max_retries=0)
+    http.session.mount("http://", HTTPAdapter(max_retries=0))
+    http.session.headers["Connection"] = "close"
+    if settings.base_url:
+        http.session.trust_env = False
+    return Client(settings.account_sid, settings.auth_token, http_client=http)
+
+
+def _translated(request: Callable[[], T]) -> T:
+    """Run a blocking request; what went wrong comes out as one of the three carrier errors.
+
+    A connection that was never made is "down"; anything lost after it was made is "ambiguous".
+    """
+    from requests import exceptions as http  # noqa: PLC0415  lazy, loaded by now
+    from twilio.base.exceptions import TwilioException  # noqa: PLC0415  the same
+    from urllib3.exceptions import MaxRetryError  # noqa: PLC0415  the same
+
+    try:
+        return request()
+    except TwilioException as error:
+        raise _from_answer(error) from None
+    except http.ConnectTimeout:
+        raise CarrierDown(f"Twilio not reached in {REQUEST_TIMEOUT_S:g} s") from None
+    except http.ConnectionError as error:
+        if error.args and isinstance(error.args[0], MaxRetryError):  # urllib3's sign that none was made
+            raise CarrierDown(f"Twilio not reached: {type(error.args[0].reason).__name__}") from None
+        raise CarrierAmbiguous("the connection to Twilio broke before its answer") from None
+    except http.Timeout:
+        raise CarrierAmbiguous(f"no answer from Twilio in {REQUEST_TIMEOUT_S:g} s") from None
+    except (http.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CarrierAmbiguous(f"Twilio's answer was unreadable: {type(error).__name__}") from None
+
+
+def _from_answer(error: Exception) -> CarrierError:
+    status, code = getattr(error, "status", 0), getattr(error, "code", None)
+    detail = f"Twilio answered {status}, code {code}"
+    if status == TOO_MANY:
+        return CarrierDown(detail)
+    if status < SERVER_ERRORS and status >= 400:  # noqa: PLR2004  HTTP's own bound
+        return CarrierRefused(detail)
+    return CarrierAmbiguous(detail)
+
+
+CARRIER = TwilioCarrier
