@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has gone
         return 0
 
 
@@ -70,10 +71,9 @@ def _settings(path: Path, *, make_demo_secrets: bool = False) -> Any:
     """The checked settings; prints every problem and exits 2 when there are any."""
     from gateway.config import load
     from gateway.errors import ConfigError
-    from portal.settings import PortalTable
 
     try:
-        settings = load(path, portal=PortalTable, make_demo_secrets=make_demo_secrets)
+        settings = load(path, make_demo_secrets=make_demo_secrets)
     except FileNotFoundError:
         print(f"{path}: there is no such file", file=sys.stderr)
         raise SystemExit(CONFIG_WRONG) from None
@@ -110,10 +110,8 @@ def _serve(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
         task = asyncio.create_task(work(), name="main")
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, task.cancel)
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await task
-        except asyncio.CancelledError:
-            pass
 
     uvloop.run(until_told())
     return 0
@@ -143,23 +141,40 @@ def run_gateway(options: argparse.Namespace) -> int:
 
 def run_portal(options: argparse.Namespace) -> int:
     """`shouwang portal`."""
-    from gateway.telemetry import start_logging
     from portal.serve import serve
-    from portal.settings import settings_of
+
+    from gateway.telemetry import start_logging
 
     settings = _settings(options.config, make_demo_secrets=True)
     if settings.portal is None:
         print("no [portal] table in the configuration", file=sys.stderr)
         return CONFIG_WRONG
     start_logging()
-    serve(settings_of(settings), _ready)
+    serve(_portal_settings(settings), _ready)
     return 0
+
+
+def _portal_settings(settings: Any) -> Any:
+    import msgspec
+
+    from portal.settings import PortalSettings
+
+    table = msgspec.structs.asdict(settings.portal)
+    return PortalSettings(
+        mode=settings.mode,
+        community=settings.site.community,
+        community_name=settings.site.name,
+        map_dir=settings.site.map_dir,
+        gateways={settings.site.gateway: table.pop("gateway_token")},
+        **table,
+    )
 
 
 def run_sim(options: argparse.Namespace) -> int:
     """`shouwang sim`."""
     from firmware_sim.app import run
     from firmware_sim.settings import settings_of
+
     from gateway.telemetry import start_logging
 
     settings = _settings(options.config, make_demo_secrets=True)
@@ -213,8 +228,9 @@ def _welcome(settings: Any) -> str:
 
 def decode_frames(options: argparse.Namespace) -> int:
     """`shouwang decode CODEC [FILE] [--hex]`."""
-    from gateway import plugins
     from gateway.codecs.decode import decode_lines
+
+    from gateway import plugins
 
     if options.codec not in plugins.names("codec"):
         print(f"no codec {options.codec!r}; known: {', '.join(plugins.names('codec'))}", file=sys.stderr)

@@ -12,6 +12,7 @@ from typing import Any
 from zlib import crc32
 
 import msgspec
+from sos.dispatcher import Dispatcher
 
 from gateway import plugins
 from gateway.clock import Clock, SystemClock
@@ -32,7 +33,6 @@ from gateway.sync.client import SyncClient
 from gateway.timers import Timers
 from gateway.transports.base import Site, Transport
 from gateway.transports.portal_link import PortalLink
-from sos.dispatcher import Dispatcher
 from sos.events import HangUp, LegReported, PlaceCall, SendText
 
 RECENT_ALARMS = 20_000
@@ -186,11 +186,11 @@ class Gateway:
         """Carry on: legs whose end is unknown are settled, effects not yet done are carried out."""
         self.dispatcher.resume(self._unsettled)
         for row in self.reader.open_outbox():
-            order = msgspec.json.decode(row["body"], type=ORDERS[row["kind"]])
+            order: Any = msgspec.json.decode(row["body"], type=ORDERS[row["kind"]])
             key = (row["seq"], row["position"])
-            if isinstance(order, SendText | PlaceCall) and self.ledger.knows(order.leg):
-                self._done(key)
-            elif isinstance(order, PlaceCall) and self.incidents.get(order.leg.incident) is None:
+            placed = isinstance(order, SendText | PlaceCall) and self.ledger.knows(order.leg)
+            useless = isinstance(order, PlaceCall) and self.incidents.get(order.leg.incident) is None
+            if placed or useless:
                 self._done(key)
             else:
                 self._carry_out(row["kind"], order, key)

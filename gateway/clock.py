@@ -24,9 +24,11 @@ class SystemClock:
     """The machine's own clocks."""
 
     def now(self) -> datetime:
+        """The wall clock in UTC."""
         return datetime.now(UTC)
 
     def monotonic_s(self) -> float:
+        """Seconds since the machine started."""
         return time.monotonic()
 
 
@@ -38,9 +40,11 @@ class ManualClock:
     elapsed_s: float = 0.0
 
     def now(self) -> datetime:
+        """Where the clock stands."""
         return self.at
 
     def monotonic_s(self) -> float:
+        """Seconds advanced so far."""
         return self.elapsed_s
 
     def advance(self, seconds: float) -> datetime:

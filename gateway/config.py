@@ -25,7 +25,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Root of the tables below: frozen, by keyword, unknown keys refused."""
 
 
-class SiteTable(Table):
+class SiteTable(Table, frozen=True):
     """[site]: where this box stands."""
 
     gateway: str
@@ -35,7 +35,7 @@ class SiteTable(Table):
     map_dir: str = "data/seed"
 
 
-class JournalTable(Table):
+class JournalTable(Table, frozen=True):
     """[journal]: how much is kept, and how long a reading may wait for its write."""
 
     max_size_mb: int = 2048
@@ -43,7 +43,7 @@ class JournalTable(Table):
     max_event_age_s: int = 600
 
 
-class DeviceTable(Table):
+class DeviceTable(Table, frozen=True):
     """One band: its wire id, the codec it speaks, its key where the wire has a login."""
 
     id: str
@@ -51,7 +51,7 @@ class DeviceTable(Table):
     key: str = ""
 
 
-class ContactTable(Table):
+class ContactTable(Table, frozen=True):
     """One person to tell; `phone` is E.164."""
 
     id: str
@@ -60,7 +60,7 @@ class ContactTable(Table):
     relation: str = ""
 
 
-class FenceTable(Table):
+class FenceTable(Table, frozen=True):
     """One fence: a circle (`centre`, `radius_m`) or a `polygon` of [lat, lon] corners."""
 
     id: str
@@ -71,7 +71,7 @@ class FenceTable(Table):
     exit_margin_m: float = 0.0
 
 
-class WearerTable(Table):
+class WearerTable(Table, frozen=True):
     """[[wearers]]: a person with a band; `rules` overrides the community's rule settings key by key."""
 
     id: str
@@ -84,7 +84,7 @@ class WearerTable(Table):
     rules: dict[str, dict[str, Any]] = {}
 
 
-class PlanTable(Table):
+class PlanTable(Table, frozen=True):
     """[sos.plans.KIND]: how loud an alarm of this kind is; what is left out keeps its default."""
 
     texts: bool = True
@@ -98,7 +98,7 @@ class PlanTable(Table):
     cancel_window_s: int = 60
 
 
-class SosTable(Table):
+class SosTable(Table, frozen=True):
     """[sos]: carriers in order of preference, and the plans by alarm kind."""
 
     carriers: tuple[str, ...] = ()
@@ -107,7 +107,7 @@ class SosTable(Table):
     plans: dict[str, PlanTable] = {}
 
 
-class PortalLinkTable(Table):
+class PortalLinkTable(Table, frozen=True):
     """[portal_link]: where the portal is and how we prove who we are."""
 
     url: str
@@ -116,7 +116,21 @@ class PortalLinkTable(Table):
     batch_events: int = 500
 
 
-class DemoTable(Table):
+class PortalTable(Table, frozen=True):
+    """[portal]: when this box also serves the portal."""
+
+    secret_key: str
+    password_salt: str
+    gateway_token: str
+    host: str = "127.0.0.1"
+    port: int = 18088
+    database_url: str = "sqlite:///data/var/portal.db"
+    media_url: str = "data/var/media"
+    twilio_auth_token: str = ""
+    public_url: str = "http://127.0.0.1:18088"
+
+
+class DemoTable(Table, frozen=True):
     """[demo]: what is simulated while mode = "demo"."""
 
     scenario: str = "evening"
@@ -151,7 +165,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     staff: tuple[ContactTable, ...]
     wearer_rules: dict[tuple[str, str], Any]
     portal_link: PortalLinkTable | None = None
-    portal: Any = None
+    portal: PortalTable | None = None
     demo: DemoTable | None = None
 
 
@@ -173,10 +187,9 @@ TOP_KEYS = frozenset(
 )
 
 
-def load(path: Path, *, portal: type | None = None, make_demo_secrets: bool = False) -> Settings:
+def load(path: Path, *, make_demo_secrets: bool = False) -> Settings:
     """Read and check a configuration file.
 
-    `portal` is the Struct type of the [portal] table, where the caller has one.
     `make_demo_secrets` writes missing secret files with random contents, in demo mode only.
     Relative paths of secrets are relative to the file's folder.
     Raises ConfigError listing every wrong key; FileNotFoundError when there is no such file.
@@ -189,13 +202,13 @@ def load(path: Path, *, portal: type | None = None, make_demo_secrets: bool = Fa
     if demo and make_demo_secrets:
         write_demo_secrets(document, path.parent)
     checker = Checker(SecretSource(base=path.parent, demo=demo))
-    settings = _settings(document, checker, portal)
+    settings = _settings(document, checker)
     if settings is None or checker.problems:
         raise ConfigError(tuple(checker.problems))
     return settings
 
 
-def _settings(document: dict[str, Any], checker: Checker, portal: type | None) -> Settings | None:
+def _settings(document: dict[str, Any], checker: Checker) -> Settings | None:
     for key in sorted(set(document) - TOP_KEYS):
         checker.add(key, document[key], "no such table; known: " + ", ".join(sorted(TOP_KEYS)))
     mode = document.get("mode", "live")
@@ -210,8 +223,8 @@ def _settings(document: dict[str, Any], checker: Checker, portal: type | None) -
     staff = checker.tables(document.get("staff", []), ContactTable, "staff")
     kinds = {kind: _plugin_tables(document, checker, kind) for kind in ("transport", "rule", "carrier")}
     parts: dict[str, Any] = {}
-    for key, kind in (("portal_link", PortalLinkTable), ("portal", portal), ("demo", DemoTable)):
-        if key in document and kind is not None:
+    for key, kind in (("portal_link", PortalLinkTable), ("portal", PortalTable), ("demo", DemoTable)):
+        if key in document:
             parts[key] = checker.table(document[key], kind, key)
     cross_check(checker, document, wearers=wearers, staff=staff, sos=sos)
     wearer_rules = _wearer_rules(document, checker)

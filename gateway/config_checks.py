@@ -9,8 +9,8 @@ import phonenumbers
 
 from gateway import plugins
 from gateway.config_tables import Checker
-from gateway.model import AlarmKind, FenceView
-from geofence.shape import shape_of
+from gateway.model import AlarmKind
+from geofence.shape import Circle, Polygon
 
 POSITIVE_SECONDS = ("ring_timeout_s", "rounds", "ack_timeout_s", "repeat_after_s", "position_text_interval_s")
 
@@ -80,15 +80,15 @@ def _phone(checker: Checker, path: str, phone: str) -> None:
 
 
 def _fence(checker: Checker, path: str, fence: Any) -> None:
-    view = FenceView(
-        fence=fence.id,
-        name=fence.name,
-        polygon=fence.polygon,
-        centre=fence.centre,
-        radius_m=fence.radius_m,
-        exit_margin_m=fence.exit_margin_m,
-    )
+    if (fence.centre is None) == (not fence.polygon):
+        checker.add(path, "(table)", "a circle (centre and radius_m) or a polygon, one of the two")
+        return
     try:
-        shape_of(polygon=view.polygon, centre=view.centre, radius_m=view.radius_m)
+        if fence.centre is None:
+            Polygon(corners=fence.polygon)
+        elif fence.radius_m is None:
+            checker.add(f"{path}.radius_m", "(missing)", "a number")
+        else:
+            Circle(lat=fence.centre[0], lon=fence.centre[1], radius_m=fence.radius_m)
     except ValueError as error:
         checker.add(path, "(table)", str(error))

@@ -53,7 +53,9 @@ CarryOut = Callable[[str, Any, tuple[int, int]], None]
 class Engine:
     """One gateway's judgement.
 
-    `rules` maps a wearer to its rules by name; `carry_out` is called after the commit, once for each effect.
+    `rules` maps a wearer to its rules by name.
+    `carry_out` is called after the commit, once for each effect.
+    `leg_status` takes what the portal relays of a carrier's callbacks.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class Engine:
         self.counts: Counter[str] = Counter()
 
     def restore(self, states: Mapping[str, bytes]) -> None:
-        """Take the rule states of the last run; one that no longer fits its type starts anew and is counted."""
+        """Take the rule states of the last run; one that no longer fits its type starts anew, counted."""
         for owner, body in states.items():
             rule = self._rule_of.get(owner)
             if rule is None:

@@ -14,6 +14,7 @@ from hashlib import blake2s
 from typing import Any, Protocol
 
 import msgspec
+from sos.cascade import open_incident, step
 
 from gateway.incident_view import as_view
 from gateway.journal.records import AlarmRow, EventRow, IncidentRow, OutboxRow, Record, to_ms
@@ -27,7 +28,6 @@ from gateway.model import (
     Reading,
 )
 from gateway.roster import People
-from sos.cascade import Incident, Subject, open_incident, step
 from sos.events import (
     Acknowledged,
     ClearTimer,
@@ -46,6 +46,7 @@ from sos.events import (
     TellBand,
     TimerDue,
 )
+from sos.incident import Incident, Subject
 
 REMEMBERED_ALARMS = 20_000
 REF_LETTERS = "ACDEFGHJKLMNPQRTUVWXY3479"
@@ -77,7 +78,8 @@ class TimerBook(Protocol):
 class Incidents:
     """All open incidents of this gateway.
 
-    `place(lat, lon)` gives a place in words; `max_fix_accuracy_m` keeps vague fixes out of texts.
+    `place(lat, lon)` gives a place in words, `link(incident)` the address of its page;
+    `max_fix_accuracy_m` keeps vague fixes out of texts.
     """
 
     def __init__(
@@ -86,11 +88,13 @@ class Incidents:
         people: People,
         timers: TimerBook,
         place: Callable[[float | None, float | None], str],
+        link: Callable[[str], str] = lambda _: "",
         max_fix_accuracy_m: float = 100.0,
     ) -> None:
         self._people = people
         self._timers = timers
         self._place = place
+        self._link = link
         self._max_fix_accuracy_m = max_fix_accuracy_m
         self._open: dict[str, Incident] = {}
         self._alarms: dict[str, Alarm] = {}
@@ -129,11 +133,12 @@ class Incidents:
             event = PressedAgain(at=alarm.at, lat=alarm.lat, lon=alarm.lon)
             self._step(incident_id, event, record, pending, now)
         else:
+            incident_id = blake2s(alarm.alarm_id.encode(), digest_size=6).hexdigest()
             incident = open_incident(
-                incident_id=blake2s(alarm.alarm_id.encode(), digest_size=6).hexdigest(),
+                incident_id=incident_id,
                 ref=self._free_ref(alarm.alarm_id),
                 wearer=alarm.wearer,
-                subject=self._subject(alarm),
+                subject=self._subject(alarm, incident_id),
                 plan=plan,
                 at=alarm.at,
                 lat=alarm.lat,
@@ -256,18 +261,19 @@ class Incidents:
         payload = encode(AlarmRaised(alarm=alarm, incident=incident_id))
         record.events.append(EventRow(at_ms, to_ms(now), "alarm", None, alarm.wearer, None, payload, None))
 
-    def _subject(self, alarm: Alarm) -> Subject:
+    def _subject(self, alarm: Alarm, incident_id: str) -> Subject:
         wearer = self._people.wearers[alarm.wearer]
         return Subject(
             name=wearer.name,
             kind=alarm.kind,
+            severity=alarm.severity,
             code=alarm.why.code,
             value=alarm.why.value,
             limit=alarm.why.limit,
             unit=alarm.why.unit,
-            fence=alarm.why.place,
-            place=self._place(alarm.lat, alarm.lon),
-            home=wearer.home,
+            place=alarm.why.place,
+            where=self._place(alarm.lat, alarm.lon),
+            link=self._link(incident_id),
         )
 
     def _good_enough(self, fix: Fix) -> bool:

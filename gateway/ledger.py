@@ -130,8 +130,8 @@ class JournalLedger:
         record = Record(urgent=True)
         if isinstance(event, LegReported):
             record.leg_changes.append(LegChange(event.leg_id, event.state.value, event.carrier, None))
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._leg_known(event, record, lambda _: done.done() or done.set_result(None))
+        done = asyncio.Event()
+        self._leg_known(event, record, lambda _: done.set())
         await self._within_bound(done)
 
     def owned(self, carrier: str) -> frozenset[str]:
@@ -139,14 +139,14 @@ class JournalLedger:
         return frozenset(reference for name, reference in self._owned if name == carrier)
 
     async def _commit(self, record: Record) -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        record.committed = lambda _: done.done() or done.set_result(None)
+        done = asyncio.Event()
+        record.committed = lambda _: done.set()
         self._journal.append(record)
         await self._within_bound(done)
 
-    async def _within_bound(self, done: asyncio.Future[None]) -> None:
+    async def _within_bound(self, done: asyncio.Event) -> None:
         try:
             async with asyncio.timeout(self._max_commit_wait_s):
-                await asyncio.shield(done)
+                await done.wait()
         except TimeoutError:
             self.late_intents += 1

@@ -344,7 +344,8 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """One order from the portal to a gateway.
 
     `number` rises by one a gateway; `command` is unique for ever, so a repeat is recognised.
-    acknowledge, resolve: `incident`, `by`, `note`. key_pressed, call_status, text_received: `leg`, `digit`, `status`.
+    acknowledge and resolve carry `incident`, `by`, `note`;
+    key_pressed and leg_status carry `leg` with `digit`, or with the carrier's `status` and `sequence`.
     """
 
     number: int

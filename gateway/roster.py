@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from gateway.config import DEFAULT_PLANS, ContactTable, PlanTable, Settings, WearerTable
 from gateway.model import ContactView, FenceView, Roster, WearerView
@@ -54,6 +54,12 @@ def _plan(wearer: WearerTable, plan: PlanTable, settings: Settings) -> Plan:
     )
 
 
+def _contact_view(table: ContactTable, role: Literal["family", "staff"]) -> ContactView:
+    return ContactView(
+        contact=table.id, name=table.name, phone=table.phone, relation=table.relation, role=role
+    )
+
+
 def _view(wearer: WearerTable, settings: Settings) -> WearerView:
     return WearerView(
         wearer=wearer.id,
@@ -61,12 +67,9 @@ def _view(wearer: WearerTable, settings: Settings) -> WearerView:
         birth_year=wearer.birth_year,
         home=wearer.home,
         devices=tuple(device.id for device in wearer.devices),
-        contacts=tuple(
-            ContactView(
-                contact=table.id, name=table.name, phone=table.phone, relation=table.relation, role=role
-            )
-            for role, tables in (("family", wearer.contacts), ("staff", settings.staff))
-            for table in tables
+        contacts=(
+            *(_contact_view(table, "family") for table in wearer.contacts),
+            *(_contact_view(table, "staff") for table in settings.staff),
         ),
         fences=tuple(
             FenceView(

@@ -1,0 +1,48 @@
+"""An incident as the portal is told of it."""
+
+from __future__ import annotations
+
+from gateway.model import Alarm, IncidentView, LegView
+from sos.incident import Incident, LegFacts
+
+
+def as_view(incident: Incident, alarm: Alarm) -> IncidentView:
+    """The whole incident; `alarm` is the one that opened it."""
+    return IncidentView(
+        incident_id=incident.incident_id,
+        ref=incident.ref,
+        wearer=incident.wearer,
+        kind=alarm.kind,
+        severity=alarm.severity,
+        state=incident.phase.value,
+        why=alarm.why,
+        opened_at=incident.opened_at,
+        legs=tuple(_leg(facts) for facts in incident.legs),
+        presses=incident.presses,
+        lat=incident.lat,
+        lon=incident.lon,
+        acknowledged_by=incident.acknowledged_by,
+        acknowledged_at=incident.acknowledged_at,
+        resolved_by=incident.resolved_by,
+        resolved_at=incident.resolved_at,
+        note=incident.note,
+        late=incident.late,
+        drill=incident.drill,
+    )
+
+
+def _leg(facts: LegFacts) -> LegView:
+    leg = facts.leg
+    return LegView(
+        leg_id=leg.leg_id,
+        contact=leg.contact,
+        name=leg.name,
+        role="staff" if leg.role == "staff" else "family",
+        channel=leg.channel.value,
+        round=leg.round,
+        attempt=leg.attempt,
+        state=facts.state.value,
+        carrier=facts.carrier,
+        at=facts.ordered_at,
+        ended_at=facts.ended_at,
+    )
