@@ -36,11 +36,11 @@ ICONS: Final = tuple(
     file-text filter flag footprints forward hand hand-helping handshake heart heart-handshake heart-pulse
     history hourglass house id-card image inbox info key-round landmark languages layout-dashboard life-buoy
     lightbulb list locate lock log-in log-out map map-pin megaphone menu message-circle message-square-text
-    messages-square monitor moon navigation newspaper paperclip pause pencil phone phone-call pin play plus printer
-    radio recycle rotate-ccw satellite scale search send settings shield shield-check siren sparkles star sun
-    thermometer thumbs-up trash-2 trees triangle-alert undo-2 user-check user-round users volume-2 volume-x vote
-    watch wifi wifi-off wrench x zap
-    """.split()
+    messages-square monitor moon navigation newspaper paperclip pause pencil phone phone-call pin play plus
+    printer radio recycle rotate-ccw satellite scale search send settings shield shield-check siren sparkles
+    star sun thermometer thumbs-up trash-2 trees triangle-alert undo-2 user-check user-round users volume-2
+    volume-x vote watch wifi wifi-off wrench x zap
+    """.split()  # noqa: SIM905  # a hundred names read best as prose
 )
 """The icons of the sprite, by their lucide names."""
 
@@ -48,7 +48,7 @@ _BODY = re.compile(r"<svg[^>]*>(?P<body>.*)</svg>", re.DOTALL)
 
 
 def sprite(icons: Path, names: tuple[str, ...]) -> str:
-    """Give one SVG with a `<symbol>` for every named icon of the folder; raises `OSError` for a missing one."""
+    """Give one SVG with a `<symbol>` for each named icon of a folder; raises `OSError` if one is missing."""
     symbols = []
     for name in names:
         match = _BODY.search((icons / f"{name}.svg").read_text(encoding="utf-8"))

@@ -6,14 +6,16 @@ Pure but for the reader's language, which Flask-Babel knows.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date as babel_date
 from flask import Flask, current_app
-from flask_babel import gettext, ngettext
 from markupsafe import Markup, escape
 
+from portal.fields import Field, Filled, Problem, Raw, check
+from portal.i18n import gettext, ngettext
 from portal.people.language import chosen_language, chosen_locale
 
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
@@ -27,7 +29,8 @@ RELATIVE_DAYS: Final = 7
 def now() -> dt.datetime:
     """Give the time of the portal's clock in UTC; a test sets `app.config["NOW"]`."""
     clock = current_app.config.get("NOW")
-    return clock() if clock is not None else dt.datetime.now(dt.UTC)
+    at: dt.datetime = clock() if clock is not None else dt.datetime.now(dt.UTC)
+    return at
 
 
 def local(at: dt.datetime) -> dt.datetime:
@@ -47,7 +50,7 @@ def day(at: dt.datetime | dt.date) -> str:
     this_year = here.year == local(now()).year
     if chosen_language() == "zh":
         return f"{here.month}月{here.day}日" if this_year else f"{here.year}年{here.month}月{here.day}日"
-    return babel_date(here, "d MMM" if this_year else "d MMM y", locale=chosen_locale())
+    return str(babel_date(here, "d MMM" if this_year else "d MMM y", locale=chosen_locale()))
 
 
 def ago(at: dt.datetime) -> str:
@@ -99,6 +102,34 @@ def duration(hours: float) -> str:
 def lines(text: str) -> Markup:
     """Give plain text as HTML with its line breaks, everything escaped."""
     return Markup("<br>").join(escape(line) for line in text.splitlines())
+
+
+def problem(found: Problem) -> str:
+    """Say why an answer was not taken, and what to do."""
+    said = {
+        "missing": gettext("这一项还没有填。"),
+        "too_long": gettext("太长了,最多 %(limit)s 个字。", limit=found.limit),
+        "phone": gettext("电话号码不对,请核对后再填。"),
+        "id_number": gettext("身份证号码不对,请核对 18 位号码。"),
+        "date": gettext("日期不对,请重新选择。"),
+        "number": gettext("请填写数字。"),
+        "range": gettext("数字超出范围,应为 %(limit)s。", limit=found.limit),
+        "choice": gettext("请从列出的选项里选择。"),
+        "spot": gettext("地图上的位置没有读到,请重新点选。"),
+    }
+    return said[found.reason]
+
+
+def fill(fields: Sequence[Field], raw: Raw) -> Filled:
+    """Check what a person sent and give the form back with its errors in words."""
+    values, problems = check(fields, raw)
+    lists = {question.name: list(raw.get(question.name, ())) for question in fields}
+    return Filled(
+        raw={name: typed[-1] for name, typed in lists.items() if typed},
+        lists=lists,
+        values=values,
+        errors={name: problem(found) for name, found in problems.items()},
+    )
 
 
 def init_app(app: Flask) -> None:

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+import flask_babel
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask
 from flask_babel import Babel, Domain, get_locale
 
-from portal import words
 from portal.people.language import DEFAULT_LANGUAGE, LANGUAGES, chosen_language, chosen_locale
 
 LANGUAGE_NAMES: Final = {"zh": "中文", "en": "English"}
@@ -66,6 +66,16 @@ def html_lang() -> str:
     return HTML_LANG[chosen_language()]
 
 
+def gettext(text: str, **values: object) -> str:
+    """Give a string in the reader's language, its `%(name)s` filled in."""
+    return str(flask_babel.gettext(text, **values))
+
+
+def ngettext(one: str, many: str, num: int, **values: object) -> str:
+    """Give the singular or plural of a string in the reader's language; `%(num)s` is the count."""
+    return str(flask_babel.ngettext(one, many, num, **values))
+
+
 def say(words: Mapping[str, str] | str | None) -> str:
     """Give the words of a data file in the reader's language, in Chinese where there is no other."""
     if words is None or isinstance(words, str):
@@ -84,5 +94,4 @@ def init_app(app: Flask) -> None:
     )
     babel.domain_instance = PoDomain(catalogues())
     app.jinja_env.globals.update(language=chosen_language, html_lang=html_lang, language_names=LANGUAGE_NAMES)
-    words.init_app(app)
     app.jinja_env.filters["say"] = say
