@@ -1,0 +1,58 @@
+# Shouwang 守望. Two commands do everything on a fresh Debian machine: `make run` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast check bench browser docs clean machine
+
+help: ## show what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
+
+run: $(VENV)/.installed portal/static/vendor/.collected ## gateway, portal and the simulated neighbourhood; Ctrl-C stops
+	@$(BIN)/python -m shouwang run --config config.toml
+
+test: machine $(VENV)/.installed portal/static/vendor/.collected check ## everything: checks, unit tests, peers, browser, kill -9
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+test-fast: $(VENV)/.installed ## the pure and quick tests only
+	$(BIN)/python -m pytest -q -m "not slow" -n 2
+
+check: $(VENV)/.installed ## ruff, mypy, import contracts, the shipped configuration
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m shouwang check config.toml
+
+bench: machine $(VENV)/.installed ## figures, as ratios in one run
+	$(BIN)/python -m shouwang bench ingest
+	$(BIN)/python -m shouwang bench sos
+
+browser: machine $(VENV)/.installed portal/static/vendor/.collected ## the stories in real Chromium; screenshots in tests/browser/shots
+	$(BIN)/python -m pytest -q tests/browser
+
+docs: $(VENV)/.installed ## rewrite the generated parts of the docs
+	$(BIN)/python -m docs.generate
+
+clean: ## remove what was made, keep the journal in data/var
+	rm -rf $(VENV) node_modules portal/static/vendor build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/browser/shots
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What tests need from Debian (Mosquitto, Chromium, gammu ...): installed once, as root.
+machine:
+	@deploy/install-packages deploy/packages-test.txt
+
+$(VENV)/.installed: requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+portal/static/vendor/.collected: package-lock.json portal/collect_vendor.py | $(VENV)/.installed
+	@deploy/install-packages deploy/packages-run.txt
+	npm ci --no-audit --no-fund --loglevel=error
+	$(BIN)/python -m portal.collect_vendor
+	@touch $@
