@@ -87,6 +87,7 @@ class Leg:
     round: int
     attempt: int
     purpose: str = "alarm"
+    lang: str = "zh"
 
 
 # --------------------------------------------------------------------------- events
@@ -99,20 +100,25 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PressedAgain:
-    """The same wearer raised the same kind of alarm while the incident was open."""
+    """The same wearer raised the same kind of alarm while the incident was open.
+
+    `where` says the position in words, empty where nobody put it into words.
+    """
 
     at: datetime
     lat: float | None = None
     lon: float | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """A valid live fix of the wearer while the incident is open."""
+    """A valid live fix of the wearer while the incident is open; `where` says it in words."""
 
     at: datetime
     lat: float
     lon: float
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

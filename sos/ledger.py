@@ -33,6 +33,14 @@ class Ledger(Protocol):
         """
         ...
 
+    async def repoint(self, leg_id: str, *, carrier: str, at: datetime) -> bool:
+        """Commit that this leg, certainly not placed with its last carrier, goes to this one now.
+
+        The same row is changed, so the unique index goes on protecting the leg.
+        False, and nothing changed, when the row is missing, has a reference or is past `intended`.
+        """
+        ...
+
     async def bind(self, leg_id: str, *, carrier: str, reference: str) -> None:
         """Commit the carrier's reference of a placed leg; idempotent."""
         ...

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+E164 = re.compile(r"\+[1-9][0-9]{7,14}", re.ASCII)
+CHINESE_E164 = re.compile(r"\+86[1-9][0-9]{9,11}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """A person who can be told; `phone` is E.164."""
+    """A person who can be told; `phone` is E.164, `lang` is "zh" or "en"."""
 
     contact: str
     name: str
     phone: str
     role: str = "family"
     relation: str = ""
+    lang: str = "zh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +28,7 @@ class Plan:
     `calls_after_s` is 0 when ringing starts at once;
     a gentler plan texts first and rings only if nobody acknowledged in that time.
     `family` and `staff` are in ringing order; staff are rung after `rounds` rounds of the family.
+    `position_text_interval_s` 0 sends no position texts.
     """
 
     family: tuple[Contact, ...]
@@ -36,3 +42,43 @@ class Plan:
     repeat_after_s: int = 300
     position_text_interval_s: int = 120
     cancel_window_s: int = 60
+
+
+def diallable(phone: str) -> bool:
+    """Whether the machine may ring or text this number.
+
+    E.164 only (ITU-T E.164: 8 to 15 digits here), so no short number in any form:
+    not 110, 119, 120 or 122, not +86110, and not an area code before one of them (+86755110),
+    because a whole Chinese number has at least ten digits behind +86.
+    """
+    return bool((CHINESE_E164 if phone.startswith("+86") else E164).fullmatch(phone))
+
+
+def problems(plan: Plan) -> tuple[str, ...]:
+    """Everything wrong with a plan, as sentences; empty when it can be used."""
+    found = [
+        f"{person.name} ({person.contact}): {person.phone!r} is no full telephone number in E.164; "
+        "emergency and other short numbers are never dialled by the machine"
+        for person in (*plan.family, *plan.staff)
+        if not diallable(person.phone)
+    ]
+    for ladder, people in (("family", plan.family), ("staff", plan.staff)):
+        names = [person.contact for person in people]
+        found += [
+            f"{ladder}: {name} stands there twice" for name in sorted(set(names)) if names.count(name) > 1
+        ]
+    at_least = {
+        "ring_timeout_s": 5,
+        "rounds": 1,
+        "ack_timeout_s": 30,
+        "repeat_after_s": 10,
+        "calls_after_s": 0,
+        "position_text_interval_s": 0,
+        "cancel_window_s": 0,
+    }
+    found += [
+        f"{key} is {getattr(plan, key)}: at least {least}"
+        for key, least in at_least.items()
+        if getattr(plan, key) < least
+    ]
+    return tuple(found)

@@ -51,6 +51,11 @@ class Carrier(Protocol):
     """A way to reach a telephone. Five methods; client libraries' exceptions never leave it.
 
     A carrier module ends with `CARRIER = TheClass`; the class takes its `Settings` as only argument.
+
+    Two optional class attributes declare its limits to the dispatcher:
+    `concurrent: int` is how many `place` calls it can take at a time (a modem: 1),
+    `place_deadline_s: float` is how long one `place` may take before its outcome counts as lost.
+    Being busy for the moment (the one line is taken) is `CarrierDown`, not `CarrierRefused`.
     """
 
     name: ClassVar[str]
