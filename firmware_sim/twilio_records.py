@@ -34,10 +34,10 @@ def _names(words: str) -> frozenset[str]:
 CALL_FIELDS = _names(
     "To From Method FallbackUrl FallbackMethod StatusCallback StatusCallbackEvent StatusCallbackMethod"
     " SendDigits Timeout Record RecordingChannels RecordingStatusCallback RecordingStatusCallbackMethod"
-    " SipAuthUsername SipAuthPassword MachineDetection MachineDetectionTimeout RecordingStatusCallbackEvent Trim CallerId"
-    " MachineDetectionSpeechThreshold MachineDetectionSpeechEndThreshold MachineDetectionSilenceTimeout"
-    " AsyncAmd AsyncAmdStatusCallback AsyncAmdStatusCallbackMethod Byoc CallReason CallToken RecordingTrack"
-    " TimeLimit ClientNotificationUrl Url Twiml ApplicationSid"
+    " SipAuthUsername SipAuthPassword MachineDetection MachineDetectionTimeout RecordingStatusCallbackEvent"
+    " Trim CallerId MachineDetectionSpeechThreshold MachineDetectionSpeechEndThreshold"
+    " MachineDetectionSilenceTimeout AsyncAmd AsyncAmdStatusCallback AsyncAmdStatusCallbackMethod Byoc"
+    " CallReason CallToken RecordingTrack TimeLimit ClientNotificationUrl Url Twiml ApplicationSid"
 )
 CALL_UPDATE_FIELDS = _names(
     "Url Method Status FallbackUrl FallbackMethod StatusCallback StatusCallbackMethod Twiml TimeLimit"
