@@ -32,15 +32,17 @@ def create_app(settings: PortalSettings) -> Flask:
 
     `app.config["PORTAL"]` holds the settings for views; templates see them as `portal`.
     """
-    from portal import db, i18n, security  # noqa: PLC0415  # who imports only `portal.settings` pays nothing
+    from portal import db, i18n, security, stream, words  # noqa: PLC0415  # who imports only `portal.settings` pays nothing
 
     app = Flask(__name__)
     app.config["PORTAL"] = settings
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
+    app.extensions["bell"] = stream.Bell()
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.context_processor(lambda: {"portal": settings})
     i18n.init_app(app)
+    words.init_app(app)
     db.init_app(app, settings.database_url)
     security.init_app(app, settings)
     for feature in FEATURES:

@@ -1,0 +1,87 @@
+"""Orders to gateways: numbered in one place, queued durably, waited for without busy loops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway.model import PortalCommand
+from portal.api.ingest import lock_line
+from portal.care.changes import announce
+from portal.care.models import Command, Incident
+from portal.stream import Bell
+
+PAGE_COMMANDS = 200
+LOOK_EVERY_S = 1.0
+"""How often a waiter looks without a bell: another process may have written what it waits for."""
+
+Found = TypeVar("Found")
+
+
+def queue(
+    session: Session, gateway: str, *, now: datetime, by_user: int | None = None, **body: Any
+) -> Command:
+    """Queue a command for a gateway in the session's transaction and give its row.
+
+    `body` holds the fields of `PortalCommand` but for the number; `command` names it for ever.
+    A command queued before under the same name is given back as it stands: a repeat orders nothing twice.
+    """
+    line = lock_line(session, gateway)
+    found = session.scalar(
+        sa.select(Command).where(Command.gateway == gateway, Command.command == body["command"])
+    )
+    if found is not None:
+        return found
+    line.last_command += 1
+    order = PortalCommand(number=line.last_command, **body)
+    row = Command(
+        gateway=gateway,
+        number=order.number,
+        command=order.command,
+        name=order.name,
+        incident=order.incident,
+        body=msgspec.json.encode(order).decode(),
+        by_user=by_user,
+        state="queued",
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    if order.incident is not None:
+        _tell_pages(session, gateway, order.incident)
+    return row
+
+
+def after(session: Session, gateway: str, number: int) -> tuple[PortalCommand, ...]:
+    """The commands of a gateway above `number`, in order, at most a page of them."""
+    rows = session.scalars(
+        sa.select(Command.body)
+        .where(Command.gateway == gateway, Command.number > number)
+        .order_by(Command.number)
+        .limit(PAGE_COMMANDS)
+    )
+    return tuple(msgspec.json.decode(body, type=PortalCommand) for body in rows)
+
+
+def wait_for(look: Callable[[], Found | None], bell: Bell, *, timeout_s: float) -> Found | None:
+    """What `look` finds, looking again at every ring of the bell and every second; None after `timeout_s`."""
+    ends = time.monotonic() + timeout_s
+    while True:
+        heard = bell.count
+        found = look()
+        left = ends - time.monotonic()
+        if found is not None or left <= 0 or bell.closed:
+            return found
+        bell.wait(heard, timeout_s=min(left, LOOK_EVERY_S))
+
+
+def _tell_pages(session: Session, gateway: str, incident: str) -> None:
+    found = session.scalar(sa.select(Incident).where(Incident.gateway == gateway, Incident.code == incident))
+    if found is not None:
+        announce(session, [("incident", found.id, found.wearer_id)])

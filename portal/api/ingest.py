@@ -1,0 +1,248 @@
+"""One batch of a gateway into the portal's projection, in one transaction.
+
+1. The gateway's line is locked; rows it already stored are left out, so a repeat changes nothing.
+2. Every fresh row is taken in order: roster, readings, alarms, incidents, ends of commands.
+3. History is appended in bulk, the newest values are written once a wearer.
+4. One change a subject is numbered for the live pages, last of all and one transaction at a time,
+   so that nobody following the numbers ever sees a higher one before a lower one.
+
+The caller commits, and only then answers `through_seq`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway.model import (
+    Alarm,
+    AlarmRaised,
+    CommandDone,
+    IncidentChanged,
+    IncidentView,
+    Roster,
+    SyncBatch,
+    SyncPayload,
+    Telemetry,
+    WearerView,
+)
+from portal.care.changes import announce
+from portal.care.history import HistoryRows
+from portal.care.latest import advance, hear, measured_at
+from portal.care.models import (
+    AlarmRecord,
+    Command,
+    Contact,
+    GatewayLine,
+    Incident,
+    Wearer,
+    WearerState,
+)
+
+
+class BatchError(ValueError):
+    """A batch that is no batch: its rows do not rise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How far the gateway's rows are stored, how many were new, and whether commands ended."""
+
+    through_seq: int
+    fresh: int
+    commands_ended: bool
+
+
+def store(session: Session, batch: SyncBatch, *, community: str, now: datetime) -> Outcome:
+    """Take one batch; raises `BatchError` when its rows do not rise."""
+    check_rising(batch)
+    line = lock_line(session, batch.gateway)
+    fresh = [row for row in batch.events if row.seq > line.through_seq]
+    line.heard_at = now
+    if not fresh:
+        return Outcome(line.through_seq, 0, commands_ended=False)
+    projection = Projection(session, batch.gateway, community, now)
+    for row in fresh:
+        projection.take(row.payload)
+    projection.flush()
+    line.through_seq = fresh[-1].seq
+    session.flush()
+    return Outcome(line.through_seq, len(fresh), commands_ended=projection.commands_ended)
+
+
+def check_rising(batch: SyncBatch) -> None:
+    """Raise `BatchError` unless every row's number is above the one before it."""
+    before = -1
+    for row in batch.events:
+        if row.seq <= before:
+            raise BatchError(f"row {row.seq} follows row {before}")
+        before = row.seq
+
+
+def lock_line(session: Session, gateway: str) -> GatewayLine:
+    """The gateway's line, locked until the transaction ends; made at its first word."""
+    query = sa.select(GatewayLine).where(GatewayLine.gateway == gateway).with_for_update()
+    line = session.scalar(query)
+    if line is None:
+        values = {"gateway": gateway, "through_seq": 0, "last_command": 0, "acknowledged_command": 0}
+        session.execute(_insert_once(session, GatewayLine).values(**values))
+        line = session.scalars(query.execution_options(populate_existing=True)).one()
+    return line
+
+
+def _insert_once(session: Session, model: type[Any]) -> Any:
+    if session.connection().dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415  # one of two dialects is used
+    else:
+        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]  # noqa: PLC0415  # the same
+    return insert(model).on_conflict_do_nothing()
+
+
+@dataclass(slots=True)
+class Projection:
+    """The work of one batch."""
+
+    session: Session
+    gateway: str
+    community: str
+    now: datetime
+    commands_ended: bool = False
+    _wearers: dict[str, Wearer] = field(default_factory=dict)
+    _history: HistoryRows = field(default_factory=HistoryRows)
+    _changes: dict[tuple[str, int], int | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = self.session.scalars(sa.select(Wearer).where(Wearer.gateway == self.gateway))
+        self._wearers = {wearer.code: wearer for wearer in known}
+
+    def take(self, payload: SyncPayload) -> None:
+        """Take one row."""
+        match payload:
+            case Telemetry():
+                self._telemetry(payload)
+            case AlarmRaised():
+                self._alarm(payload.alarm, payload.incident)
+            case IncidentChanged():
+                self._incident(payload.incident)
+            case CommandDone():
+                self._command(payload)
+            case Roster():
+                self._roster(payload)
+
+    def flush(self) -> None:
+        """Write history and newest values, then number the changes."""
+        self._history.write(self.session)
+        announce(self.session, [(*key, wearer_id) for key, wearer_id in self._changes.items()])
+
+    def _wearer(self, code: str) -> Wearer:
+        """The wearer of this name; one the roster has not named yet is kept under the bare name."""
+        wearer = self._wearers.get(code)
+        if wearer is None:
+            wearer = Wearer(
+                gateway=self.gateway, community=self.community, code=code, name=code, present=False
+            )
+            self.session.add(wearer)
+            self.session.flush()
+            self._wearers[code] = wearer
+        return wearer
+
+    def _telemetry(self, told: Telemetry) -> None:
+        if told.wearer is None:
+            return
+        wearer = self._wearer(told.wearer)
+        received = min(told.received_at, self.now)
+        state = wearer.state
+        if state is None:
+            state = wearer.state = WearerState(wearer_id=wearer.id)
+        moved = hear(state, received)
+        for reading in told.readings:
+            at = measured_at(reading.at, received, self.now)
+            self._history.add(wearer.id, reading, at=at, received_at=received, backlog=told.backlog)
+            if not told.backlog:
+                moved |= advance(state, reading, at)
+        if moved:
+            self._changes["wearer", wearer.id] = wearer.id
+
+    def _alarm(self, alarm: Alarm, incident: str | None) -> None:
+        wearer = self._wearer(alarm.wearer)
+        values: dict[str, Any] = {
+            "gateway": self.gateway,
+            "code": alarm.alarm_id,
+            "wearer_id": wearer.id,
+            "kind": alarm.kind,
+            "severity": alarm.severity,
+            "at": alarm.at,
+            "incident": incident,
+            "why": msgspec.to_builtins(alarm.why),
+            "lat": alarm.lat,
+            "lon": alarm.lon,
+            "late": alarm.late,
+            "drill": alarm.drill,
+        }
+        self.session.execute(_insert_once(self.session, AlarmRecord).values(**values))
+        self._changes["wearer", wearer.id] = wearer.id
+
+    def _incident(self, view: IncidentView) -> None:
+        wearer = self._wearer(view.wearer)
+        found = self.session.scalar(
+            sa.select(Incident).where(Incident.gateway == self.gateway, Incident.code == view.incident_id)
+        )
+        if found is None:
+            found = Incident(gateway=self.gateway, code=view.incident_id)
+            self.session.add(found)
+        found.wearer_id = wearer.id
+        found.state = view.state
+        found.severity = view.severity
+        found.opened_at = view.opened_at
+        found.view = msgspec.json.encode(view).decode()
+        self.session.flush()
+        self._changes["incident", found.id] = wearer.id
+        self._changes["wearer", wearer.id] = wearer.id
+
+    def _command(self, told: CommandDone) -> None:
+        found = self.session.scalar(
+            sa.select(Command).where(Command.gateway == self.gateway, Command.command == told.command)
+        )
+        if found is None or found.state != "queued":
+            return
+        found.state = "done" if told.done else "refused"
+        found.reason = told.reason[:400]
+        found.ended_at = self.now
+        self.commands_ended = True
+        if found.incident is None:
+            return
+        incident = self.session.scalar(
+            sa.select(Incident).where(Incident.gateway == self.gateway, Incident.code == found.incident)
+        )
+        if incident is not None:
+            self._changes["incident", incident.id] = incident.wearer_id
+
+    def _roster(self, roster: Roster) -> None:
+        named = {view.wearer for view in roster.wearers}
+        for code, wearer in self._wearers.items():
+            wearer.present = code in named
+        for position, view in enumerate(roster.wearers):
+            self._enrol(view, position)
+        self._changes["roster", 0] = None
+
+    def _enrol(self, view: WearerView, position: int) -> None:
+        wearer = self._wearer(view.wearer)
+        wearer.name, wearer.home, wearer.birth_year = view.name, view.home, view.birth_year
+        wearer.community, wearer.position, wearer.present = self.community, position, True
+        wearer.fences = [msgspec.to_builtins(fence) for fence in view.fences]
+        wearer.contacts = [
+            Contact(
+                code=contact.contact,
+                name=contact.name,
+                phone=contact.phone,
+                relation=contact.relation,
+                role=contact.role,
+                position=place,
+            )
+            for place, contact in enumerate(view.contacts)
+        ]

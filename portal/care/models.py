@@ -1,0 +1,225 @@
+"""What the portal knows of the wearers: a projection of what their gateways reported.
+
+The gateways' journals are the record; nothing here is edited by hand.
+History is kept in epoch milliseconds, so that a batch of thousands needs no conversion on either engine.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.db import Model
+
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+class GatewayLine(Model):
+    """One gateway: the last row stored, the last command numbered, the last one it acknowledged."""
+
+    __tablename__ = "gateway_line"
+
+    gateway: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    through_seq: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    heard_at: Mapped[dt.datetime | None]
+    last_command: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    acknowledged_command: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+
+
+class Wearer(Model):
+    """A person with a band; `code` is the gateway's short name, unique within that gateway."""
+
+    __tablename__ = "wearer"
+    __table_args__ = (sa.UniqueConstraint("gateway", "code"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    gateway: Mapped[str] = mapped_column(sa.String(64))
+    community: Mapped[str] = mapped_column(sa.String(64), index=True)
+    code: Mapped[str] = mapped_column(sa.String(64))
+    name: Mapped[str] = mapped_column(sa.String(80))
+    birth_year: Mapped[int | None]
+    home: Mapped[str] = mapped_column(sa.String(160), default="")
+    position: Mapped[int] = mapped_column(default=0)
+    """The place in the gateway's roster: the order of lists."""
+    present: Mapped[bool] = mapped_column(default=True)
+    """Whether the newest roster still has this person; history stays either way."""
+    fences: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON, default=list)
+    """`FenceView`s as the roster brought them."""
+
+    contacts: Mapped[list[Contact]] = relationship(order_by="Contact.position", cascade="all, delete-orphan")
+    state: Mapped[WearerState | None] = relationship(lazy="selectin", cascade="all, delete-orphan")
+
+
+class Contact(Model):
+    """Family or duty person of a wearer, in ringing order; a guardian signs in with the same phone."""
+
+    __tablename__ = "wearer_contact"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wearer_id: Mapped[int] = mapped_column(sa.ForeignKey("wearer.id", ondelete="CASCADE"), index=True)
+    code: Mapped[str] = mapped_column(sa.String(64))
+    name: Mapped[str] = mapped_column(sa.String(80))
+    phone: Mapped[str] = mapped_column(sa.String(20), index=True)
+    relation: Mapped[str] = mapped_column(sa.String(40), default="")
+    role: Mapped[str] = mapped_column(sa.String(16))
+    position: Mapped[int]
+
+
+class WearerState(Model):
+    """The newest of everything about one wearer; each value beside the time it was measured."""
+
+    __tablename__ = "wearer_state"
+
+    wearer_id: Mapped[int] = mapped_column(sa.ForeignKey("wearer.id", ondelete="CASCADE"), primary_key=True)
+    heard_at: Mapped[dt.datetime | None]
+    fix_at: Mapped[dt.datetime | None]
+    lat: Mapped[float | None]
+    lon: Mapped[float | None]
+    accuracy_m: Mapped[float | None]
+    source: Mapped[str | None] = mapped_column(sa.String(8))
+    speed_m_s: Mapped[float | None]
+    heart_rate_at: Mapped[dt.datetime | None]
+    heart_rate_bpm: Mapped[float | None]
+    blood_pressure_at: Mapped[dt.datetime | None]
+    systolic_mmhg: Mapped[float | None]
+    diastolic_mmhg: Mapped[float | None]
+    spo2_at: Mapped[dt.datetime | None]
+    spo2_pct: Mapped[float | None]
+    body_temp_at: Mapped[dt.datetime | None]
+    body_temp_c: Mapped[float | None]
+    steps_at: Mapped[dt.datetime | None]
+    steps: Mapped[int | None]
+    battery_at: Mapped[dt.datetime | None]
+    battery_pct: Mapped[float | None]
+    worn_at: Mapped[dt.datetime | None]
+    worn: Mapped[bool | None]
+
+
+class FixHistory(Model):
+    """Every position reported, late ones too."""
+
+    __tablename__ = "fix_history"
+    __table_args__ = (sa.Index("ix_fix_history_wearer_at", "wearer_id", "at_ms"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    wearer_id: Mapped[int]
+    at_ms: Mapped[int] = mapped_column(sa.BigInteger)
+    received_ms: Mapped[int] = mapped_column(sa.BigInteger)
+    lat: Mapped[float]
+    lon: Mapped[float]
+    accuracy_m: Mapped[float | None]
+    speed_m_s: Mapped[float | None]
+    source: Mapped[str | None] = mapped_column(sa.String(8))
+    valid: Mapped[bool]
+    backlog: Mapped[bool]
+
+
+class VitalHistory(Model):
+    """Every other reading; blood pressure has its diastolic value in `second`."""
+
+    __tablename__ = "vital_history"
+    __table_args__ = (sa.Index("ix_vital_history_wearer_kind_at", "wearer_id", "kind", "at_ms"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    wearer_id: Mapped[int]
+    kind: Mapped[str] = mapped_column(sa.String(16))
+    at_ms: Mapped[int] = mapped_column(sa.BigInteger)
+    received_ms: Mapped[int] = mapped_column(sa.BigInteger)
+    value: Mapped[float]
+    second: Mapped[float | None]
+    backlog: Mapped[bool]
+
+
+class AlarmRecord(Model):
+    """One alarm a rule raised."""
+
+    __tablename__ = "alarm"
+    __table_args__ = (sa.UniqueConstraint("gateway", "code"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    gateway: Mapped[str] = mapped_column(sa.String(64))
+    code: Mapped[str] = mapped_column(sa.String(160))
+    wearer_id: Mapped[int] = mapped_column(sa.ForeignKey("wearer.id"), index=True)
+    kind: Mapped[str] = mapped_column(sa.String(16))
+    severity: Mapped[str] = mapped_column(sa.String(16))
+    at: Mapped[dt.datetime] = mapped_column(index=True)
+    incident: Mapped[str | None] = mapped_column(sa.String(64))
+    why: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    lat: Mapped[float | None]
+    lon: Mapped[float | None]
+    late: Mapped[bool] = mapped_column(default=False)
+    drill: Mapped[bool] = mapped_column(default=False)
+
+
+class Incident(Model):
+    """An incident as its gateway last described it; `view` is that description, whole."""
+
+    __tablename__ = "incident"
+    __table_args__ = (sa.UniqueConstraint("gateway", "code"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    gateway: Mapped[str] = mapped_column(sa.String(64))
+    code: Mapped[str] = mapped_column(sa.String(64), index=True)
+    wearer_id: Mapped[int] = mapped_column(sa.ForeignKey("wearer.id"), index=True)
+    state: Mapped[str] = mapped_column(sa.String(16), index=True)
+    severity: Mapped[str] = mapped_column(sa.String(16))
+    opened_at: Mapped[dt.datetime] = mapped_column(index=True)
+    view: Mapped[str] = mapped_column(sa.Text)
+    """The `IncidentView` as JSON."""
+
+    wearer: Mapped[Wearer] = relationship()
+
+
+class Command(Model):
+    """An order to a gateway: `queued`, then `done` or `refused` with the gateway's reason."""
+
+    __tablename__ = "gateway_command"
+    __table_args__ = (sa.UniqueConstraint("gateway", "number"), sa.UniqueConstraint("gateway", "command"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    gateway: Mapped[str] = mapped_column(sa.String(64))
+    number: Mapped[int] = mapped_column(sa.BigInteger)
+    command: Mapped[str] = mapped_column(sa.String(200))
+    name: Mapped[str] = mapped_column(sa.String(32))
+    incident: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+    body: Mapped[str] = mapped_column(sa.Text)
+    """The `PortalCommand` as JSON."""
+    state: Mapped[str] = mapped_column(sa.String(16), default="queued")
+    reason: Mapped[str] = mapped_column(sa.String(400), default="")
+    by_user: Mapped[int | None] = mapped_column(sa.ForeignKey("user_account.id"))
+    created_at: Mapped[dt.datetime]
+    ended_at: Mapped[dt.datetime | None]
+
+
+class Change(Model):
+    """Something people may be looking at changed; the rising `seq` is what live pages follow."""
+
+    __tablename__ = "change"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    seq: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    topic: Mapped[str] = mapped_column(sa.String(16))
+    """`wearer`, `incident` or `roster`."""
+    subject: Mapped[int]
+    """The id of the wearer or incident; 0 for a roster."""
+    wearer_id: Mapped[int | None]
+    """Whose privacy decides who hears of it."""
+
+
+class AuditEntry(Model):
+    """One look at, or action on, somebody's personal data; each entry seals the one before it."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    seq: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    at_ms: Mapped[int] = mapped_column(sa.BigInteger)
+    actor: Mapped[str] = mapped_column(sa.String(120))
+    action: Mapped[str] = mapped_column(sa.String(40))
+    subject: Mapped[str] = mapped_column(sa.String(160), index=True)
+    detail: Mapped[str] = mapped_column(sa.Text, default="")
+    previous: Mapped[str] = mapped_column(sa.String(64))
+    seal: Mapped[str] = mapped_column(sa.String(64), unique=True)

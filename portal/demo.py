@@ -1,0 +1,113 @@
+"""The demonstration's accounts: one of each role, one fixed password, only while mode = "demo"."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_security import hash_password
+
+from portal.db import writing
+from portal.people.models import Organisation, Role, User
+from portal.policy import Role as RoleName
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from portal.settings import PortalSettings
+
+DEMO_PASSWORD = "shouwang-demo"  # noqa: S105  # printed by `make run`, refused while the portal is live
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoLogin:
+    """An account of the demonstration, as it is printed at start."""
+
+    phone: str
+    name: str
+    role: RoleName
+    what: str
+
+
+LOGINS = (
+    DemoLogin(phone="+8613800138002", name="李晓梅", role=RoleName.GUARDIAN, what="张桂兰的女儿"),
+    DemoLogin(phone="+8613800138090", name="周敏", role=RoleName.STAFF, what="居委会值班"),
+    DemoLogin(phone="+8613800138091", name="陈强", role=RoleName.GRID_WORKER, what="网格员"),
+    DemoLogin(phone="+8613800138092", name="王秀英", role=RoleName.RESIDENT, what="居民"),
+    DemoLogin(phone="+8613800138093", name="林静", role=RoleName.ADMIN, what="管理员"),
+)
+
+
+class DemoRefused(RuntimeError):
+    """A live portal was asked to make demonstration accounts."""
+
+
+def seed(app: Flask) -> tuple[DemoLogin, ...]:
+    """Make the community and the demonstration accounts where they are missing; idempotent.
+
+    Raises `DemoRefused` unless mode = "demo".
+    """
+    settings: PortalSettings = app.config["PORTAL"]
+    if settings.mode != "demo":
+        raise DemoRefused(f"mode is {settings.mode}")
+    with app.app_context(), writing() as session:
+        committee = _organisations(session, settings)
+        for login in LOGINS:
+            _account(session, login, committee)
+    return LOGINS
+
+
+def prepare(app: Flask) -> None:
+    """Make what every portal needs before its first visitor: its community and the roles; idempotent."""
+    with app.app_context(), writing() as session:
+        _organisations(session, app.config["PORTAL"])
+        for role in RoleName:
+            _role(session, role)
+
+
+def _organisations(session: Session, settings: PortalSettings) -> Organisation:
+    community = _organisation(session, settings.community, settings.community_name, "community", None)
+    name = f"{settings.community_name}居委会"
+    return _organisation(session, f"{settings.community}-committee", name, "committee", community)
+
+
+def _organisation(
+    session: Session, code: str, name: str, kind: str, parent: Organisation | None
+) -> Organisation:
+    found = session.scalar(sa.select(Organisation).where(Organisation.code == code))
+    if found is None:
+        found = Organisation(code=code, name=name, kind=kind, parent=parent)
+        session.add(found)
+        session.flush()
+    return found
+
+
+def _role(session: Session, name: RoleName) -> Role:
+    found = session.scalar(sa.select(Role).where(Role.name == name.value))
+    if found is None:
+        found = Role(name=name.value)
+        session.add(found)
+        session.flush()
+    return found
+
+
+def _account(session: Session, login: DemoLogin, committee: Organisation) -> None:
+    role = _role(session, login.role)
+    known = session.scalar(sa.select(User).where(User.phone == login.phone))
+    if known is not None:
+        return
+    session.add(
+        User(
+            phone=login.phone,
+            name=login.name,
+            password=hash_password(DEMO_PASSWORD),
+            active=True,
+            fs_uniquifier=uuid.uuid4().hex,
+            organisation=committee,
+            demo=True,
+            roles=[role],
+        )
+    )

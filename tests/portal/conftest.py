@@ -1,0 +1,408 @@
+"""What every test of the portal starts from: a portal with its demonstration accounts, on either engine."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import msgspec
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import make_url
+
+from gateway.model import (
+    Battery,
+    BloodPressure,
+    ContactView,
+    FenceView,
+    Fix,
+    HeartRate,
+    IncidentChanged,
+    IncidentView,
+    LegView,
+    Reading,
+    Roster,
+    SyncBatch,
+    SyncEvent,
+    SyncPayload,
+    Telemetry,
+    WearerView,
+    Why,
+)
+from portal import create_app, demo
+from portal.db import db, upgrade
+from portal.settings import PortalSettings
+
+GATEWAY = "gw-xinhe-1"
+TOKEN = "gateway-token-for-tests"
+TWILIO_TOKEN = "twilio-token-for-tests"
+NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+POSTGRES = Path("/usr/lib/postgresql/15/bin")
+MAP = Path(__file__).parents[2] / "data" / "seed"
+
+
+def make_settings(database_url: str, folder: Path) -> PortalSettings:
+    return PortalSettings(
+        mode="demo",
+        community="xinhe",
+        community_name="新河苑",
+        map_dir=str(MAP),
+        gateways={GATEWAY: TOKEN, "gw-other": "another-token"},
+        database_url=database_url,
+        media_url=str(folder / "media"),
+        secret_key="secret-key-for-tests-only-0123456789",
+        password_salt="salt-for-tests-only-0123456789",
+        twilio_auth_token=TWILIO_TOKEN,
+        public_url="http://portal.example:18088",
+    )
+
+
+def make_app(settings: PortalSettings) -> Flask:
+    app = create_app(settings)
+    app.config["TESTING"] = True
+    app.config["NOW"] = lambda: NOW
+    return app
+
+
+def close(app: Flask) -> None:
+    with app.app_context():
+        db.engine.dispose()
+
+
+# ---------------------------------------------------------------- stores
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("template")
+    app = create_app(make_settings(f"sqlite:///{folder / 'portal.db'}", folder))
+    upgrade(app)
+    demo.seed(app)
+    with app.app_context(), db.engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    close(app)
+    return folder / "portal.db"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL of our own on a free port, run by an ordinary account; ended by its own process."""
+    if not (POSTGRES / "initdb").exists():
+        pytest.skip("Debian's postgresql-15 is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="portal-pg-", dir="/tmp"))
+    nobody = pwd.getpwnam("postgres" if _exists("postgres") else "nobody")
+    folder.chmod(0o755)
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    if os.getuid() == 0:
+        os.chown(data, nobody.pw_uid, nobody.pw_gid)
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    account = {"user": nobody.pw_uid, "group": nobody.pw_gid} if os.getuid() == 0 else {}
+    initdb = [
+        POSTGRES / "initdb",
+        "-D",
+        data,
+        "-U",
+        "portal",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+    ]
+    subprocess.run([*initdb, "--no-sync"], check=True, capture_output=True, cwd=folder, **account)
+    options = ["-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-F"]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [POSTGRES / "postgres", "-D", data, *options], stdout=log, stderr=log, cwd=folder, **account
+        )
+        try:
+            ready = [POSTGRES / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-t", "1"]
+            for _ in range(200):
+                if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
+                    break
+            yield f"postgresql+psycopg://portal@127.0.0.1:{port}/postgres"
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _exists(account: str) -> bool:
+    try:
+        pwd.getpwnam(account)
+    except KeyError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    _administer(postgres_url, "CREATE DATABASE template_portal")
+    folder = tmp_path_factory.mktemp("template-pg")
+    app = create_app(make_settings(_database(postgres_url, "template_portal"), folder))
+    upgrade(app)
+    demo.seed(app)
+    close(app)
+    return "template_portal"
+
+
+def _administer(url: str, statement: str) -> None:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _database(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    copy = tmp_path / "portal.db"
+    shutil.copy(sqlite_template, copy)
+    return f"sqlite:///{copy}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh database of each engine in turn: every test of the store asks for this."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+        return
+    server = request.getfixturevalue("postgres_url")
+    template = request.getfixturevalue("postgres_template")
+    name = f"t{uuid.uuid4().hex}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _database(server, name)
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+# ---------------------------------------------------------------- portals
+
+
+@pytest.fixture
+def settings(sqlite_url: str, tmp_path: Path) -> PortalSettings:
+    return make_settings(sqlite_url, tmp_path)
+
+
+@pytest.fixture
+def app(settings: PortalSettings) -> Iterator[Flask]:
+    """A portal on SQLite whose clock stands at NOW."""
+    app = make_app(settings)
+    yield app
+    close(app)
+
+
+@pytest.fixture
+def store_app(store_url: str, tmp_path: Path) -> Iterator[Flask]:
+    """The same on each engine in turn."""
+    app = make_app(make_settings(store_url, tmp_path))
+    yield app
+    close(app)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+class Browser:
+    """A person with a browser: signs in and sends forms with their CSRF token."""
+
+    def __init__(self, app: Flask) -> None:
+        self.client = app.test_client()
+
+    def sign_in(self, phone: str, password: str = demo.DEMO_PASSWORD) -> Browser:
+        answer = self.post("/login", phone=phone, password=password)
+        assert answer.status_code == 302, answer.text
+        return self
+
+    def get(self, path: str, **options):
+        return self.client.get(path, **options)
+
+    def token(self, path: str = "/login") -> str:
+        text = self.client.get(path, follow_redirects=True).text
+        return text.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]
+
+    def post(self, path: str, *, token: str | None = None, **fields):
+        return self.client.post(path, data={"csrf_token": token or self.token(), **fields})
+
+
+@pytest.fixture
+def browser(app: Flask) -> Browser:
+    return Browser(app)
+
+
+PHONES = {login.role.value: login.phone for login in demo.LOGINS}
+
+
+@pytest.fixture
+def people(app: Flask) -> dict[str, Browser]:
+    """A signed-in browser of each demonstration role, made when asked for."""
+
+    class People(dict):
+        def __missing__(self, role: str) -> Browser:
+            self[role] = Browser(app).sign_in(PHONES[role])
+            return self[role]
+
+    return People()
+
+
+# ---------------------------------------------------------------- a gateway
+
+
+class Gateway:
+    """A gateway at the portal's door."""
+
+    def __init__(self, app: Flask, name: str = GATEWAY, token: str = TOKEN) -> None:
+        self.client = app.test_client()
+        self.name = name
+        self.headers = {"Authorization": f"Bearer {token}", "X-Gateway": name}
+        self.seq = 0
+
+    def rows(self, *payloads: SyncPayload) -> tuple[SyncEvent, ...]:
+        rows = []
+        for payload in payloads:
+            self.seq += 1
+            rows.append(SyncEvent(seq=self.seq, at=NOW, payload=payload))
+        return tuple(rows)
+
+    def send_rows(self, rows: tuple[SyncEvent, ...]):
+        body = msgspec.json.encode(SyncBatch(gateway=self.name, events=rows))
+        return self.client.post("/api/gateway/v1/events", data=body, headers=self.headers)
+
+    def send(self, *payloads: SyncPayload):
+        answer = self.send_rows(self.rows(*payloads))
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    def commands(self, after: int = 0, wait_s: float = 0) -> list[dict]:
+        answer = self.client.get(
+            f"/api/gateway/v1/commands?after={after}&wait_s={wait_s}", headers=self.headers
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json["commands"]
+
+
+@pytest.fixture
+def gateway(app: Flask) -> Gateway:
+    return Gateway(app)
+
+
+@pytest.fixture
+def store_gateway(store_app: Flask) -> Gateway:
+    return Gateway(store_app)
+
+
+DAUGHTER = ContactView(contact="li-xiaomei", name="李晓梅", phone="+8613800138002", relation="女儿")
+SON = ContactView(contact="li-jianguo", name="李建国", phone="+8613800138001", relation="儿子")
+ZHANG = WearerView(
+    wearer="zhang-guilan",
+    name="张桂兰",
+    birth_year=1943,
+    home="3栋2单元401",
+    devices=("band-zhang",),
+    contacts=(SON, DAUGHTER),
+)
+WANG = WearerView(
+    wearer="wang-deshun",
+    name="王德顺",
+    birth_year=1947,
+    home="5栋1单元102",
+    devices=("4700186508",),
+    contacts=(ContactView(contact="wang-fang", name="王芳", phone="+8613800138003", relation="女儿"),),
+    fences=(FenceView(fence="home", name="5栋与中心花园", centre=(31.15535, 121.1046), radius_m=90),),
+)
+ROSTER = Roster(community="xinhe", wearers=(ZHANG, WANG))
+
+
+def telemetry(
+    *readings: Reading, wearer: str = "zhang-guilan", ago_s: float = 0, backlog: bool = False
+) -> Telemetry:
+    return Telemetry(
+        device=f"band-{wearer}",
+        wearer=wearer,
+        received_at=NOW - timedelta(seconds=ago_s),
+        backlog=backlog,
+        readings=readings,
+    )
+
+
+def at_home(*, ago_s: float = 0) -> Telemetry:
+    """张桂兰 near building 3 with pulse, pressure and charge."""
+    return telemetry(
+        Fix(lat=31.15646, lon=121.10610, valid=True, accuracy_m=12.0, source="gnss"),
+        HeartRate(heart_rate_bpm=76),
+        BloodPressure(systolic_mmhg=132, diastolic_mmhg=84),
+        Battery(battery_pct=64),
+        ago_s=ago_s,
+    )
+
+
+def leg(number: int, channel: str, state: str, *, contact: ContactView = SON, round_: int = 1) -> LegView:
+    return LegView(
+        leg_id=f"inc1.{round_}.{contact.contact}.{channel}.{number}",
+        contact=contact.contact,
+        name=contact.name,
+        role="family",
+        channel=channel,
+        round=round_,
+        attempt=number,
+        state=state,
+        carrier="twilio",
+        at=NOW - timedelta(seconds=60),
+    )
+
+
+def incident(state: str = "notifying", *legs: LegView, **more) -> IncidentChanged:
+    fields = {
+        "incident_id": "inc1",
+        "ref": "A7K2",
+        "wearer": "zhang-guilan",
+        "kind": "sos",
+        "severity": "critical",
+        "why": Why(code="sos"),
+        "opened_at": NOW - timedelta(minutes=2),
+        "lat": 31.15646,
+        "lon": 121.10610,
+    }
+    return IncidentChanged(incident=IncidentView(state=state, legs=legs, **(fields | more)))
+
+
+@pytest.fixture
+def samples() -> SimpleNamespace:
+    """Believable things a gateway says, and the constants the fixtures above use."""
+    return SimpleNamespace(
+        NOW=NOW,
+        GATEWAY=GATEWAY,
+        TWILIO_TOKEN=TWILIO_TOKEN,
+        PHONES=PHONES,
+        ROSTER=ROSTER,
+        ZHANG=ZHANG,
+        WANG=WANG,
+        SON=SON,
+        DAUGHTER=DAUGHTER,
+        telemetry=telemetry,
+        at_home=at_home,
+        leg=leg,
+        incident=incident,
+        Gateway=Gateway,
+        Browser=Browser,
+        make_app=make_app,
+        make_settings=make_settings,
+    )
