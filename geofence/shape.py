@@ -5,7 +5,8 @@ and a point is projected the same way when it is asked about.
 The plane is the equirectangular one with its two second-order terms
 (meridians converge, parallels bend; see `_plane`).
 Against geodesics on the ellipsoid (pyproj.Geod) the error stays under 0.1 m while shape and point
-are within 10 km of each other; at 50 km it is about 5 m, and larger shapes are refused.
+are within 10 km of each other; at 50 km it is about 3 m.
+A shape that reaches farther from its middle than that is refused.
 
 Not for shapes that touch a pole or the 180th meridian: these are refused.
 """
@@ -73,7 +74,7 @@ class Polygon:
 
     `near_m`: how near the border `signed_distance_m` has to be exact, in metres.
     Raises ValueError, saying which corner, when a corner is out of range, fewer than three differ,
-    there are more than 1,000, the ring crosses or touches itself, or it is larger than 50 km.
+    there are more than 1,000, the ring crosses or touches itself, or a corner is 50 km from the middle.
     """
 
     corners: tuple[tuple[float, float], ...]
