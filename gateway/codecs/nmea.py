@@ -141,9 +141,8 @@ class NmeaCodec:
             return self._close_epoch()
         return None
 
-    def encode_down(self, command: DownCommand, device: str) -> bytes | None:  # noqa: ARG002 - none is obeyed
+    def encode_down(self, command: DownCommand, device: str) -> None:
         """None: a receiver has no words for orders."""
-        return None
 
     def _sentence(self, line: bytes) -> Uplink | None:
         """Add one sentence to the epoch; give the fix of the epoch before, when this begins a new one."""
@@ -176,7 +175,7 @@ class NmeaCodec:
         return done
 
     def _close_epoch(self) -> Uplink | None:
-        """Begin a new epoch and give the fix of the old one; None when it has none, or one came a moment ago."""
+        """Begin a new epoch; give the fix of the old one, None when it has none or one came a moment ago."""
         epoch, self._epoch = self._epoch, _Epoch()
         if not epoch.told_position:
             return None

@@ -1,0 +1,383 @@
+"""The SeTracker watch protocol (makers 3G, SG, CS, ZJ ...): text frames in brackets over TCP.
+
+`[MM*ID*LLLL*CONTENT]` or `[MM*ID*IIII*LLLL*CONTENT]`; docs/protocols/watch.md has the whole story.
+The protocol has no checksum, lies about lengths and knows no login, so much is counted and little refused;
+an alarm frame (AL) is never refused for what stands in its position.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+import msgspec
+
+from gateway.codecs.framing import BracketCutter, FrameBuffer, Tally
+from gateway.errors import FrameError
+from gateway.model import (
+    BandAlarm,
+    BandAlarmKind,
+    Battery,
+    BloodPressure,
+    BodyTemp,
+    DownCommand,
+    Fix,
+    HeartRate,
+    Reading,
+    SpO2,
+    Steps,
+    Uplink,
+    Worn,
+)
+
+Now = Callable[[], datetime]
+DEFAULT_MAKER = "3G"
+MAX_TEXT_CHARS = 120
+MIN_INTERVAL_S, MAX_INTERVAL_S = 10, 65535
+HELP_TEXT = "求助已收到，正在联系您的家人。"
+CANCELLED_TEXT = "求助已取消。"
+KMH_PER_MPS = 3.6
+
+_FRAME = re.compile(
+    rb"\[([0-9A-Za-z]{2})\*([0-9]{1,20})\*(?:([0-9A-Fa-f]{4})\*(?=[0-9A-Fa-f]{4}\*))?([0-9A-Fa-f]{4})\*(.*)\]",
+    re.DOTALL,
+)
+_ESCAPE = re.compile(rb"\x7d(.?)", re.DOTALL)
+_ESCAPED = {b"\x01": b"\x7d", b"\x02": b"\x5b", b"\x03": b"\x5d", b"\x04": b"\x2c", b"\x05": b"\x2a"}
+_ALARM_BITS: tuple[tuple[int, BandAlarmKind], ...] = (
+    (1 << 16, "sos"),
+    (1 << 21 | 1 << 22, "fall"),
+    (1 << 20, "removed"),
+    (1 << 1 | 1 << 18, "geofence_exit"),
+    (1 << 2 | 1 << 19, "geofence_enter"),
+    (1 << 14, "power_cut"),
+    (1 << 0 | 1 << 17, "low_battery"),
+)
+"""Status bits by what they mean, most severe first (the order of `BAND_ALARM_ORDER`)."""
+_NO_HEART_RATE = (0.0, 255.0)
+_ANSWERS = {"INIT": "INIT,1", "JXTK": "JXTKR,1", "TK": None, "IMG": None}
+_OUR_OWN_WORDS = frozenset(
+    {"APN", "CALL", "CENTER", "CR", "FACTORY", "FIND", "FLOWER", "HRSETAL", "HRTSTART", "IP", "LOWBAT", "LZ"}
+    | {"MESSAGE", "MONITOR", "PHB", "PHB2", "POWEROFF", "PW", "RCAPTURE", "REMOVE", "RESET", "SILENCETIME"}
+    | {"SLAVE", "SOS", "SOS1", "SOS2", "SOS3", "SOSSMS", "TEMPSETAL", "TEMPSTART", "TS", "UPLOAD", "VERNO"}
+)
+"""Orders. From a watch they are its answers to us, and echoing one would give the order again, for ever."""
+
+
+class WatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What differs from make to make.
+
+    `time_offset_s`: what the watch's clock is ahead of UTC (28800 where it sends Beijing time).
+    `lk_with_time`: answer LK with the date and time, by which newer 4G firmware sets its clock.
+    `zone_h`: the time zone told to a watch that asks (LGZONE), hours east.
+    `echo_positions`: also echo UD, for firmware that waits for it.
+    `earliest_year`, `max_ahead_s`: a device time outside is no time at all.
+    """
+
+    time_offset_s: float = 0.0
+    lk_with_time: bool = False
+    zone_h: float = 8.0
+    echo_positions: bool = False
+    earliest_year: int = 2010
+    max_ahead_s: float = 600.0
+    max_frame_bytes: int = 65536
+
+
+class WatchCodec:
+    """Decodes one connection; remembers the maker and frame form, to speak to the watch in its own.
+
+    `now` is needed for replies that carry the time, and to recognise device times in the future.
+    """
+
+    name: ClassVar[str] = "watch"
+    Settings: ClassVar[type] = WatchSettings
+
+    def __init__(self, settings: WatchSettings | None = None, *, now: Now | None = None) -> None:
+        self.settings = settings or WatchSettings()
+        self.unknown_commands = Tally()
+        self.wrong_lengths = 0
+        self.unreadable_positions = 0
+        self._now = now
+        self._maker = DEFAULT_MAKER
+        self._indexed = False
+        self._frames = FrameBuffer(BracketCutter(), max_frame_bytes=self.settings.max_frame_bytes)
+
+    @property
+    def skipped_bytes(self) -> int:
+        """Bytes that stood between frames."""
+        return self._frames.skipped_bytes
+
+    def feed(self, data: bytes) -> None:
+        """See `Codec.feed`."""
+        self._frames.feed(data)
+
+    def end_of_message(self) -> None:
+        """See `Codec.end_of_message`."""
+        self._frames.end()
+
+    def next_event(self) -> Uplink | None:
+        """See `Codec.next_event`."""
+        raw = self._frames.next()
+        if raw is None:
+            return None
+        found = _FRAME.fullmatch(raw)
+        if found is None:
+            raise FrameError("no watch header", raw=raw)
+        maker, device, index, length, content = found.groups()
+        if int(length, 16) not in (len(content), len(_ESCAPE.sub(b"}", content))):
+            self.wrong_lengths += 1
+        command, _, rest = content.partition(b",")
+        if not command or not command.isascii():
+            raise FrameError("no command", offset=found.start(5), raw=raw)
+        self._maker, self._indexed = maker.decode(), index is not None
+        try:
+            readings, answer = self._decode(command.decode(), rest)
+        except ValueError as error:
+            raise FrameError(
+                str(error), offset=min(found.start(5) + len(command) + 1, len(raw)), raw=raw
+            ) from None
+        return Uplink(
+            device=device.decode(),
+            readings=tuple(readings),
+            raw=raw,
+            backlog=command[:3].upper() in {b"UD2", b"UD3"},
+            reply=None if answer is None else _frame(maker.decode(), device.decode(), answer, index),
+        )
+
+    def encode_down(self, command: DownCommand, device: str) -> bytes | None:
+        """Translate to MESSAGE (UTF-16BE in hex), FIND, CR or UPLOAD; None without its text or interval."""
+        words = {"find": "FIND", "locate_now": "CR"}.get(command.name)
+        if command.name == "interval" and command.interval_s is not None:
+            words = f"UPLOAD,{min(max(command.interval_s, MIN_INTERVAL_S), MAX_INTERVAL_S)}"
+        texts = {"help_is_coming": HELP_TEXT, "cancelled": CANCELLED_TEXT, "message": ""}
+        if command.name in texts:
+            text = command.text or texts[command.name]
+            words = "MESSAGE," + text[:MAX_TEXT_CHARS].encode("utf-16-be").hex().upper() if text else None
+        if words is None:
+            return None
+        return _frame(self._maker, device, words, b"0001" if self._indexed else None)
+
+    def _decode(self, command: str, rest: bytes) -> tuple[list[Reading], str | None]:
+        """The readings of one command and what to answer. Raises ValueError with a short constant reason."""
+        name = command.upper()
+        if name[:2] in {"UD", "AL", "WT"}:
+            is_alarm = name[:2] == "AL"
+            is_echoed = self.settings.echo_positions and name[:3] not in {"UD2", "UD3"}
+            answer = "AL" if is_alarm else command if is_echoed else None
+            return self._position(rest, is_alarm=is_alarm), answer
+        health = _HEALTH.get(name)
+        if health is not None:
+            return health([_number(field) for field in rest.split(b",")]), command
+        if name == "LK":
+            return _heartbeat(rest), self._link_answer()
+        if name in {"TK", "IMG", "JXTK"}:
+            unescape(rest)
+        return [], self._plain_answer(name, command)
+
+    def _plain_answer(self, name: str, command: str) -> str | None:
+        """The answer to a command without a reading: its own name, unless the protocol says otherwise."""
+        if name == "LGZONE":
+            return self._zone_answer()
+        if name in _ANSWERS:
+            return _ANSWERS[name]
+        if name in _OUR_OWN_WORDS:
+            return None
+        if name not in {"TKQ", "TKQ2", "SLEEP"}:
+            self.unknown_commands.add(command)
+        return command
+
+    def _position(self, rest: bytes, *, is_alarm: bool) -> list[Reading]:
+        """Read a position string: the fix, the alarms of the status word, battery and steps."""
+        fields = rest.split(b",")
+        if len(fields) < _LON + 2 and not is_alarm:
+            raise ValueError("position too short")
+        fields += [b""] * (_STATUS + 1 - len(fields))
+        at = self._device_time(fields[0], fields[1])
+        readings: list[Reading] = []
+        fix = _fix(fields, at)
+        if fix is None:
+            self.unreadable_positions += 1
+            if not is_alarm:
+                raise ValueError("position unreadable")
+        else:
+            readings.append(fix)
+        status = int(fields[_STATUS], 16) if _HEX.fullmatch(fields[_STATUS]) else 0
+        kinds: list[BandAlarmKind] = [kind for bits, kind in _ALARM_BITS if status & bits]
+        if is_alarm and not kinds:
+            kinds = ["general"]
+        if kinds:
+            press_id = b"%b%b-%b" % (fields[0], fields[1], fields[_STATUS])
+            press = press_id[:40].decode("latin-1")
+            readings += [BandAlarm(alarm=kind, press_id=press, at=at) for kind in kinds]
+        readings += _gauges(fields[_BATTERY], fields[_STEPS], at)
+        return readings
+
+    def _device_time(self, day: bytes, time: bytes) -> datetime | None:
+        """`ddmmyy`, `hhmmss` as UTC, None when it cannot be true."""
+        if not (len(day) == len(time) == 6 and day.isdigit() and time.isdigit()):  # noqa: PLR2004 - ddmmyy, hhmmss
+            return None
+        try:
+            hours, minutes, seconds = int(time[:2]), int(time[2:4]), int(time[4:])
+            year, month = 2000 + int(day[4:]), int(day[2:4])
+            at = datetime(year, month, int(day[:2]), hours, minutes, seconds, tzinfo=UTC)
+        except ValueError:
+            return None
+        if self.settings.time_offset_s:
+            at -= timedelta(seconds=self.settings.time_offset_s)
+        if at.year < self.settings.earliest_year:
+            return None
+        if self._now is not None and (at - self._now()).total_seconds() > self.settings.max_ahead_s:
+            return None
+        return at
+
+    def _link_answer(self) -> str:
+        if self.settings.lk_with_time and self._now is not None:
+            return f"LK,{self._now():%Y-%m-%d,%H:%M:%S}"
+        return "LK"
+
+    def _zone_answer(self) -> str | None:
+        """The local time, in the zone of the settings; None (no answer) where the time is not known."""
+        if self._now is None:
+            return None
+        local = self._now() + timedelta(hours=self.settings.zone_h)
+        return f"LGZONE,{self.settings.zone_h:+g},{local:%H:%M:%S,%Y-%m-%d}"
+
+
+_VALID, _LAT, _LON, _SPEED, _COURSE, _ALT, _SATELLITES = 2, 3, 5, 7, 8, 9, 10
+_BATTERY, _STEPS, _STATUS = 12, 13, 15
+_HEX = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_ACCURACY = re.compile(rb"[0-9]+\.[0-9]+")
+
+
+def unescape(data: bytes) -> bytes:
+    """Undo the escapes of binary content: 7D 01 to 05. Raises ValueError for any other byte after 7D."""
+
+    def plain(found: re.Match[bytes]) -> bytes:
+        byte = _ESCAPED.get(found[1])
+        if byte is None:
+            raise ValueError("escape unknown")
+        return byte
+
+    return _ESCAPE.sub(plain, data)
+
+
+def _frame(maker: str, device: str, content: str, index: bytes | None) -> bytes:
+    middle = f"{index.decode()}*" if index is not None else ""
+    return f"[{maker}*{device}*{middle}{len(content):04X}*{content}]".encode()
+
+
+def _number(field: bytes) -> float | None:
+    """A plain decimal number, None for anything else."""
+    try:
+        value = float(field)
+    except ValueError:
+        return None
+    return value if abs(value) < 1e9 else None  # noqa: PLR2004 - also keeps nan and infinities out
+
+
+def _coordinate(field: bytes, hemisphere: bytes, *, limit: float) -> float | None:
+    """Degrees: S or W make it negative; else the sign stands, for some makes send both."""
+    degrees = _number(field)
+    if degrees is None or abs(degrees) > limit:
+        return None
+    return -abs(degrees) if hemisphere in {b"S", b"W"} else degrees
+
+
+def _fix(fields: list[bytes], at: datetime | None) -> Fix | None:
+    """The position of a position string, None when there are no coordinates in it."""
+    lat = _coordinate(fields[_LAT], fields[_LAT + 1], limit=90)
+    lon = _coordinate(fields[_LON], fields[_LON + 1], limit=180)
+    if lat is None or lon is None:
+        return None
+    speed_kmh = _number(fields[_SPEED])
+    satellites = _number(fields[_SATELLITES])
+    accuracy_m = float(fields[-1]) if len(fields) > _STATUS + 1 and _ACCURACY.fullmatch(fields[-1]) else None
+    valid = fields[_VALID] == b"A" and not lat == lon == 0
+    return Fix(
+        lat=lat,
+        lon=lon,
+        valid=valid,
+        alt_m=_number(fields[_ALT]),
+        speed_m_s=None if speed_kmh is None else speed_kmh / KMH_PER_MPS,
+        course_deg=_number(fields[_COURSE]),
+        accuracy_m=accuracy_m or None,
+        satellites=None if satellites is None else int(satellites),
+        source="gnss" if valid else None,
+        at=at,
+    )
+
+
+def _gauges(battery: bytes, steps: bytes, at: datetime | None) -> list[Reading]:
+    readings: list[Reading] = []
+    if battery.isdigit() and len(battery) <= 3 and int(battery) <= 100:  # noqa: PLR2004 - per cent
+        readings.append(Battery(battery_pct=float(battery), at=at))
+    if steps.isdigit() and len(steps) <= 7:  # noqa: PLR2004 - nobody walks ten million steps in a day
+        readings.append(Steps(steps=int(steps), at=at))
+    return readings
+
+
+def _heartbeat(rest: bytes) -> list[Reading]:
+    """`steps,rolls,battery%`, or nothing."""
+    fields = rest.split(b",")
+    return _gauges(fields[2], fields[0], None) if len(fields) > 2 else []  # noqa: PLR2004 - three fields
+
+
+def _in_range(value: float, high: float) -> float:
+    if not 0 <= value <= high:
+        raise ValueError("value impossible")
+    return value
+
+
+def _pulse(values: list[float | None]) -> list[Reading]:
+    """Beats a minute; 0 and 255 mean that the watch is not on a wrist."""
+    if not values or values[0] is None:
+        return []
+    if values[0] in _NO_HEART_RATE:
+        return [Worn(worn=False)]
+    return [HeartRate(heart_rate_bpm=_in_range(values[0], 300))]
+
+
+def _pressure(values: list[float | None]) -> list[Reading]:
+    """`systolic,diastolic[,bpm ...]`; nothing measured at all means that the watch is not on a wrist."""
+    systolic, diastolic, *tail = [*values, None, None][: max(len(values), 2)]
+    pulse = _pulse(tail[:1])
+    if systolic and diastolic:
+        if diastolic > systolic:
+            raise ValueError("value impossible")
+        pressure = BloodPressure(
+            systolic_mmhg=_in_range(systolic, 400), diastolic_mmhg=_in_range(diastolic, 300)
+        )
+        return [pressure, *(reading for reading in pulse if isinstance(reading, HeartRate))]
+    return pulse or ([Worn(worn=False)] if systolic == diastolic == 0 else [])
+
+
+def _oxygen(values: list[float | None]) -> list[Reading]:
+    """`type,percent`: the second value; 0 is no reading."""
+    percent = values[1] if len(values) > 1 else None
+    return [SpO2(spo2_pct=_in_range(percent, 100))] if percent else []
+
+
+def _temperature(values: list[float | None]) -> list[Reading]:
+    """Degrees Celsius; 0 and below is no reading."""
+    celsius = values[0] if values else None
+    return [BodyTemp(body_temp_c=_in_range(celsius, 60))] if celsius and celsius > 0 else []
+
+
+def _typed_temperature(values: list[float | None]) -> list[Reading]:
+    """`type,celsius`: measured only when the type is above 0."""
+    return _temperature(values[1:]) if values and values[0] and values[0] > 0 else []
+
+
+_HEALTH: dict[str, Callable[[list[float | None]], list[Reading]]] = {
+    "HEART": _pulse,
+    "PULSE": _pulse,
+    "BPHRT": _pressure,
+    "BLOOD": _pressure,
+    "OXYGEN": _oxygen,
+    "TEMP": _temperature,
+    "BTEMP2": _typed_temperature,
+}
+
+CODEC = WatchCodec

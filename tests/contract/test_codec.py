@@ -1,0 +1,231 @@
+"""What every codec owes the house, whatever it decodes."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway import plugins
+from gateway.codecs.framing import MAX_BUFFER_BYTES
+from gateway.errors import FrameError
+from gateway.model import DownCommand, Uplink
+
+NOW = datetime(2026, 8, 5, 12, 0, tzinfo=UTC)
+METHODS = ("feed", "next_event", "end_of_message", "encode_down")
+CODECS = {
+    name: kind for name, kind in plugins.load("codec").items() if all(hasattr(kind, m) for m in METHODS)
+}
+
+SENML = [{"bn": "urn:dev:sw:band-1:", "n": "hr", "u": "beat/min", "v": 72}, {"n": "sos", "vb": True}]
+SENML_QUOTED = [
+    {"bn": "urn:dev:sw:band-1:", "n": "note", "vs": 'a "quoted" ]}\\'},
+    {"n": "batt", "u": "%EL", "v": 9},
+]
+SENML_CBOR = [{-2: "urn:dev:sw:band-1:", 0: "hr", 1: "beat/min", 2: 72}, {0: "temp", 1: "Cel", 2: 36.5}]
+
+
+def sentence(body: str) -> bytes:
+    check = 0
+    for byte in body.encode():
+        check ^= byte
+    return f"${body}*{check:02X}\r\n".encode()
+
+
+def epoch(second: int) -> bytes:
+    time = f"0552{second:02d}.000"
+    return sentence(f"GNRMC,{time},A,3109.31800,N,12106.30000,E,0.50,90.00,050826,,,A,V") + sentence(
+        f"GNGGA,{time},3109.31800,N,12106.30000,E,1,14,0.9,7.5,M,8.0,M,,"
+    )
+
+
+SAMPLES: dict[str, list[bytes]] = {
+    "senml": [
+        json.dumps(SENML).encode(),
+        json.dumps(SENML_QUOTED, indent=1).encode(),
+        cbor2.dumps(SENML_CBOR),
+    ],
+    "watch": [
+        b"[3G*4700186508*000B*LK,0,10,100]",
+        (
+            b"[ZJ*014111001332708*0075*0064*AL,040418,052156,A,22.536207,N,113.938673,E,0,0,0,5,100,82,1000,50,"
+            b"00010000,1,255,460,0,9340,3663,35]"
+        ),
+        (
+            b"[3G*8800000242*0060*UD,120623,140020,A,48.949273,N, 4.378306,E,18.56,43.8,0.0,12,100,76,"
+            b"10,0,00000000,0,0,1,[LG_Wall-Mount A/C],66:a1,-82,15.0]"
+        ),
+    ],
+    "nmea": [epoch(1), epoch(2), epoch(3)],
+}
+"""Good frames of each codec, each complete in itself."""
+
+
+def fresh(name: str) -> Any:
+    kind = CODECS[name]
+    return kind(kind.Settings(), now=lambda: NOW)
+
+
+def drain(codec: Any) -> list[Uplink | str]:
+    """Read a codec dry; a FrameError becomes its reason. Anything else that escapes fails the test."""
+    seen: list[Uplink | str] = []
+    while True:
+        try:
+            event = codec.next_event()
+        except FrameError as error:
+            seen.append(error.reason)
+            continue
+        if event is None:
+            return seen
+        assert isinstance(event, Uplink)
+        seen.append(event)
+
+
+def whole(name: str, data: bytes) -> list[Uplink | str]:
+    codec = fresh(name)
+    codec.feed(data)
+    seen = drain(codec)
+    codec.end_of_message()
+    return seen + drain(codec)
+
+
+def pieces(name: str, data: list[bytes]) -> list[Uplink | str]:
+    codec = fresh(name)
+    seen: list[Uplink | str] = []
+    for piece in data:
+        codec.feed(piece)
+        seen += drain(codec)
+    codec.end_of_message()
+    return seen + drain(codec)
+
+
+every_codec = pytest.mark.parametrize("name", sorted(CODECS))
+
+
+def test_the_three_house_codecs_are_found_and_every_codec_has_sample_frames() -> None:
+    assert {"senml", "watch", "nmea"} <= set(CODECS)
+    assert set(CODECS) == set(SAMPLES)
+
+
+@every_codec
+def test_a_codec_declares_its_name_and_a_closed_settings_type(name: str) -> None:
+    kind = CODECS[name]
+    assert kind.name == name
+    assert kind.Settings.__struct_config__.frozen
+    assert kind.Settings.__struct_config__.forbid_unknown_fields
+    assert kind().next_event() is None
+
+
+@every_codec
+def test_each_sample_frame_gives_one_uplink_with_readings(name: str) -> None:
+    for frame in SAMPLES[name]:
+        seen = whole(name, frame)
+        assert len(seen) == 1
+        assert isinstance(seen[0], Uplink)
+        assert seen[0].readings
+
+
+@every_codec
+def test_frames_read_the_same_whole_glued_and_byte_by_byte(name: str) -> None:
+    glued = b"".join(SAMPLES[name])
+    expected = whole(name, glued)
+    assert [event for event in expected if isinstance(event, str)] == []
+    assert len(expected) == len(SAMPLES[name])
+    assert pieces(name, SAMPLES[name]) == expected
+    assert pieces(name, [glued[i : i + 1] for i in range(len(glued))]) == expected
+
+
+@every_codec
+@settings(max_examples=40, deadline=None)
+@given(cuts=st.lists(st.integers(0, 700), max_size=6))
+def test_frames_read_the_same_wherever_they_are_cut(name: str, cuts: list[int]) -> None:
+    glued = b"".join(SAMPLES[name])
+    edges = [0, *sorted(min(cut, len(glued)) for cut in cuts), len(glued)]
+    assert pieces(name, [glued[a:b] for a, b in pairwise(edges)]) == whole(name, glued)
+
+
+@every_codec
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_bytes_give_uplinks_or_frame_errors_and_nothing_else(name: str, data: st.DataObject) -> None:
+    frame = data.draw(st.sampled_from(SAMPLES[name]))
+    damaged = bytearray(frame)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
+    noise = data.draw(st.binary(max_size=80))
+    codec = fresh(name)
+    for piece in (noise, bytes(damaged), noise[::-1]):
+        codec.feed(piece)
+        drain(codec)
+    codec.end_of_message()
+    drain(codec)
+    assert drain(codec) == []
+
+
+@every_codec
+@settings(max_examples=100, deadline=None)
+@given(noise=st.binary(max_size=200))
+def test_noise_in_a_message_never_spoils_the_next_message(name: str, noise: bytes) -> None:
+    codec = fresh(name)
+    codec.feed(noise)
+    codec.end_of_message()
+    drain(codec)
+    codec.feed(SAMPLES[name][0])
+    codec.end_of_message()
+    assert drain(codec) == whole(name, SAMPLES[name][0])
+
+
+BROKEN = {
+    "senml": b'[{"n":"hr","u":"beat/min","v":7e}]',
+    "watch": b"[3G*47001865*nonsense]",
+    "nmea": b"$GNRMC,055200.000,A,3109.31800,N,12106.30000,E,0.50,90.00,050826,,,A,V*00\r\n",
+}
+
+
+@every_codec
+def test_after_a_broken_frame_the_next_good_one_is_read(name: str) -> None:
+    seen = whole(name, BROKEN[name] + SAMPLES[name][0])
+    assert isinstance(seen[0], str)
+    assert seen[1:] == whole(name, SAMPLES[name][0])
+
+
+@every_codec
+def test_a_frame_cut_off_by_the_end_is_an_error_and_is_forgotten(name: str) -> None:
+    seen = whole(name, SAMPLES[name][0][:20])
+    assert [type(event) for event in seen] == [str]
+
+
+@every_codec
+def test_a_message_of_noise_is_an_error_of_its_own(name: str) -> None:
+    assert whole(name, b"hello") == ["no frame here"]
+
+
+@every_codec
+@pytest.mark.parametrize("first", [b"[", b"\x9f", b"$", b'["', b"x"])
+def test_the_buffer_stays_bounded_and_says_so(name: str, first: bytes) -> None:
+    codec = fresh(name)
+    codec.feed(first)
+    for _ in range(40):
+        codec.feed(b"0" * 65536)
+    assert len(codec._frames) <= MAX_BUFFER_BYTES
+    drain(codec)
+    codec.end_of_message()
+    drain(codec)
+    assert len(codec._frames) == 0
+    codec.feed(SAMPLES[name][0])
+    codec.end_of_message()
+    assert any(isinstance(event, Uplink) for event in drain(codec))
+
+
+@every_codec
+def test_every_order_is_translated_to_bytes_or_refused(name: str) -> None:
+    codec = fresh(name)
+    for order in ("help_is_coming", "cancelled", "find", "locate_now", "message", "interval"):
+        down = codec.encode_down(DownCommand(name=order), "4700186508")
+        assert down is None or isinstance(down, bytes)
