@@ -1,0 +1,230 @@
+"""MQTT straight from the bands: a listener for 3.1.1 and 5.0 that acknowledges after the journal's commit.
+
+It is not a broker: a band publishes only `sw/<community>/<its id>/up` and hears only its own `/down`,
+nothing is retained and nobody else subscribes.
+The rooms: `mqtt_hello` settings and CONNECT, `mqtt_connection` the protocol of one socket,
+`mqtt_session` what outlives a connection, this one the server, the sessions and the downlink.
+It runs on whatever loop runs it, uvloop or asyncio's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import ClassVar
+
+from gateway.codecs.mqtt_packets import Reason
+from gateway.errors import NeedsHuman
+from gateway.transports import mqtt_hello
+from gateway.transports.base import Sink, Site
+from gateway.transports.mqtt_connection import Connection
+from gateway.transports.mqtt_flow import Flow
+from gateway.transports.mqtt_hello import Counters, Terms
+from gateway.transports.mqtt_session import Down, Session
+from gateway.transports.mqtt_uplink import Uplink
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1_024
+"""Connections the kernel may hold before we accept them: a whole estate reconnects at once."""
+
+
+class MqttListener:
+    """The transport `mqtt_listener`."""
+
+    name: ClassVar[str] = "mqtt_listener"
+    Settings: ClassVar[type] = mqtt_hello.Settings
+
+    def __init__(self, settings: mqtt_hello.Settings, sink: Sink, site: Site) -> None:
+        self.settings = settings
+        self.sink = sink
+        self.site = site
+        self.counters = Counters()
+        self._flows: set[Flow] = set()
+        self._empty = asyncio.Event()
+        self._devices: dict[str, dict[str, Session]] = {}
+        self._frozen: dict[Uplink, None] = {}
+        self._congested = asyncio.Event()
+        self._client_ids = 0
+
+    async def run(self, ready: Callable[[str], None]) -> None:
+        """Serve until cancelled, then close in order; `ready` gets "host:port".
+
+        Raises NeedsHuman when the address cannot be listened on.
+        """
+        loop = asyncio.get_running_loop()
+        host, port = self.settings.host, self.settings.port
+        try:
+            server = await loop.create_server(lambda: Connection(self), host, port, backlog=BACKLOG)
+        except OSError as error:
+            raise NeedsHuman(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        try:
+            address = server.sockets[0].getsockname()
+            ready(f"{address[0]}:{address[1]}")
+            await self._thaw_for_ever()
+        finally:
+            server.close()
+            await self._close_all()
+
+    def send(self, device: str, data: bytes, done: Callable[[], None]) -> bool:
+        """Send an order to the band, now or when it is back; `done` is called once, on the band's PUBACK.
+
+        False when the band has no session that listens, or when its queue is full.
+        A session that ends takes its queue along without calling `done`.
+        """
+        sessions = [one for one in self._devices.get(device, {}).values() if one.subscribed_qos is not None]
+        call = done if len(sessions) == 1 else _Once(done)
+        taken = [self._offer(session, Down(data, call)) for session in sessions]
+        return any(taken)
+
+    def _offer(self, session: Session, down: Down) -> bool:
+        if session.connection is not None:
+            return session.connection.offer(down)
+        taken = session.queue(down)
+        if taken:
+            self.counters.down_queued += 1
+        else:
+            self.counters.down_refused += 1
+        return taken
+
+    # ------------------------------------------------------------------ for the connections
+
+    def arrived(self, flow: Flow) -> bool:
+        """Take in a new connection; False when there are too many."""
+        if len(self._flows) >= self.settings.max_connections:
+            return False
+        self._flows.add(flow)
+        return True
+
+    def left(self, flow: Flow) -> bool:
+        """A connection is gone; False when it was never taken in."""
+        known = flow in self._flows
+        self._flows.discard(flow)
+        if not self._flows:
+            self._empty.set()
+        return known
+
+    def next_client_id(self) -> str:
+        """A client id for a client without one, unique in this run."""
+        self._client_ids += 1
+        return f"{self.site.gateway}-{self._client_ids}"
+
+    def open_session(self, connection: Uplink, terms: Terms) -> tuple[Session, bool]:
+        """Find or make the session of these terms; true when it was there before (3.2.2.2)."""
+        sessions = self._devices.setdefault(terms.device, {})
+        session = sessions.pop(terms.client_id, None)
+        if session is not None and session.connection is not None:
+            self.counters.takeovers += 1
+            older, session.connection = session.connection, None
+            if not older.expiry_s:
+                self._forget(session)
+                session = None
+            older.quit(Reason.TAKEN_OVER, "another connection has taken the session over")
+        elif session is not None and session.expires is not None:
+            session.expires.cancel()
+            session.expires = None
+        if session is not None and terms.clean:
+            self._forget(session)
+            session = None
+        present = session is not None
+        if session is None:
+            self._make_room(sessions)
+            session = Session(terms.device, terms.client_id, self.settings.max_queued_down)
+            self.counters.sessions += 1
+        self._devices.setdefault(terms.device, sessions)[terms.client_id] = session
+        session.connection = connection
+        return session, present
+
+    def _make_room(self, sessions: dict[str, Session]) -> None:
+        """Let the oldest session of a device go, rather one that is away, when it has as many as it may."""
+        if len(sessions) < self.settings.max_sessions_per_device:
+            return
+        victim = next((one for one in sessions.values() if one.connection is None), None)
+        victim = victim or next(iter(sessions.values()))
+        del sessions[victim.client_id]
+        self._forget(victim)
+        if victim.connection is not None:
+            victim.connection.quit(Reason.QUOTA_EXCEEDED, "too many sessions of one device")
+            victim.connection = None
+
+    def leave_session(self, connection: Uplink, session: Session, expiry_s: int) -> None:
+        """A connection is gone: end its session after `expiry_s`, unless another has taken it over."""
+        self._frozen.pop(connection, None)
+        if session.connection is not connection:
+            return
+        session.connection = None
+        if expiry_s:
+            loop = asyncio.get_running_loop()
+            session.expires = loop.call_later(expiry_s, self._expire, session)
+        else:
+            self._drop(session)
+
+    def _expire(self, session: Session) -> None:
+        self.counters.sessions_expired += 1
+        self._drop(session)
+
+    def _drop(self, session: Session) -> None:
+        sessions = self._devices[session.device]
+        del sessions[session.client_id]
+        if not sessions:
+            del self._devices[session.device]
+        self._forget(session)
+
+    def _forget(self, session: Session) -> None:
+        self.counters.sessions -= 1
+        if session.expires is not None:
+            session.expires.cancel()
+
+    # ------------------------------------------------------------------ congestion, the end
+
+    def freeze(self, connection: Uplink) -> None:
+        """Remember a connection that stopped reading because the sink is congested."""
+        self._frozen[connection] = None
+        self._congested.set()
+
+    async def _thaw_for_ever(self) -> None:
+        """The one waiter for the sink: wake the connections in the order in which they stopped."""
+        while True:
+            await self._congested.wait()
+            await self.sink.uncongested()
+            while self._frozen and not self.sink.congested:
+                connection = next(iter(self._frozen))
+                del self._frozen[connection]
+                connection.thaw()
+            if not self._frozen:
+                self._congested.clear()
+            await asyncio.sleep(0)
+
+    async def _close_all(self) -> None:
+        """Tell every band that we shut down, and let the last bytes out."""
+        for flow in tuple(self._flows):
+            flow.quit(Reason.SHUTTING_DOWN, "the gateway shuts down")
+        self._empty.clear()
+        if self._flows:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), self.settings.close_grace_s)
+        for flow in tuple(self._flows):
+            flow.abort()
+        for sessions in self._devices.values():
+            for session in sessions.values():
+                if session.expires is not None:
+                    session.expires.cancel()
+
+
+class _Once:
+    """Calls `done` the first time only: an order that went to two sessions of a band is done once."""
+
+    __slots__ = ("_done",)
+
+    def __init__(self, done: Callable[[], None]) -> None:
+        self._done: Callable[[], None] | None = done
+
+    def __call__(self) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done()
+
+
+TRANSPORT = MqttListener

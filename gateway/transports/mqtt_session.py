@@ -1,0 +1,85 @@
+"""What the listener remembers of a band between its connections (MQTT 4.1): receipts, subscription, downlink.
+
+A session belongs to a device and a client id, so one band can never touch the state of another.
+It lives in memory: after a restart of the gateway every band is told "no session present" and begins anew,
+and the engine, which keeps each order until it is done, sends it again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle
+
+    from gateway.transports.mqtt_uplink import Uplink
+
+LAST_PACKET_ID = 0xFFFF
+
+
+@dataclass(slots=True, eq=False)
+class Receipt:
+    """A QoS 2 message heard: `settled` once in the journal, `by` the connection that wants the PUBREC."""
+
+    by: Uplink
+    settled: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Down:
+    """One order to the band; `done` is called when the band has it."""
+
+    payload: bytes
+    done: Callable[[], None]
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """The state of one client id of one device."""
+
+    device: str
+    client_id: str
+    max_queued: int
+    connection: Uplink | None = None
+    subscribed_qos: int | None = None
+    receipts: dict[int, Receipt] = field(default_factory=dict)
+    expires: TimerHandle | None = None
+    _waiting: deque[Down] = field(default_factory=deque)
+    _sent: dict[int, Down] = field(default_factory=dict)
+    _last_id: int = 0
+
+    def queue(self, down: Down) -> bool:
+        """Take an order; False when the band does not listen, or when `max_queued` are waiting already."""
+        if self.subscribed_qos is None or (self.subscribed_qos == 0 and self.connection is None):
+            return False
+        if len(self._waiting) + len(self._sent) >= self.max_queued:
+            return False
+        self._waiting.append(down)
+        return True
+
+    def to_send(self, window: int) -> Iterator[tuple[int, Down]]:
+        """Take the orders that may go out now, oldest first, each with its packet id (0 for QoS 0)."""
+        while self._waiting and len(self._sent) < window:
+            down = self._waiting.popleft()
+            packet_id = 0
+            if self.subscribed_qos != 0:
+                packet_id = self._free_id()
+                self._sent[packet_id] = down
+            yield packet_id, down
+
+    def to_resend(self) -> tuple[tuple[int, Down], ...]:
+        """The orders sent and not acknowledged, in their first order (4.4, 4.6)."""
+        return tuple(self._sent.items())
+
+    def acknowledged(self, packet_id: int) -> Down | None:
+        """The band has this one; None when nothing was sent under that packet id."""
+        return self._sent.pop(packet_id, None)
+
+    def _free_id(self) -> int:
+        while True:
+            self._last_id = self._last_id % LAST_PACKET_ID + 1
+            if self._last_id not in self._sent:
+                return self._last_id
