@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Coroutine, Mapping
@@ -116,8 +117,8 @@ class Gateway:
 
     def _carrier(self, name: str) -> Any:
         table = self.settings.carriers[name]
-        if "gateway" in table.__struct_fields__:
-            table = msgspec.structs.replace(table, gateway=self.settings.site.gateway)
+        if any(entry.name == "gateway" for entry in dataclasses.fields(table)):
+            table = dataclasses.replace(table, gateway=self.settings.site.gateway)
         return plugins.get("carrier", name)(table)
 
     # ------------------------------------------------------------------ running

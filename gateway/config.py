@@ -257,14 +257,18 @@ def _plugin_tables(document: dict[str, Any], checker: Checker, kind: str) -> dic
         if name not in known:
             checker.add(f"{section}.{name}", "(table)", "one of " + ", ".join(known))
             continue
-        built[name] = checker.table(table, plugins.get(kind, name).Settings, f"{section}.{name}")
+        built[name] = checker.table(table, plugins.settings_of(kind, name), f"{section}.{name}")
     return built
 
 
 def _wearer_rules(document: dict[str, Any], checker: Checker) -> dict[tuple[str, str], Any]:
-    """Every wearer's settings of every rule: the community's table, overridden by the wearer's."""
+    """Every wearer's settings of every rule: the community's table, overridden by the wearer's key by key.
+
+    A problem is noted once: in the community's table where it stands there, else at the wearer.
+    """
     known = plugins.names("rule")
     community = document.get("rules", {})
+    journal = document.get("journal", {})
     merged: dict[tuple[str, str], Any] = {}
     for index, wearer in enumerate(document.get("wearers", [])):
         own = wearer.get("rules", {}) if isinstance(wearer, dict) else {}
@@ -273,16 +277,16 @@ def _wearer_rules(document: dict[str, Any], checker: Checker) -> dict[tuple[str,
         for name in sorted(set(own) - set(known)):
             checker.add(f"wearers[{index}].rules.{name}", "(table)", "one of " + ", ".join(known))
         for name in known:
-            if isinstance(base := community.get(name, {}), dict) and isinstance(
-                over := own.get(name, {}), dict
-            ):
-                problems = Checker(checker.source)
-                merged[wearer.get("id", ""), name] = problems.table(
-                    base | over, plugins.get("rule", name).Settings, f"wearers[{index}].rules.{name}"
-                )
-                checker.problems += [
-                    problem for problem in problems.problems if problem.path.rpartition(".")[2] in over
-                ]
+            base, over = community.get(name, {}), own.get(name, {})
+            if not isinstance(base, dict) or not isinstance(over, dict):
+                continue
+            kind = plugins.settings_of("rule", name)
+            if "max_event_age_s" in journal and "max_event_age_s" in kind.__struct_fields__:
+                base = {"max_event_age_s": journal["max_event_age_s"]} | base
+            trial = Checker(checker.source)
+            settings = trial.table(base | over, kind, f"wearers[{index}].rules.{name}")
+            merged[wearer.get("id", ""), name] = settings
+            checker.problems += [one for one in trial.problems if one.path.rpartition(".")[2] in over]
     return merged
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import types
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from gateway.errors import Problem
 SECRET_ENDINGS = ("token", "password", "key", "salt", "secret")
 SHOWN_CHARACTERS = 60
 
-Struct = TypeVar("Struct", bound=msgspec.Struct)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Checker:
             shown = shown[:SHOWN_CHARACTERS] + "…"
         self.problems.append(Problem(path, shown, expected))
 
-    def tables(self, value: Any, kind: type[Struct], path: str) -> list[Struct]:
+    def tables(self, value: Any, kind: type[T], path: str) -> list[T]:
         """Check a list of tables; gives those that are right."""
         if not isinstance(value, list):
             self.add(path, value, "a list of tables")
@@ -67,22 +68,22 @@ class Checker:
         found = [self.table(item, kind, f"{path}[{index}]") for index, item in enumerate(value)]
         return [item for item in found if item is not None]
 
-    def table(self, value: Any, kind: type[Struct], path: str) -> Struct | None:
+    def table(self, value: Any, kind: type[T], path: str) -> T | None:
         """Check one table key by key; None when any of its keys is wrong."""
         if not isinstance(value, dict):
             self.add(path, value, "a table")
             return None
         before = len(self.problems)
         hints = get_type_hints(kind)
-        fields = {entry.name: entry for entry in msgspec.structs.fields(kind)}
+        fields = _fields(kind)
         for key in value:
             if key not in fields:
                 self.add(f"{path}.{key}", value[key], "no such key; known: " + ", ".join(fields))
         built: dict[str, Any] = {}
-        for name, entry in fields.items():
+        for name, required in fields.items():
             if name in value:
                 built[name] = self._value(value[name], hints[name], f"{path}.{name}", name)
-            elif entry.required:
+            elif required:
                 self.add(f"{path}.{name}", "(missing)", _words(hints[name]))
         if len(self.problems) > before:
             return None
@@ -96,20 +97,12 @@ class Checker:
         inner = _without_none(kind)
         if name.endswith(SECRET_ENDINGS) and inner is str:
             return self._secret(value, path)
-        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+        if _is_table(inner):
             return self.table(value, inner, path)
         arguments = get_args(inner)
-        if (
-            get_origin(inner) is tuple
-            and isinstance(arguments[0], type)
-            and issubclass(arguments[0], msgspec.Struct)
-        ):
+        if get_origin(inner) is tuple and _is_table(arguments[0]):
             return tuple(self.tables(value, arguments[0], path))
-        if (
-            get_origin(inner) is dict
-            and isinstance(arguments[1], type)
-            and issubclass(arguments[1], msgspec.Struct)
-        ):
+        if get_origin(inner) is dict and _is_table(arguments[1]):
             return self._mapping(value, arguments[1], path)
         try:
             return msgspec.convert(value, kind)
@@ -117,7 +110,7 @@ class Checker:
             self.add(path, value, f"{_words(kind)} ({error})")
             return None
 
-    def _mapping(self, value: Any, kind: type[Struct], path: str) -> dict[str, Struct | None]:
+    def _mapping(self, value: Any, kind: type[T], path: str) -> dict[str, T | None]:
         if not isinstance(value, dict):
             self.add(path, value, "a table of tables")
             return {}
@@ -134,6 +127,21 @@ class Checker:
             self.add(path, value, "a readable, non-empty file or environment variable")
             return ""
         return secret
+
+
+def _is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and (issubclass(kind, msgspec.Struct) or dataclasses.is_dataclass(kind))
+
+
+def _fields(kind: Any) -> dict[str, bool]:
+    """The keys of a table type and whether each is required."""
+    if issubclass(kind, msgspec.Struct):
+        return {entry.name: entry.required for entry in msgspec.structs.fields(kind)}
+    missing = dataclasses.MISSING
+    return {
+        entry.name: entry.default is missing and entry.default_factory is missing
+        for entry in dataclasses.fields(kind)
+    }
 
 
 def _without_none(kind: Any) -> Any:
@@ -159,6 +167,6 @@ def _words(kind: Any) -> str:
         return PLAIN_WORDS[inner]
     if get_origin(inner) is tuple:
         return "a list"
-    if get_origin(inner) is dict or (isinstance(inner, type) and issubclass(inner, msgspec.Struct)):
+    if get_origin(inner) is dict or _is_table(inner):
         return "a table"
     return str(inner).replace("typing.", "")

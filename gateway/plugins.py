@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -51,6 +52,16 @@ def get(kind: str, name: str) -> Any:
     if name not in names(kind):
         raise KeyError(name)
     return getattr(importlib.import_module(f"{package}.{name}"), attribute)
+
+
+def settings_of(kind: str, name: str) -> type:
+    """The type of the plug-in's own table in config.toml: its class's `Settings`, or its module's.
+
+    A carrier's is a dataclass in its module, because `sos` knows no library of the gateway.
+    """
+    plugin = get(kind, name)
+    found: type = getattr(plugin, "Settings", None) or sys.modules[plugin.__module__].Settings
+    return found
 
 
 @cache

@@ -138,7 +138,9 @@ def verify(path: Path) -> Verdict:
     faults += [f"sqlite: {row[0]}" for row in connection.execute("pragma integrity_check") if row[0] != "ok"]
     events = 0
     previous = 0
-    for row in connection.execute("select seq, payload, crc from events order by seq"):
+    for row in connection.execute(
+        "select seq, cast(payload as blob) as payload, crc from events order by seq"
+    ):
         events += 1
         if crc32(row["payload"]) != row["crc"]:
             faults.append(f"event {row['seq']}: its payload is not what was written (checksum differs)")

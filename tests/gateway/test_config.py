@@ -1,0 +1,153 @@
+"""The installer's file: everything wrong is said at once, with path, value and what was expected."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.config import load
+from gateway.errors import ConfigError
+from shouwang import main
+
+
+def problems_of(path) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    return {problem.path: problem.expected for problem in caught.value.problems}
+
+
+def test_the_shipped_configuration_is_valid(root):
+    settings = load(root / "config.toml")
+    assert settings.mode == "demo"
+    assert len(settings.wearers) == 6
+
+
+def test_a_small_configuration_is_valid_and_gets_defaults(small_config):
+    settings = load(small_config())
+    assert settings.journal.group_commit_ms == 5
+    assert settings.sos.settle_s == 16
+
+
+def test_six_mistakes_are_all_listed(small_config):
+    path = small_config(
+        ('carriers = ["twilio"]', 'carriers = ["twilio", "pigeon"]'),
+        ('from_number = "+15005550006"', "from_number = 5"),
+        ("+8613800138001", "110"),
+        ("radius_m = 100", 'radius_m = "wide"'),
+        ('community = "xinhe"', 'comunity = "xinhe"'),
+        more="""
+        [rules.vitals]
+        heart_rate_high_bpm = "fast"
+        """,
+    )
+    assert set(problems_of(path)) >= {
+        "sos.carriers",
+        "carriers.twilio.from_number",
+        "wearers.zhang.contacts.son.phone",
+        "wearers[1].fences[0].radius_m",
+        "site.comunity",
+        "site.community",
+        "rules.vitals.heart_rate_high_bpm",
+    }
+
+
+def test_check_prints_every_problem_and_exits_2(small_config, capsys):
+    path = small_config(('community = "xinhe"', 'comunity = "xinhe"'), ("+8613800138001", "119"))
+    with pytest.raises(SystemExit) as exit_:
+        main(["check", str(path)])
+    assert exit_.value.code == 2
+    printed = capsys.readouterr().err
+    assert "site.comunity = 'xinhe': expected no such key" in printed
+    assert "site.community = (missing): expected text" in printed
+    assert "wearers.zhang.contacts.son.phone = '119'" in printed
+
+
+def test_a_secret_that_stands_in_the_file_is_refused_and_not_shown(small_config):
+    path = small_config(('auth_token = { file = "var/secrets/twilio" }', 'auth_token = "hunter2"'))
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert [problem.path for problem in caught.value.problems] == ["carriers.twilio.auth_token"]
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_missing_secret_is_an_error_at_a_real_site(small_config):
+    path = small_config(('mode = "demo"', 'mode = "live"'))
+    assert "carriers.twilio.auth_token" in problems_of(path)
+
+
+def test_a_secret_may_come_from_the_environment(small_config, monkeypatch):
+    monkeypatch.setenv("TWILIO_TOKEN", "s3cret")
+    path = small_config(('{ file = "var/secrets/twilio" }', '{ env = "TWILIO_TOKEN" }'))
+    assert load(path).carriers["twilio"].auth_token == "s3cret"
+
+
+def test_demo_secrets_are_made_once_random_and_private(small_config):
+    path = small_config()
+    first = load(path, make_demo_secrets=True).carriers["twilio"].auth_token
+    assert len(first) > 30
+    assert load(path, make_demo_secrets=True).carriers["twilio"].auth_token == first
+    assert (path.parent / "var/secrets/twilio").stat().st_mode & 0o077 == 0
+
+
+def test_demo_secrets_are_never_made_at_a_real_site(small_config):
+    path = small_config(('mode = "demo"', 'mode = "live"'))
+    with pytest.raises(ConfigError):
+        load(path, make_demo_secrets=True)
+    assert not (path.parent / "var").exists()
+
+
+def test_two_wearers_or_two_bands_of_one_id_are_refused(small_config):
+    path = small_config(('id = "wang"', 'id = "zhang"'), ('id = "4700186508"', 'id = "band-zhang"'))
+    found = problems_of(path)
+    assert {"wearers", "wearers[].devices"} <= set(found)
+
+
+def test_a_wearers_own_limits_override_the_communitys(small_config):
+    path = small_config(
+        more="""
+        [wearers.rules.vitals]
+        systolic_high_mmhg = 150
+        [rules.vitals]
+        systolic_high_mmhg = 170
+        heart_rate_high_bpm = 120
+        """
+    )
+    settings = load(path)
+    assert settings.wearer_rules["wang", "vitals"].systolic_high_mmhg == 150
+    assert settings.wearer_rules["wang", "vitals"].heart_rate_high_bpm == 120
+    assert settings.wearer_rules["zhang", "vitals"].systolic_high_mmhg == 170
+
+
+def test_a_wrong_key_of_a_wearers_rule_is_found_at_the_wearer(small_config):
+    path = small_config(
+        more="""
+        [wearers.rules.vitals]
+        systolic_hihg_mmhg = 150
+        """
+    )
+    assert "wearers[1].rules.vitals.systolic_hihg_mmhg" in problems_of(path)
+
+
+def test_a_fence_that_crosses_itself_is_refused_in_words(small_config):
+    crossing = "polygon = [[31.0, 121.0], [31.001, 121.001], [31.0, 121.001], [31.002, 121.0]]"
+    path = small_config(("centre = [31.155, 121.105]\nradius_m = 100", crossing))
+    assert "Self-intersection" in problems_of(path)["wearers.wang.fences.home"]
+
+
+def test_a_file_that_is_not_toml_is_one_problem(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("mode = demo")
+    assert list(problems_of(path)) == [str(path)]
+
+
+def test_every_key_of_the_shipped_file_is_explained_in_both_languages(root):
+    for line in (root / "config.toml").read_text(encoding="utf-8").splitlines():
+        key, equals, rest = line.partition("=")
+        if not equals or line.startswith((" ", "#", "[")):
+            continue
+        seen_before = key.strip() in {"id", "name", "birth_year", "home", "devices", "contacts"} or (
+            key.strip() in {"centre", "radius_m", "systolic_high_mmhg"}
+        )
+        words = rest.partition("#")[2]
+        assert seen_before or (
+            words.isascii() is False and any(c.isascii() and c.isalpha() for c in words)
+        ), line

@@ -1,0 +1,331 @@
+"""One record for everything that belongs together, and nothing outside before its commit."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from gateway import plugins
+from gateway.clock import ManualClock
+from gateway.config import load
+from gateway.engine import Engine
+from gateway.errors import FrameError
+from gateway.incidents import Incidents, Stored
+from gateway.intake import Intake
+from gateway.model import (
+    BandAlarm,
+    BloodPressure,
+    Fix,
+    HeartRate,
+    IncidentChanged,
+    PortalCommand,
+    SyncPayload,
+    Uplink,
+)
+from gateway.roster import People
+from gateway.timers import Timers
+from gateway.transports.base import Inbound, Link, Outcome
+from sos.events import PlaceCall, SendText
+
+
+class Journal:
+    """Keeps records and commits them when told to."""
+
+    def __init__(self) -> None:
+        self.records = []
+        self.committed = 0
+        self.congested = False
+        self.seq = 0
+
+    def append(self, record) -> None:
+        self.records.append(record)
+
+    async def uncongested(self) -> None:
+        """Never congested."""
+
+    def commit(self) -> None:
+        """Commit everything that waits, in order."""
+        while self.committed < len(self.records):
+            record = self.records[self.committed]
+            self.committed += 1
+            self.seq += len(record.events)
+            if record.committed is not None:
+                record.committed(self.seq)
+
+
+class Lines:
+    """A codec of one JSON list of readings a message; "bad" is no frame; a first word names the device."""
+
+    def __init__(self) -> None:
+        self.waiting = []
+
+    def feed(self, data: bytes) -> None:
+        self.waiting += data.splitlines()
+
+    def end_of_message(self) -> None:
+        """Every line is whole."""
+
+    def next_event(self):
+        if not self.waiting:
+            return None
+        line = self.waiting.pop(0)
+        if line == b"bad":
+            raise FrameError("no frame", offset=1, raw=line)
+        device, _, rest = line.decode().partition(" ")
+        readings = msgspec.json.decode(
+            rest.encode() or b"[]", type=tuple[Fix | HeartRate | BloodPressure | BandAlarm, ...]
+        )
+        return Uplink(
+            device=None if device == "-" else device,
+            readings=readings,
+            raw=line,
+            reply=b"reply to " + device.encode(),
+        )
+
+
+class House:
+    """Engine and intake on a journal that commits when told to."""
+
+    def __init__(self, settings) -> None:
+        self.settings = settings
+        self.clock = ManualClock()
+        self.journal = Journal()
+        self.carried_out = []
+        self.people = People(settings)
+        self.timers = Timers(self.clock, self._timer_due)
+        self.incidents = Incidents(people=self.people, timers=self.timers, place=lambda *_: "3栋附近")
+        rules = dict(plugins.load("rule"))
+        self.engine = Engine(
+            rules={wearer: self.people.rules(wearer, settings, rules) for wearer in self.people.wearers},
+            incidents=self.incidents,
+            journal=self.journal,
+            timers=self.timers,
+            clock=self.clock,
+            carry_out=lambda kind, order, key: self.carried_out.append((kind, order, key)),
+            leg_status=lambda _: None,
+            max_commit_wait_s=3600,
+        )
+        self.intake = Intake(
+            registry=self.people.registry,
+            engine=self.engine,
+            journal=self.journal,
+            clock=self.clock,
+            codec=lambda *_: Lines(),
+        )
+        self.settled = []
+
+    def _timer_due(self, owner, name, due_at) -> None:
+        self.engine.timer_due(owner, name, due_at)
+
+    def hear(self, data: str, link: Link) -> None:
+        self.intake.receive(Inbound(link=link, data=data.encode(), settle=self.settled.append))
+
+    def events(self, kind):
+        return [
+            msgspec.json.decode(row.payload, type=SyncPayload)
+            for record in self.journal.records[: self.journal.committed]
+            for row in record.events
+            if row.kind == kind
+        ]
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.timers.fire_due()
+        self.journal.commit()
+
+
+SOS = 'band-zhang [{"kind":"alarm","alarm":"sos","press_id":"7"}]'
+
+
+@pytest.fixture
+async def house(small_config):
+    return House(load(small_config()))
+
+
+@pytest.fixture
+def band():
+    return Link(wire="mqtt_listener", protocol="senml", peer="127.0.0.1:1", device="band-zhang")
+
+
+@pytest.fixture
+def watch():
+    return Link(wire="tcp", protocol="watch", peer="127.0.0.1:2", streaming=True)
+
+
+async def test_nothing_is_acknowledged_and_nothing_is_done_before_the_commit(house, band):
+    house.hear(SOS, band)
+    assert house.settled == []
+    assert house.carried_out == []
+    house.journal.commit()
+    assert [settlement.outcome for settlement in house.settled] == [Outcome.STORED]
+    assert {kind for kind, _, _ in house.carried_out} == {"SendText", "PlaceCall"}
+
+
+async def test_event_incident_timers_and_orders_of_a_press_are_one_record(house, band):
+    house.hear(SOS, band)
+    (record,) = house.journal.records
+    assert [row.kind for row in record.events] == ["telemetry", "alarm", "incident"]
+    assert [row.state for row in record.incidents] == ["notifying"]
+    assert [row.kind for row in record.outbox] == ["SendText", "SendText", "PlaceCall"]
+    assert record.timers
+    assert record.urgent
+
+
+async def test_everybody_is_texted_and_the_first_is_rung(house, band):
+    house.hear(SOS, band)
+    house.journal.commit()
+    orders = [order for _, order, _ in house.carried_out]
+    assert [o.leg.contact for o in orders if isinstance(o, SendText)] == ["son", "daughter"]
+    assert [o.leg.contact for o in orders if isinstance(o, PlaceCall)] == ["son"]
+    assert "张桂兰" in orders[0].body
+
+
+async def test_the_same_press_twice_is_one_incident_and_is_acknowledged_twice(house, band):
+    house.hear(SOS, band)
+    house.hear(SOS, band)
+    house.journal.commit()
+    assert len(house.settled) == 2
+    assert len(house.incidents) == 1
+    assert len(house.events("alarm")) == 1
+
+
+async def test_a_second_press_joins_the_open_incident(house, band):
+    house.hear(SOS, band)
+    house.clock.advance(20)
+    house.hear(SOS.replace('"7"', '"8"'), band)
+    house.journal.commit()
+    assert len(house.incidents) == 1
+    assert house.events("incident")[-1].incident.presses == 2
+
+
+async def test_a_restart_in_between_changes_nothing(house, band, small_config):
+    house.hear(SOS, band)
+    house.journal.commit()
+    again = House(house.settings)
+    rows = [row for record in house.journal.records for row in record.incidents]
+    alarms = [row.alarm_id for record in house.journal.records for row in record.alarms]
+    again.engine.restore(
+        {owner: body for record in house.journal.records for owner, body in record.states.items()}
+    )
+    again.incidents.restore([rows[-1].body], alarms)
+    again.hear(SOS, band)
+    again.journal.commit()
+    assert again.carried_out == []
+    assert len(again.incidents) == 1
+
+
+async def test_a_band_that_speaks_for_another_is_kept_and_refused(house, band):
+    house.hear('4700186508 [{"kind":"heart_rate","heart_rate_bpm":70}]', band)
+    house.journal.commit()
+    assert [settlement.outcome for settlement in house.settled] == [Outcome.FORBIDDEN]
+    assert [row.reason for r in house.journal.records for row in r.quarantine] == [
+        "speaks for another device"
+    ]
+    assert house.events("telemetry") == []
+
+
+async def test_a_second_id_on_one_connection_is_refused(house, watch):
+    house.hear("4700186508", watch)
+    house.hear("9999999999", watch)
+    house.journal.commit()
+    assert [s.outcome for s in house.settled] == [Outcome.STORED, Outcome.FORBIDDEN]
+
+
+async def test_an_unknown_band_is_kept_in_quarantine_and_gets_no_protocol_answer(house, watch):
+    house.hear("1234567890", watch)
+    house.journal.commit()
+    (settlement,) = house.settled
+    assert settlement.outcome is Outcome.QUARANTINED
+    assert settlement.replies == ()
+
+
+async def test_a_bad_frame_between_two_good_ones_is_kept_and_the_good_ones_are_stored(house, watch):
+    house.hear("4700186508\nbad\n4700186508", watch)
+    house.journal.commit()
+    (settlement,) = house.settled
+    assert settlement.outcome is Outcome.QUARANTINED
+    assert len(settlement.replies) == 2
+    assert len(house.events("telemetry")) == 2
+    assert [row.raw for r in house.journal.records for row in r.quarantine] == [b"bad"]
+
+
+async def test_a_reading_from_the_future_gets_the_gateways_time(house, band):
+    future = (house.clock.now() + timedelta(days=1)).isoformat()
+    house.hear(f'band-zhang [{{"kind":"heart_rate","heart_rate_bpm":70,"at":"{future}"}}]', band)
+    house.journal.commit()
+    (telemetry,) = house.events("telemetry")
+    assert telemetry.readings == (HeartRate(heart_rate_bpm=70),)
+
+
+async def test_the_portal_acknowledges_and_resolves_and_is_answered_each_time(house, band):
+    house.hear(SOS, band)
+    house.journal.commit()
+    incident = house.events("incident")[-1].incident.incident_id
+    for number, name in enumerate(("acknowledge", "resolve"), start=1):
+        house.engine.ordered(
+            PortalCommand(number=number, command=f"c{number}", name=name, incident=incident, by="周敏")
+        )
+    house.journal.commit()
+    states = [change.incident.state for change in house.events("incident")]
+    assert states == ["notifying", "acknowledged", "resolved"]
+    assert [answer.done for answer in house.events("command")] == [True, True]
+    assert len(house.incidents) == 0
+    assert [record.marks for record in house.journal.records if record.marks] == [
+        {"command_number": 1},
+        {"command_number": 2},
+    ]
+
+
+async def test_an_order_for_an_incident_that_is_over_is_refused_with_a_reason(house):
+    house.engine.ordered(PortalCommand(number=1, command="c", name="acknowledge", incident="gone"))
+    house.journal.commit()
+    (answer,) = house.events("command")
+    assert not answer.done
+    assert answer.reason
+
+
+async def test_a_gentle_alarm_texts_first_and_rings_when_nobody_takes_it(house, watch):
+    inside = '{"kind":"fix","lat":31.155,"lon":121.105,"valid":true,"at":"%s"}'
+    outside = inside.replace("121.105", "121.108")
+    for step in range(8):
+        at = house.clock.now().isoformat()
+        house.hear(f"4700186508 [{(inside if step < 2 else outside) % at}]", watch)
+        house.advance(10)
+    kinds = [kind for kind, _, _ in house.carried_out]
+    assert kinds[0] == "SendText"
+    assert "PlaceCall" not in kinds
+    house.advance(61)
+    assert "PlaceCall" in [kind for kind, _, _ in house.carried_out]
+
+
+async def test_a_stuck_disk_does_not_hold_up_help_for_ever(small_config, band):
+    house = House(load(small_config()))
+    house.engine._max_commit_wait_s = 0.01
+    house.hear(SOS, band)
+    await asyncio.sleep(0.05)
+    assert house.carried_out
+    assert house.settled == []
+    before = len(house.carried_out)
+    house.journal.commit()
+    assert [s.outcome for s in house.settled] == [Outcome.STORED]
+    assert len(house.carried_out) == 2 * before, "carrying out again is idempotent by leg id"
+
+
+async def test_an_incident_survives_its_journal_row(house, band):
+    house.hear(SOS, band)
+    (record,) = house.journal.records
+    (row,) = record.incidents
+    stored = msgspec.json.decode(row.body, type=Stored)
+    assert msgspec.json.encode(stored) == row.body
+
+
+def test_the_sync_payloads_are_told_apart_by_their_kind():
+    assert msgspec.json.decode(
+        b'{"kind":"command","command":"c","done":true}', type=SyncPayload
+    ) == msgspec.json.decode(b'{"kind":"command","command":"c","done":true,"reason":""}', type=SyncPayload)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b'{"kind":"nothing"}', type=SyncPayload)
+    assert IncidentChanged.__struct_config__.tag == "incident"
