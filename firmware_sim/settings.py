@@ -1,0 +1,64 @@
+"""What the simulator needs to know to be run beside a gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+LinkKind = Literal["mqtt", "coap", "tcp", "serial"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimBand:
+    """One band and the wire it speaks on.
+
+    `host`, `port` and `key` are for mqtt, coap and tcp (tcp has no key); `path` is for serial:
+    there the simulator makes a pseudo-terminal and puts a symbolic link to it.
+    """
+
+    device: str
+    link: LinkKind
+    host: str = "127.0.0.1"
+    port: int = 0
+    key: str = ""
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimTwilio:
+    """Where the simulated Twilio serves, and its account."""
+
+    host: str
+    port: int
+    account_sid: str
+    auth_token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimSettings:
+    """One run of one scenario.
+
+    `speed` lets the story pass faster (2 is twice as fast); device times stay those of the wall clock.
+    `wait_for_gateway_s`: the story begins when every band has its line, or after so long without.
+    `twilio` and `modem_path` are None where these are not simulated.
+    """
+
+    community: str
+    scenario: Path
+    seed_dir: Path
+    bands: tuple[SimBand, ...]
+    twilio: SimTwilio | None = None
+    modem_path: Path | None = None
+    seed: int = 1
+    speed: float = 1.0
+    wait_for_gateway_s: float = 20.0
+
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+RECORDINGS = Path(__file__).parent / "recordings"
+
+
+def scenario_path(name: str) -> Path:
+    """The file of a shipped scenario, whether it exists or not."""
+    return SCENARIOS / f"{name}.toml"
