@@ -122,6 +122,9 @@ class FrameBuffer:
             if cut is None:
                 if len(buffer) > self.max_frame_bytes:
                     self._restart(len(buffer), "frame too long")
+                if self._refused:
+                    self._refused = b""
+                    self._restart(len(buffer), "buffer full")
                 if self._ended:
                     self._restart(len(buffer), "frame cut off by the end")
                 return None
