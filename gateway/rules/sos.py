@@ -148,7 +148,8 @@ class SosRule:
             state = replace(state, told={**state.told, alarm.alarm: heard_at})
         press = self._press(state.presses, alarm, event, known)
         presses = (*(old for old in state.presses if old.alarm_id != press.alarm_id), press)
-        state = replace(state, presses=presses[-REMEMBERED_PRESSES:])
+        if press not in state.presses:
+            state = replace(state, presses=presses[-REMEMBERED_PRESSES:])
         kind, severity, code = MEANING[alarm.alarm]
         lat, lon = (here.lat, here.lon) if here is not None else (state.lat, state.lon)
         raised = Alarm(

@@ -187,7 +187,7 @@ class VitalsRule:
                         runs={code: run for code, run in state.runs.items() if code != limit.code}
                     )
                 continue
-            if new is old:
+            if new == old:
                 continue
             state = VitalsState(runs={**state.runs, limit.code: new})
             if new.raised_at == when:

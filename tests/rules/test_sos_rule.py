@@ -201,3 +201,10 @@ def test_no_press_is_lost_and_a_replay_is_the_same_presses(drawn):
     assert len(raised) == len(events)
     assert len(state.presses) <= REMEMBERED_PRESSES
     assert run(events) == (state, raised)
+
+
+def test_a_repeat_that_tells_nothing_new_is_raised_again_and_keeps_the_state():
+    state, first = run([frame(0, sos(press="1"))])
+    after, again = run([frame(0, sos(press="1"))], state)
+    assert after is state
+    assert again == first
