@@ -8,7 +8,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -74,7 +74,7 @@ class Checker:
             self.add(path, value, "a table")
             return None
         before = len(self.problems)
-        hints = get_type_hints(kind)
+        hints = get_type_hints(kind, include_extras=True)
         fields = _fields(kind)
         for key in value:
             if key not in fields:
@@ -145,6 +145,8 @@ def _fields(kind: Any) -> dict[str, bool]:
 
 
 def _without_none(kind: Any) -> Any:
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
     if get_origin(kind) in (types.UnionType, Union):
         rest = [argument for argument in get_args(kind) if argument is not type(None)]
         if len(rest) == 1:
