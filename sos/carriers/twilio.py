@@ -120,6 +120,16 @@ class TwilioCarrier:
 
     name: ClassVar[str] = "twilio"
     channels: ClassVar[frozenset[Channel]] = frozenset({Channel.TEXT, Channel.CALL})
+    concurrent: ClassVar[int] = WORKERS
+    place_deadline_s: ClassVar[float] = 3 * REQUEST_TIMEOUT_S
+
+    @staticmethod
+    def state_of(status: str) -> LegState | None:
+        """Translate the status word of a callback, of a call or a text; None for a word nobody knows.
+
+        The two vocabularies agree where they meet, but for "canceled", which only we do, to calls.
+        """
+        return CALL_STATES.get(status) or MESSAGE_STATES.get(status)
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

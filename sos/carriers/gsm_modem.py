@@ -1,0 +1,425 @@
+"""The box's own modem and SIM: texts as PDUs, calls with a spoken script, keys and answers heard back.
+
+The AT commands are in `sos.modem_line`; keys and speech need a modem that has them (SIMCom's does).
+One line: a call that is asked for while another stands waits `line_wait_s`, then it is `CarrierDown`.
+A modem that is unplugged, hung or without a SIM is tried again for ever, with growing pauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar, TypeVar
+
+from sos import pdu
+from sos.at import AtDialogue, AtError, AtLost, AtRefused, AtSilent
+from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierRefused, Message, Report
+from sos.events import Channel, KeyPressed, Leg, LegReported, LegState
+from sos.modem_line import (
+    CALL_ENDS,
+    PinRefused,
+    check_network,
+    hang_up,
+    key_of,
+    listed_calls,
+    make_ready,
+    not_sent,
+    stored_at,
+    stored_slots,
+)
+from sos.phone_call import PhoneCall
+from sos.text_book import TextBook, digit_of, telephone
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+SEND_DEADLINE_S = 30.0
+DIAL_DEADLINE_S = 15.0
+ORPHAN_GRACE_S = 15.0
+"""A call of before the start, which no leg has asked for, is hung up after so long."""
+MAX_REMEMBERED = 128
+MAX_QUEUED = 256
+MAX_SPOKEN_CHARS = 120
+"""`+CTTS` takes 512 characters of hexadecimal."""
+UNKNOWN_SCRIPT = "这是守望求助电话,有人按下了求助,详情请看短信。请按1确认。"
+"""Said in a call found again after a restart: its own words are not known any more."""
+_E164 = re.compile(r"\+[1-9]\d{6,14}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`[carriers.gsm_modem]`: the port, and how patient to be; `pin` is the SIM's, if it asks for one."""
+
+    path: str
+    baud: int = 115200
+    pin: str = ""
+    poll_s: float = 0.5
+    health_s: float = 30.0
+    key_wait_s: float = 45.0
+    line_wait_s: float = 3.0
+    reopen_min_s: float = 1.0
+    reopen_max_s: float = 30.0
+
+
+class GsmModem:
+    """Calls and texts by the box's own modem; see `sos.carriers.base.Carrier`."""
+
+    name: ClassVar[str] = "gsm_modem"
+    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.TEXT, Channel.CALL})
+    concurrent: ClassVar[int] = 1
+    place_deadline_s: ClassVar[float] = 4 * SEND_DEADLINE_S
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._at: AtDialogue | None = None
+        self._report: Report | None = None
+        self._call: PhoneCall | None = None
+        self._orphan_since_s: float | None = None
+        self._ended: OrderedDict[str, LegState] = OrderedDict()
+        self._scripts: OrderedDict[str, Message] = OrderedDict()
+        self._texts = TextBook()
+        self._stored: set[tuple[str, int]] = set()
+        self._wake = asyncio.Event()
+        self._line_free = asyncio.Event()
+        self._line_free.set()
+        self._speaks = False
+        self._pin = settings.pin
+        self._joiner = secrets.randbelow(256)
+        self.trouble = "not started"
+        """Why the modem cannot be used now, empty when it can."""
+        self.other_texts = 0
+        """Incoming texts that were no single digit."""
+
+    # ------------------------------------------------------------------ the line
+
+    async def run(self, report: Report) -> None:
+        """Keep the modem's line open until cancelled and report what it says."""
+        self._report = report
+        pause_s = self._settings.reopen_min_s
+        while True:
+            try:
+                await self._serve()
+            except AtError as error:
+                if self.trouble in {"", "not started"}:
+                    log.warning("the modem is lost: %s; trying again until it is back", error)
+                    pause_s = self._settings.reopen_min_s
+                self.trouble = str(error)
+            if self._call is not None and self._call.must_end(_now_s()):
+                self._finish(self._call)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, self._settings.reopen_max_s)
+
+    async def _serve(self) -> None:
+        """Open, make ready, and follow until the line is lost. Raises AtError."""
+        at = AtDialogue(path=self._settings.path, baud=self._settings.baud, unasked=self._unasked)
+        try:
+            await self._make_ready(at)
+            self._at = at
+            if self.trouble:
+                log.info("the modem is ready")
+            self.trouble = ""
+            health_due_s = _now_s() + self._settings.health_s
+            while not at.closed.is_set():
+                self._wake.clear()
+                await self._follow(at)
+                await self._read_stored(at)
+                if _now_s() > health_due_s:
+                    await check_network(at)
+                    health_due_s = _now_s() + self._settings.health_s
+                await self._woken(at)
+            raise AtLost("read", "the port was lost")
+        finally:
+            self._at = None
+            at.close()
+
+    async def _woken(self, at: AtDialogue) -> None:
+        """Wait for something the modem says, for the poll of a call, or for the health check."""
+        busy = self._call is not None or self._orphan_since_s is not None
+        wait_s = self._settings.poll_s if busy else self._settings.health_s
+        waiters = [asyncio.ensure_future(event.wait()) for event in (self._wake, at.closed)]
+        try:
+            await asyncio.wait(waiters, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiter in waiters:
+                waiter.cancel()
+
+    async def _make_ready(self, at: AtDialogue) -> None:
+        """Set the modem up, and look what it holds from before. Raises AtError."""
+        try:
+            self._speaks = await make_ready(at, pin=self._pin)
+        except PinRefused:
+            self._pin = ""
+            raise
+        standing = await listed_calls(at)
+        self._orphan_since_s = _now_s() if standing and self._call is None else None
+        for slot in await stored_slots(at):
+            self._queue("", slot)
+
+    def _unasked(self, line: str, body: str) -> None:
+        """Take what the modem says by itself."""
+        call = self._call
+        if (key := key_of(line)) is not None:
+            self._pressed(key)
+        elif line in CALL_ENDS:
+            if call is not None:
+                call.network_said = line
+        elif (stored := stored_at(line)) is not None:
+            self._queue(*stored)
+        elif line.startswith("+CDS:"):
+            self._read(body)
+        elif line.startswith("+CTTS:") and call is not None:
+            call.spoken(_now_s())
+        self._wake.set()
+
+    # ------------------------------------------------------------------ calls
+
+    async def _follow(self, at: AtDialogue) -> None:
+        """Look at the line once and do what the call needs."""
+        call, now_s = self._call, _now_s()
+        if call is None:
+            if self._orphan_since_s is not None and now_s - self._orphan_since_s > ORPHAN_GRACE_S:
+                self._orphan_since_s = None
+                await hang_up(at)
+            return
+        if call.must_end(now_s):
+            await hang_up(at)
+            self._finish(call)
+            return
+        listed = await listed_calls(at)
+        if call is not self._call:
+            return
+        if not listed:
+            if call.over_unlisted(now_s):
+                self._finish(call)
+            return
+        if (state := call.seen(listed[0][0], now_s)) is not None:
+            self._tell(call.leg_id, state)
+        if self._speaks and call.must_speak(now_s):
+            words = call.script[:MAX_SPOKEN_CHARS].encode("utf-16-be").hex().upper()
+            await at.tried(f'AT+CTTS=1,"{words}"')
+
+    def _pressed(self, digit: str) -> None:
+        if self._call is not None and self._report is not None:
+            self._call.pressed(digit, _now_s())
+            self._report(KeyPressed(leg_id=self._call.leg_id, digit=digit, at=datetime.now(UTC), via="call"))
+
+    def _finish(self, call: PhoneCall) -> None:
+        """The call is over; a confirmed one was told of by its key."""
+        self._call = None
+        self._line_free.set()
+        state = call.end()
+        _remember(self._ended, call.reference, state)
+        if state is not LegState.CONFIRMED:
+            self._tell(call.leg_id, state)
+
+    def _tell(self, leg_id: str, state: LegState, detail: str = "") -> None:
+        if self._report is not None:
+            at = datetime.now(UTC)
+            self._report(LegReported(leg_id=leg_id, state=state, at=at, carrier=self.name, detail=detail))
+
+    # ------------------------------------------------------------------ incoming
+
+    def _queue(self, memory: str, slot: int) -> None:
+        if len(self._stored) < MAX_QUEUED:
+            self._stored.add((memory, slot))
+
+    async def _read_stored(self, at: AtDialogue) -> None:
+        """Read the stored messages the modem spoke of, and delete each once it was reported."""
+        for memory, slot in sorted(self._stored):
+            if memory:
+                await at.tried(f'AT+CPMS="{memory}"')
+            try:
+                lines = await at.ask(f"AT+CMGR={slot}")
+            except AtRefused:
+                lines = ()
+            if lines:
+                self._read(lines[-1])
+                await at.tried(f"AT+CMGD={slot}")
+            self._stored.discard((memory, slot))
+
+    def _read(self, tpdu: str) -> None:
+        """Report what an incoming message means: a delivery, or a person's answer."""
+        try:
+            message = pdu.decode_incoming(tpdu)
+        except pdu.PduError as error:
+            log.warning("an incoming message could not be read: %s", error)
+            return
+        if isinstance(message, pdu.StatusReport):
+            if (known := self._texts.reported(message)) is not None:
+                self._tell(*known)
+            return
+        digit = digit_of(message.text)
+        if digit is None:
+            self.other_texts += 1
+            return
+        leg_id = self._texts.answered(message.sender) or f"from:{message.sender}"
+        if self._report is not None:
+            self._report(KeyPressed(leg_id=leg_id, digit=digit, at=datetime.now(UTC), via="text"))
+
+    # ------------------------------------------------------------------ what the dispatcher asks
+
+    async def place(self, leg: Leg, message: Message) -> str:
+        """Dial, or send every part; see `Carrier.place`."""
+        if not _E164.fullmatch(leg.phone):
+            raise CarrierRefused("not an E.164 number")
+        if leg.channel is Channel.CALL:
+            _remember(self._scripts, leg.leg_id, message)
+            return await self._dial(leg, message)
+        return await self._send(leg, message.body)
+
+    async def _ready(self) -> AtDialogue:
+        """The line, just asked whether it is there and in the network. Raises CarrierDown."""
+        at = self._at
+        if at is None:
+            raise CarrierDown(f"the modem is not ready: {self.trouble or 'it is being opened'}")
+        try:
+            await check_network(at)
+        except AtError as error:
+            raise CarrierDown(f"the modem is not ready: {error}") from None
+        return at
+
+    async def _dial(self, leg: Leg, message: Message) -> str:
+        try:
+            await asyncio.wait_for(self._line_free.wait(), self._settings.line_wait_s)
+        except TimeoutError:
+            raise CarrierDown("the modem is busy with another call") from None
+        at = await self._ready()
+        if self._call is not None or self._orphan_since_s is not None:
+            raise CarrierDown("the modem is busy with another call")
+        call = self._take_line(leg.leg_id, leg.phone, message)
+        try:
+            await at.ask(f"ATD{leg.phone};", deadline_s=DIAL_DEADLINE_S)
+        except AtRefused as error:
+            if error.reason not in CALL_ENDS:
+                self._drop(call)
+                raise CarrierRefused(str(error)) from None
+            call.network_said = error.reason
+        except (AtSilent, AtLost):
+            self._drop(call)
+            self._orphan_since_s = _now_s()
+            raise CarrierAmbiguous("the modem did not say whether it dials") from None
+        self._wake.set()
+        return call.reference
+
+    def _take_line(self, leg_id: str, phone: str, message: Message) -> PhoneCall:
+        self._line_free.clear()
+        self._orphan_since_s = None
+        self._texts.addressed(leg_id, phone)
+        self._call = PhoneCall(
+            leg_id=leg_id,
+            phone=phone,
+            reference=f"call/{telephone(phone)}/{leg_id}",
+            script=message.body,
+            ring_timeout_s=message.ring_timeout_s,
+            key_wait_s=self._settings.key_wait_s,
+            dialled_at_s=_now_s(),
+        )
+        return self._call
+
+    def _drop(self, call: PhoneCall) -> None:
+        if self._call is call:
+            self._call = None
+            self._line_free.set()
+
+    async def _send(self, leg: Leg, body: str) -> str:
+        self._joiner = (self._joiner + 1) % 256
+        try:
+            parts = pdu.encode_submit(leg.phone, body, reference=self._joiner)
+        except pdu.PduError as error:
+            raise CarrierRefused(str(error)) from None
+        at = await self._ready()
+        self._texts.addressed(leg.leg_id, leg.phone)
+        mark, references = self._texts.starting(), []
+        for part in parts:
+            try:
+                lines = await at.ask(f"AT+CMGS={part.length}", payload=part.hex, deadline_s=SEND_DEADLINE_S)
+                references.append(int(lines[-1].removeprefix("+CMGS:").split(",")[0]))
+            except AtRefused as error:
+                raise not_sent(error) from None
+            except (AtSilent, AtLost) as error:
+                if not error.written and not references:
+                    raise CarrierDown(str(error)) from None
+                if part is parts[-1]:
+                    self._texts.unsure(leg.leg_id, leg.phone, known=references)
+                raise CarrierAmbiguous("the modem did not say whether the text was sent") from None
+            except (ValueError, IndexError):
+                raise CarrierAmbiguous("the modem's answer to +CMGS was unreadable") from None
+        reference = self._texts.sent(leg.leg_id, leg.phone, references, mark=mark)
+        if (state := self._texts.state(reference)) is not LegState.PLACED:
+            self._tell(leg.leg_id, state)
+        return reference
+
+    async def hang_up(self, reference: str) -> None:
+        """End the call if it is the one on the line; quiet otherwise."""
+        call = self._call
+        if call is not None and call.reference == reference:
+            call.unwanted = True
+            self._wake.set()
+
+    async def find(self, leg: Leg, *, since: datetime, owned: frozenset[str]) -> str | None:  # noqa: ARG002
+        """Look whether the line has a call to this telephone, or a report has come for the text.
+
+        The modem keeps no list of the past: `since` has nothing to choose from,
+        and our references name their leg, so that none is `owned` by another.
+        """
+        if leg.channel is Channel.TEXT:
+            return self._texts.settled(leg.leg_id, leg.phone)
+        reference = f"call/{telephone(leg.phone)}/{leg.leg_id}"
+        known = reference in self._ended or (self._call is not None and self._call.reference == reference)
+        if known or await self._adopt(reference):
+            return reference
+        return None
+
+    async def status(self, reference: str) -> LegState:
+        """How a leg stands, as far as this start has seen it."""
+        if reference.startswith("text/"):
+            return self._texts.state(reference)
+        if self._call is not None and self._call.reference == reference:
+            return self._call.state
+        if (state := self._ended.get(reference)) is not None:
+            return state
+        if await self._adopt(reference):
+            return LegState.PLACED
+        return LegState.NO_ANSWER
+
+    async def _adopt(self, reference: str) -> bool:
+        """Follow a call of before as this leg's, if it stands on the line and goes to its telephone."""
+        at = self._at
+        if at is None:
+            raise CarrierDown(f"the modem is not ready: {self.trouble or 'it is being opened'}")
+        if self._call is not None:
+            return False
+        try:
+            listed = await listed_calls(at)
+        except AtError as error:
+            raise CarrierDown(f"the line could not be looked at: {error}") from None
+        _, name, leg_id = reference.split("/", 2)
+        numbers = [number for _, number in listed if telephone(number) == name]
+        if not listed:
+            self._orphan_since_s = None
+        if not numbers or self._call is not None:
+            return False
+        message = self._scripts.get(leg_id) or Message(body=UNKNOWN_SCRIPT)
+        self._take_line(leg_id, numbers[0], message)
+        self._wake.set()
+        return True
+
+
+def _remember(book: OrderedDict[str, T], key: str, value: T) -> None:
+    book[key] = value
+    if len(book) > MAX_REMEMBERED:
+        book.popitem(last=False)
+
+
+def _now_s() -> float:
+    return time.monotonic()
+
+
+CARRIER = GsmModem

@@ -1,0 +1,114 @@
+"""The AT commands our carrier needs of a modem (3GPP TS 27.005 and 27.007, SIMCom's keys and speech)."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from sos.at import AtDialogue, AtRefused
+from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierError, CarrierRefused
+
+log = logging.getLogger(__name__)
+
+CHECK_DEADLINE_S = 2.0
+CALL_ENDS = frozenset({"NO CARRIER", "BUSY", "NO ANSWER", "NO DIALTONE", "NO DIAL TONE"})
+NOT_SENT_NOW = frozenset({38, 41, 42, 47, 69, 310, 311, 312, 313, 314, 317, 330, 331, 515})
+"""`+CMS ERROR` codes of a SIM, network or modem that is not ready: certainly not sent."""
+NETWORK_TIMEOUT = 332
+_CLCC = re.compile(r'\+CLCC: ?\d+,(\d),(\d),(\d),\d(?:,"([^"]*)")?.*')
+_KEY = re.compile(r'\+(?:RX)?DTMF: ?"?([0-9*#A-D])"?.*')
+_TONE = re.compile(r"\+QTONEDET: ?(\d+)")
+_STORED = re.compile(r'\+(?:CMTI|CDSI): ?"(\w+)",(\d+)')
+_LISTED = re.compile(r"\+CMGL: ?(\d+),.*")
+
+
+class PinRefused(AtRefused):
+    """The SIM did not take the PIN: it must not be given again, the third wrong one locks the card."""
+
+
+async def make_ready(at: AtDialogue, *, pin: str) -> bool:
+    """Bring any modem into the one state the carrier relies on; whether it can speak in a call.
+
+    Raises AtError; PinRefused when `pin` is wrong.
+    """
+    await at.ask("AT", deadline_s=CHECK_DEADLINE_S)
+    await at.ask("ATE0")
+    await at.tried("AT&D0")
+    await at.tried("AT+CMEE=1")
+    await _unlock(at, pin=pin)
+    await at.ask("AT+CMGF=0")
+    if not await at.tried("AT+CNMI=2,1,0,1,0"):
+        await at.ask("AT+CNMI=2,1,0,2,0")
+    await at.tried("AT+CLIP=1")
+    await at.tried("AT+COLP=0")
+    if not (await at.tried("AT+DDET=1") or await at.tried("AT+QTONEDET=1")):
+        log.warning("the modem cannot hear keys: calls ring, and only a text with 1 acknowledges")
+    speaks = await at.tried("AT+CTTS=?")
+    await at.tried("AT+CDTAM=1")
+    await check_network(at)
+    return speaks
+
+
+async def _unlock(at: AtDialogue, *, pin: str) -> None:
+    lines = await at.ask("AT+CPIN?")
+    if any("READY" in line for line in lines):
+        return
+    if not pin or not any("SIM PIN" in line for line in lines):
+        raise AtRefused(
+            "+CPIN", "the SIM is locked; set the right `pin` and start again, or unlock it by hand"
+        )
+    try:
+        await at.ask(f'AT+CPIN="{pin}"')
+    except AtRefused as error:
+        raise PinRefused(error.command, error.reason) from None
+
+
+async def check_network(at: AtDialogue) -> None:
+    """Raise AtRefused when the network has not let the SIM in, AtSilent when the modem hangs."""
+    lines = await at.ask("AT+CREG?", deadline_s=CHECK_DEADLINE_S)
+    if not any(re.fullmatch(r"\+CREG: ?\d,[15].*", line) for line in lines):
+        raise AtRefused("+CREG", "not registered with a network")
+
+
+async def listed_calls(at: AtDialogue) -> list[tuple[int, str]]:
+    """Give the voice calls we made that stand on the line: (state, number). Raises AtError."""
+    found = [_CLCC.fullmatch(line) for line in await at.ask("AT+CLCC")]
+    return [(int(m[2]), m[4] or "") for m in found if m and m[1] == "0" and m[3] == "0"]
+
+
+async def hang_up(at: AtDialogue) -> None:
+    """End every call; some modems ignore ATH for voice. Raises AtSilent or AtLost."""
+    if not await at.tried("AT+CHUP"):
+        await at.tried("ATH")
+
+
+async def stored_slots(at: AtDialogue) -> list[int]:
+    """Give the slots of the messages that came while nobody listened. Raises AtSilent or AtLost."""
+    try:
+        lines = await at.ask("AT+CMGL=4")
+    except AtRefused:
+        return []
+    return [int(found[1]) for line in lines if (found := _LISTED.fullmatch(line))]
+
+
+def key_of(line: str) -> str | None:
+    """Give the key an unasked line tells of, in SIMCom's or Quectel's words."""
+    if found := _KEY.fullmatch(line):
+        return found[1]
+    if found := _TONE.fullmatch(line):
+        return chr(int(found[1]) & 0x7F)
+    return None
+
+
+def stored_at(line: str) -> tuple[str, int] | None:
+    """Give memory and slot when an unasked line says that a message was stored."""
+    found = _STORED.fullmatch(line)
+    return None if found is None else (found[1], int(found[2]))
+
+
+def not_sent(error: AtRefused) -> CarrierError:
+    """Read a `+CMS ERROR` (3GPP TS 27.005 clause 3.2.5); the network's time-out leaves the text unclear."""
+    code = int("".join(filter(str.isdecimal, error.reason)) or 0)
+    if code == NETWORK_TIMEOUT:
+        return CarrierAmbiguous(str(error))
+    return CarrierDown(str(error)) if code in NOT_SENT_NOW else CarrierRefused(str(error))
