@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_type_hints
 
 import msgspec
 
@@ -207,7 +207,7 @@ def _read(text: str, source: str) -> Scenario:
     bands = _each(table, "bands", BandPlan, problems)
     people = _each(table, "people", PersonPlan, problems)
     head = {key: value for key, value in table.items() if key not in ("bands", "people")}
-    scenario = _convert({**head, "bands": []}, Scenario, "$", problems)
+    scenario = _convert({**head, "bands": []}, Scenario, "", problems)
     if "bands" not in table:
         problems.append("bands: missing; a scenario needs at least one")
     if problems or scenario is None:
@@ -228,13 +228,27 @@ def _each(table: dict[str, Any], key: str, kind: type[Table], problems: list[str
 
 
 def _convert(value: Any, kind: type[Table], path: str, problems: list[str]) -> Table | None:
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        inner = where.rstrip("`")
-        problems.append(f"{(path + inner).removeprefix('$').removeprefix('.') or 'file'}: {what}")
+    """Check a table key by key, so that every wrong key of it is found."""
+    if not isinstance(value, dict):
+        problems.append(f"{path}: expected a table")
         return None
+    before = len(problems)
+    types = get_type_hints(kind)
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    dot = f"{path}." if path else ""
+    problems += [f"{dot}{key}: no such key; known: {', '.join(fields)}" for key in value if key not in fields]
+    built: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in value:
+            if field.required:
+                problems.append(f"{dot}{name}: missing")
+            continue
+        try:
+            built[name] = msgspec.convert(value[name], types[name])
+        except msgspec.ValidationError as error:
+            what, _, where = str(error).partition(" - at `$")
+            problems.append(f"{dot}{name}{where.rstrip('`')}: {what}")
+    return kind(**built) if len(problems) == before else None
 
 
 def _doubles(scenario: Scenario) -> list[str]:
