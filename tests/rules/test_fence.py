@@ -125,6 +125,17 @@ def test_backlog_and_old_fixes_move_nothing():
     assert effects == []
 
 
+def test_a_slanted_border_is_judged_by_its_own_distance_and_not_by_its_box():
+    corner = FenceView(fence="tri", name="三角", polygon=((31.15, 121.10), (31.15, 121.11), (31.16, 121.10)))
+    rule = RULE(msgspec.structs.replace(WANG, fences=(corner,)), RULE.Settings(exit_margin_m=100, dwell_s=0))
+    beside = [frame(0, Fix(lat=31.1580, lon=121.11003, valid=True, at=START))]
+    (alarm,) = alarms(run(beside, rule)[1])
+    assert alarm.why.value == pytest.approx(579.0, abs=10)
+    far = [frame(0, Fix(lat=31.1599, lon=121.1250, valid=True, at=START))]
+    (alarm,) = alarms(run(far, rule)[1])
+    assert alarm.why.value > 1700
+
+
 def test_a_fix_from_the_future_counts_as_now():
     ahead = [frame(k, north(500, k + 3600)) for k in (0, 20)]
     (home, _) = alarms(run(ahead)[1])

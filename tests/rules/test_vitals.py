@@ -126,6 +126,7 @@ def test_it_raises_again_only_after_hysteresis_and_cooldown():
 def test_taking_the_band_off_begins_every_count_anew():
     off = frame(70, Worn(worn=False))
     assert run([*pulse(130, 130), off, *pulse(130, start_s=80)])[1] == []
+    assert run([*pulse(130, 130), off])[0] == rule().initial()
     on = frame(70, Worn(worn=True))
     assert len(run([*pulse(130, 130), on, *pulse(130, start_s=80)])[1]) == 1
 
@@ -139,7 +140,8 @@ def test_a_wearer_still_unwell_after_taking_the_band_off_is_raised_again_after_t
 def test_backlog_old_readings_and_duplicates_do_not_count():
     at = START
     assert run([frame(k, HeartRate(heart_rate_bpm=130), backlog=True) for k in range(9)])[1] == []
-    assert run([frame(700 + k, HeartRate(heart_rate_bpm=130, at=at)) for k in range(9)])[1] == []
+    old = [frame(700 + k, HeartRate(heart_rate_bpm=130, at=at + timedelta(seconds=k))) for k in range(9)]
+    assert run(old)[1] == []
     assert run([frame(k, HeartRate(heart_rate_bpm=130, at=at)) for k in range(9)])[1] == []
 
 
