@@ -41,6 +41,7 @@ class Record(msgspec.Struct, gc=False):
 
 
 _JSON: msgspec.json.Decoder[list[Record]] = msgspec.json.Decoder(list[Record])
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _LABELS: dict[Any, str] = {name: name for name in Record.__struct_fields__}
 _LABELS.update(
     {-1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", 0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 6: "t"}
@@ -114,7 +115,7 @@ def json_records(pack: bytes) -> list[Record] | None:
     """Parse a whole JSON pack; None when the bytes are not exactly one."""
     try:
         return _JSON.decode(pack)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _NO_JSON:
         return None
 
 
@@ -126,7 +127,7 @@ def cbor_records(pack: bytes) -> list[Record] | None:
     stream = io.BytesIO(pack)
     try:
         items = cbor2.CBORDecoder(stream, max_depth=MAX_CBOR_DEPTH).decode()
-    except (cbor2.CBORError, ArithmeticError, ValueError):
+    except (cbor2.CBORError, ArithmeticError, ValueError, RecursionError):
         return None
     if stream.read(1):
         return None
@@ -169,7 +170,11 @@ def refuse_unknown_musts(pack: bytes) -> None:
 
     For a JSON pack that was parsed already. Raises FrameError.
     """
-    for record in msgspec.json.decode(pack):
+    try:
+        found = msgspec.json.decode(pack)
+    except _NO_JSON as error:
+        raise FrameError("not SenML JSON", raw=pack) from error
+    for record in found:
         for label in record:
             if label.endswith("_"):
                 raise FrameError("a label we must understand", offset=pack.find(label.encode()), raw=pack)

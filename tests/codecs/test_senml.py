@@ -316,6 +316,8 @@ def test_nan_and_infinities_spoil_a_pack(value: float) -> None:
         b'[{"n":"hr","v":1e999}]',
         b'[{"n":"\xff","v":1}]',
         b'[{"n":"hr","v":70,"must_":1}]',
+        b'[{"n":"hr","v":70,"x_":"\xfd"}]',
+        b'[{"n":"hr","v":70,"x":' + b"[" * 5000 + b"]" * 5000 + b"}]",
         cbor2.dumps([1]),
         cbor2.dumps([{0: 1}]),
         cbor2.dumps([{0: "hr", 2: "70"}]),
