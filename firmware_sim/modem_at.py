@@ -18,6 +18,7 @@ SLOTS = 20
 UNREAD, READ = 0, 1
 _STATUS_WORDS = {UNREAD: "REC UNREAD", READ: "REC READ"}
 NO_SIM, BUSY_LINE, NOT_FOUND = "+CME ERROR: 10", "+CME ERROR: 3", "+CMS ERROR: 321"
+WRONG_PIN = "+CME ERROR: 16"
 BAD_PDU, NO_NETWORK, UNKNOWN_TEXT_ERROR = "+CMS ERROR: 304", "+CMS ERROR: 331", "+CMS ERROR: 500"
 
 
@@ -53,12 +54,14 @@ class ModemFaults:
     armed: "no_prompt" (the `>` never comes), "lost_answer" (the text goes out, its `+CMGS` answer is lost),
     "text_error" (`+CMS ERROR: 500`), "no_report" (no delivery report), "undelivered" (a report of failure),
     "lost_dial_answer" (the call is made, nothing answers the command).
+    `pin` is what the SIM asks for, until it was given.
     """
 
     no_sim: bool = False
     no_network: bool = False
     hang: bool = False
     no_speech: bool = False
+    pin: str = ""
     armed: list[str] = field(default_factory=list)
 
     def strikes(self, fault: str) -> bool:
@@ -101,6 +104,7 @@ class Interpreter:
     centre: str = "+8613800210500"
     notify: tuple[int, ...] = (0, 0, 0, 0, 0)
     hears_keys: bool = False
+    pins_tried: int = 0
     call: LineState | None = None
     memory: dict[int, Stored] = field(default_factory=dict)
     pending: Callable[[str], list[str]] | None = None
@@ -165,7 +169,13 @@ class Interpreter:
         return ["OK"] if tail == "=?" else handler(self, tail)
 
     def _pin(self, tail: str) -> list[str]:
-        return ["+CPIN: READY", "OK"] if tail == "?" else ["OK"]
+        if tail == "?":
+            return ["+CPIN: SIM PIN" if self.faults.pin else "+CPIN: READY", "OK"]
+        self.pins_tried += 1
+        if tail[1:].strip('"') != self.faults.pin:
+            raise Refused(WRONG_PIN)
+        self.faults.pin = ""
+        return ["OK"]
 
     def _registered(self, tail: str) -> list[str]:
         if tail != "?":

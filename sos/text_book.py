@@ -87,10 +87,19 @@ class TextBook:
                 text.report(part, delivered=delivered)
         return reference
 
-    def unsure(self, leg_id: str, phone: str, *, known: list[int]) -> None:
-        """The network may have taken the last part; a report for none of the `known` ones will tell."""
-        self._unsure[leg_id] = _Text(leg_id, telephone(phone), set(), frozenset(known))
+    def unsure(self, leg_id: str, phone: str, known: list[int], *, mark: int) -> None:
+        """The network may have taken the last part; a report for none of the `known` ones tells.
+
+        That report may have come before this.
+        """
+        name = telephone(phone)
+        text = self._unsure[leg_id] = _Text(leg_id, name, set(), frozenset(known))
         _bound(self._unsure)
+        for (recipient, part), (number, delivered) in self._unexplained.items():
+            if recipient == name and number > mark and delivered and part not in text.known:
+                text.state = LegState.DELIVERED
+                text.waiting.add(part)
+                break
 
     def settled(self, leg_id: str, phone: str) -> str | None:
         """The reference of a text nobody was sure of, once a report has come for it."""

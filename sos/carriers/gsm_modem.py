@@ -21,6 +21,7 @@ from sos import pdu
 from sos.at import AtDialogue, AtError, AtLost, AtRefused, AtSilent
 from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierRefused, Message, Report
 from sos.events import Channel, KeyPressed, Leg, LegReported, LegState
+from sos.modem_inbox import Inbox
 from sos.modem_line import (
     CALL_ENDS,
     PinRefused,
@@ -34,7 +35,7 @@ from sos.modem_line import (
     stored_slots,
 )
 from sos.phone_call import PhoneCall
-from sos.text_book import TextBook, digit_of, telephone
+from sos.text_book import TextBook, telephone
 
 T = TypeVar("T")
 
@@ -45,7 +46,6 @@ DIAL_DEADLINE_S = 15.0
 ORPHAN_GRACE_S = 15.0
 """A call of before the start, which no leg has asked for, is hung up after so long."""
 MAX_REMEMBERED = 128
-MAX_QUEUED = 256
 MAX_SPOKEN_CHARS = 120
 """`+CTTS` takes 512 characters of hexadecimal."""
 UNKNOWN_SCRIPT = "这是守望求助电话,有人按下了求助,详情请看短信。请按1确认。"
@@ -85,17 +85,18 @@ class GsmModem:
         self._ended: OrderedDict[str, LegState] = OrderedDict()
         self._scripts: OrderedDict[str, Message] = OrderedDict()
         self._texts = TextBook()
-        self._stored: set[tuple[str, int]] = set()
+        self._inbox = Inbox(self._texts, carrier=self.name)
         self._wake = asyncio.Event()
         self._line_free = asyncio.Event()
         self._line_free.set()
         self._speaks = False
         self._pin = settings.pin
         self._joiner = secrets.randbelow(256)
+        self._was_ready = True
+        self.ready = asyncio.Event()
+        """Set while the modem can be used."""
         self.trouble = "not started"
         """Why the modem cannot be used now, empty when it can."""
-        self.other_texts = 0
-        """Incoming texts that were no single digit."""
 
     # ------------------------------------------------------------------ the line
 
@@ -107,14 +108,20 @@ class GsmModem:
             try:
                 await self._serve()
             except AtError as error:
-                if self.trouble in {"", "not started"}:
+                if self._was_ready:
                     log.warning("the modem is lost: %s; trying again until it is back", error)
                     pause_s = self._settings.reopen_min_s
-                self.trouble = str(error)
+                self._was_ready = False
+                self._lost(error)
             if self._call is not None and self._call.must_end(_now_s()):
                 self._finish(self._call)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, self._settings.reopen_max_s)
+
+    def _lost(self, error: AtError) -> None:
+        self._at = None
+        self.trouble = str(error)
+        self.ready.clear()
 
     async def _serve(self) -> None:
         """Open, make ready, and follow until the line is lost. Raises AtError."""
@@ -122,14 +129,15 @@ class GsmModem:
         try:
             await self._make_ready(at)
             self._at = at
-            if self.trouble:
-                log.info("the modem is ready")
+            self._was_ready = True
             self.trouble = ""
+            self.ready.set()
+            log.info("the modem is ready")
             health_due_s = _now_s() + self._settings.health_s
             while not at.closed.is_set():
                 self._wake.clear()
                 await self._follow(at)
-                await self._read_stored(at)
+                await self._inbox.read(at, self._hear)
                 if _now_s() > health_due_s:
                     await check_network(at)
                     health_due_s = _now_s() + self._settings.health_s
@@ -160,7 +168,7 @@ class GsmModem:
         standing = await listed_calls(at)
         self._orphan_since_s = _now_s() if standing and self._call is None else None
         for slot in await stored_slots(at):
-            self._queue("", slot)
+            self._inbox.queue("", slot)
 
     def _unasked(self, line: str, body: str) -> None:
         """Take what the modem says by itself."""
@@ -171,9 +179,9 @@ class GsmModem:
             if call is not None:
                 call.network_said = line
         elif (stored := stored_at(line)) is not None:
-            self._queue(*stored)
+            self._inbox.queue(*stored)
         elif line.startswith("+CDS:"):
-            self._read(body)
+            self._inbox.take(body, self._hear)
         elif line.startswith("+CTTS:") and call is not None:
             call.spoken(_now_s())
         self._wake.set()
@@ -206,9 +214,9 @@ class GsmModem:
             await at.tried(f'AT+CTTS=1,"{words}"')
 
     def _pressed(self, digit: str) -> None:
-        if self._call is not None and self._report is not None:
+        if self._call is not None:
             self._call.pressed(digit, _now_s())
-            self._report(KeyPressed(leg_id=self._call.leg_id, digit=digit, at=datetime.now(UTC), via="call"))
+            self._hear(KeyPressed(leg_id=self._call.leg_id, digit=digit, at=datetime.now(UTC), via="call"))
 
     def _finish(self, call: PhoneCall) -> None:
         """The call is over; a confirmed one was told of by its key."""
@@ -219,49 +227,12 @@ class GsmModem:
         if state is not LegState.CONFIRMED:
             self._tell(call.leg_id, state)
 
-    def _tell(self, leg_id: str, state: LegState, detail: str = "") -> None:
+    def _tell(self, leg_id: str, state: LegState) -> None:
+        self._hear(LegReported(leg_id=leg_id, state=state, at=datetime.now(UTC), carrier=self.name))
+
+    def _hear(self, event: LegReported | KeyPressed) -> None:
         if self._report is not None:
-            at = datetime.now(UTC)
-            self._report(LegReported(leg_id=leg_id, state=state, at=at, carrier=self.name, detail=detail))
-
-    # ------------------------------------------------------------------ incoming
-
-    def _queue(self, memory: str, slot: int) -> None:
-        if len(self._stored) < MAX_QUEUED:
-            self._stored.add((memory, slot))
-
-    async def _read_stored(self, at: AtDialogue) -> None:
-        """Read the stored messages the modem spoke of, and delete each once it was reported."""
-        for memory, slot in sorted(self._stored):
-            if memory:
-                await at.tried(f'AT+CPMS="{memory}"')
-            try:
-                lines = await at.ask(f"AT+CMGR={slot}")
-            except AtRefused:
-                lines = ()
-            if lines:
-                self._read(lines[-1])
-                await at.tried(f"AT+CMGD={slot}")
-            self._stored.discard((memory, slot))
-
-    def _read(self, tpdu: str) -> None:
-        """Report what an incoming message means: a delivery, or a person's answer."""
-        try:
-            message = pdu.decode_incoming(tpdu)
-        except pdu.PduError as error:
-            log.warning("an incoming message could not be read: %s", error)
-            return
-        if isinstance(message, pdu.StatusReport):
-            if (known := self._texts.reported(message)) is not None:
-                self._tell(*known)
-            return
-        digit = digit_of(message.text)
-        if digit is None:
-            self.other_texts += 1
-            return
-        leg_id = self._texts.answered(message.sender) or f"from:{message.sender}"
-        if self._report is not None:
-            self._report(KeyPressed(leg_id=leg_id, digit=digit, at=datetime.now(UTC), via="text"))
+            self._report(event)
 
     # ------------------------------------------------------------------ what the dispatcher asks
 
@@ -282,6 +253,8 @@ class GsmModem:
         try:
             await check_network(at)
         except AtError as error:
+            if not isinstance(error, AtRefused):
+                self._lost(error)
             raise CarrierDown(f"the modem is not ready: {error}") from None
         return at
 
@@ -301,7 +274,8 @@ class GsmModem:
                 self._drop(call)
                 raise CarrierRefused(str(error)) from None
             call.network_said = error.reason
-        except (AtSilent, AtLost):
+        except (AtSilent, AtLost) as error:
+            self._lost(error)
             self._drop(call)
             self._orphan_since_s = _now_s()
             raise CarrierAmbiguous("the modem did not say whether it dials") from None
@@ -344,10 +318,11 @@ class GsmModem:
             except AtRefused as error:
                 raise not_sent(error) from None
             except (AtSilent, AtLost) as error:
+                self._lost(error)
                 if not error.written and not references:
                     raise CarrierDown(str(error)) from None
                 if part is parts[-1]:
-                    self._texts.unsure(leg.leg_id, leg.phone, known=references)
+                    self._texts.unsure(leg.leg_id, leg.phone, references, mark=mark)
                 raise CarrierAmbiguous("the modem did not say whether the text was sent") from None
             except (ValueError, IndexError):
                 raise CarrierAmbiguous("the modem's answer to +CMGS was unreadable") from None
