@@ -15,6 +15,8 @@ from firmware_sim.links.base import BandLink
 from firmware_sim.report import Press, Report
 
 MAX_WAITING = 240
+STORED_AFTER_S = 30.0
+"""A report that waited longer is sent as a stored one, not as news."""
 RETRY_S = 1.0
 SOS_RETRY_S = 2.0
 
@@ -83,8 +85,9 @@ class Wearable:
             report = self._waiting.popleft()
             if not self._waiting:
                 self._some.clear()
-            if not await self._through(report):
-                self._waiting.appendleft(replace(report, stored=True))
+            age_s = (datetime.now(UTC) - report.at).total_seconds()
+            if not await self._through(replace(report, stored=age_s > STORED_AFTER_S)):
+                self._waiting.appendleft(report)
                 self._some.set()
                 await asyncio.sleep(RETRY_S)
 
