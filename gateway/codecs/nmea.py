@@ -203,11 +203,13 @@ class NmeaCodec:
         return Uplink(device=None, readings=(fix,), raw=bytes(epoch.raw))
 
     def _is_due(self, time_s: float) -> bool:
-        """Whether `interval_s` of fix time has gone by since the last fix given; midnight is no jump."""
+        """Whether `interval_s` of fix time has gone by since the last fix given.
+
+        Counted round the clock: midnight is no jump, and a step back looks like almost a day.
+        """
         if self._last_s is not None:
             passed_s = (time_s - self._last_s) % DAY_S
-            went_back = passed_s > DAY_S / 2
-            if not went_back and passed_s < self.settings.interval_s - 0.0005:
+            if passed_s < self.settings.interval_s - 0.0005:
                 return False
         self._last_s = time_s
         return True

@@ -260,6 +260,31 @@ def test_a_lone_bracket_in_a_wifi_name_swallows_no_later_frame() -> None:
         assert [uplink.raw for uplink in uplinks if uplink] == [first, sos]
 
 
+def test_a_lone_bracket_delays_nothing_where_the_length_is_right() -> None:
+    codec = WatchCodec()
+    codec.feed(frame("UD," + position("0") + ",1,[lone,66:a1,-82,15.0"))
+    assert codec.next_event() is not None
+
+
+def test_a_lone_bracket_is_mended_byte_by_byte_too() -> None:
+    upset = frame("UD," + position("0") + ",1,[lone,66:a1,-82,15.0").replace(b"*00", b"*01", 1)
+    sos = frame("AL," + position("00010000"))
+    codec = WatchCodec()
+    seen = []
+    for byte in upset + sos:
+        codec.feed(bytes([byte]))
+        while (uplink := codec.next_event()) is not None:
+            seen.append(uplink.raw)
+    assert seen == [upset, sos]
+
+
+def test_a_fix_at_exactly_0_0_is_no_fix() -> None:
+    zero = position("0").replace("31.155300", "0.000000").replace("121.105000", "0.000000")
+    fix = read("UD," + zero).readings[0]
+    assert isinstance(fix, Fix)
+    assert not fix.valid
+
+
 def test_a_frame_cut_off_by_the_next_is_an_error_and_the_next_is_read() -> None:
     codec = WatchCodec()
     codec.feed(b"[3G*4700186508*00B1*UD,3010" + frame("LK"))

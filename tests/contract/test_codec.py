@@ -25,7 +25,7 @@ CODECS = {
 
 SENML = [{"bn": "urn:dev:sw:band-1:", "n": "hr", "u": "beat/min", "v": 72}, {"n": "sos", "vb": True}]
 SENML_QUOTED = [
-    {"bn": "urn:dev:sw:band-1:", "n": "note", "vs": 'a "quoted" ]}\\'},
+    {"bn": "urn:dev:sw:band-1:", "n": "note", "vs": 'one " quote ]}\\'},
     {"n": "batt", "u": "%EL", "v": 9},
 ]
 SENML_CBOR = [{-2: "urn:dev:sw:band-1:", 0: "hr", 1: "beat/min", 2: 72}, {0: "temp", 1: "Cel", 2: 36.5}]
