@@ -208,3 +208,16 @@ def test_a_repeat_that_tells_nothing_new_is_raised_again_and_keeps_the_state():
     after, again = run([frame(0, sos(press="1"))], state)
     assert after is state
     assert again == first
+
+
+def test_only_the_last_presses_are_remembered():
+    state, raised = run([frame(20 * k, sos(press=str(k))) for k in range(3 * REMEMBERED_PRESSES)])
+    assert len(state.presses) == REMEMBERED_PRESSES
+    assert state.presses[-1].alarm_id == raised[-1].alarm_id
+
+
+def test_an_older_position_never_replaces_a_newer_one():
+    new = Fix(lat=31.1, lon=121.1, valid=True, at=at(100))
+    old = Fix(lat=31.2, lon=121.2, valid=True, at=at(50))
+    _, (alarm,) = run([frame(100, new), frame(101, old), frame(102, sos())])
+    assert (alarm.lat, alarm.lon) == (31.1, 121.1)
