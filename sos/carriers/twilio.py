@@ -161,7 +161,9 @@ class TwilioCarrier:
             self._remember(leg.leg_id, message.body)
             fields = self._message_fields(leg, message)
             created = await self._ask(lambda: client.messages.create(**fields))
-        return str(created.sid)
+        if not isinstance(created.sid, str):
+            raise CarrierAmbiguous("Twilio's answer named no call and no text")
+        return created.sid
 
     async def hang_up(self, reference: str) -> None:
         """End the call, whether it rings or speaks; a text is left alone."""
