@@ -32,7 +32,7 @@ def create_app(settings: PortalSettings) -> Flask:
 
     `app.config["PORTAL"]` holds the settings for views; templates see them as `portal`.
     """
-    from portal import db, i18n, security, stream, words  # noqa: PLC0415  # who imports only `portal.settings` pays nothing
+    from portal import db, i18n, media, security, stream, words  # noqa: PLC0415  # who imports only `portal.settings` pays nothing
 
     app = Flask(__name__)
     app.config["PORTAL"] = settings
@@ -45,6 +45,7 @@ def create_app(settings: PortalSettings) -> Flask:
     words.init_app(app)
     db.init_app(app, settings.database_url)
     security.init_app(app, settings)
+    app.register_blueprint(media.blueprint)
     for feature in FEATURES:
         if (Path(__file__).parent / feature.split(".")[1] / "views.py").exists():
             app.register_blueprint(import_module(feature).blueprint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -57,7 +58,23 @@ def seed(app: Flask) -> tuple[DemoLogin, ...]:
         committee = _organisations(session, settings)
         for login in LOGINS:
             _account(session, login, committee)
+        session.flush()
+        _contents(session, settings)
     return LOGINS
+
+
+def _contents(session: Session, settings: PortalSettings) -> None:
+    """Notices and two reports, so that no page of the demonstration is empty."""
+    from portal.cases import demo as cases  # noqa: PLC0415  # only a demonstration needs them
+    from portal.posts import demo as posts  # noqa: PLC0415  # the same
+
+    accounts = {user.phone: user for user in session.scalars(sa.select(User))}
+    who = {login.role: accounts[login.phone] for login in LOGINS}
+    staff, resident = who[RoleName.STAFF], who[RoleName.RESIDENT]
+    readers = [resident.id, who[RoleName.GUARDIAN].id, who[RoleName.GRID_WORKER].id]
+    now = datetime.now(UTC)
+    posts.seed(session, community=settings.community, author=staff.id, residents=readers, now=now)
+    cases.seed(session, resident=resident.viewer, staff=staff.viewer, key=settings.secret_key, now=now)
 
 
 def prepare(app: Flask) -> None:

@@ -1,0 +1,1 @@
+"""Cases: service guides, online applications and residents' reports, from a form to "done"."""

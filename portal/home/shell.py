@@ -1,0 +1,68 @@
+"""The five doors of every page, and the duty doors of those who watch over the community."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import current_app, request, url_for
+
+from portal.i18n import gettext
+from portal.policy import WATCHERS, Viewer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One entry of the bar (phone) or the rail (desktop).
+
+    `rail_only`: not on the bar of five; `minor`: not on the bar in elder mode; `gap`: begins a group.
+    """
+
+    endpoint: str
+    href: str
+    icon: str
+    words: str
+    current: bool
+    rail_only: bool = False
+    minor: bool = False
+    gap: bool = False
+
+
+CURRENT = {"home": "home.index", "posts": "posts.index", "people": "people.me", "security": "people.me"}
+"""Blueprint -> the door that is lit while one of its pages is open, where all its pages share one."""
+
+
+def doors(viewer: Viewer) -> list[Door]:
+    """Give the doors of this reader; a feature that is not wired has no door."""
+    wanted = [
+        ("home.index", "house", gettext("首页"), {}),
+        ("posts.index", "newspaper", gettext("社区"), {"minor": True}),
+        ("cases.services", "clipboard-list", gettext("办事"), {"minor": True}),
+        ("care.index", "shield-check", gettext("守护"), {}),
+        ("people.me", "user-round", gettext("我的"), {}),
+    ]
+    if viewer.roles & WATCHERS:
+        wanted += [
+            ("care.alarms", "siren", gettext("值班台"), {"rail_only": True, "gap": True}),
+            ("cases.desk", "inbox", gettext("办件处理"), {"rail_only": True}),
+        ]
+    lit = _lit()
+    return [
+        Door(
+            endpoint=endpoint,
+            href=url_for(endpoint),
+            icon=icon,
+            words=words,
+            current=endpoint == lit,
+            **kinds,
+        )
+        for endpoint, icon, words, kinds in wanted
+        if endpoint in current_app.view_functions
+    ]
+
+
+def _lit() -> str:
+    endpoint = request.endpoint or ""
+    if endpoint in {"care.alarms", "cases.desk"}:
+        return endpoint
+    feature = endpoint.partition(".")[0]
+    return CURRENT.get(feature, {"cases": "cases.services", "care": "care.index"}.get(feature, ""))

@@ -1,0 +1,75 @@
+"""The front page, and how big the words are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+
+from portal.cases import views as cases
+from portal.home.display import COOKIE, COOKIE_AGE_S, SIZES_PX, Display, from_cookie
+from portal.home.shell import doors
+from portal.i18n import gettext
+from portal.policy import ANYONE, declare
+from portal.posts import views as posts
+from portal.security import local_path, viewer
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+blueprint = Blueprint("home", __name__, template_folder="templates")
+NEWEST = 5
+
+
+@blueprint.app_context_processor
+def around_every_page() -> dict[str, Any]:
+    """Give the templates what the shell needs: the doors, the size of words, the way back to this page."""
+    here = request.full_path.rstrip("?") if request.method == "GET" else url_for("home.index")
+    return {
+        "display": from_cookie(request.cookies.get(COOKIE, "")),
+        "sizes_px": SIZES_PX,
+        "shell": doors(viewer()),
+        "here": here,
+    }
+
+
+@blueprint.get("/")
+@declare(ANYONE)
+def index() -> str:
+    """The front page: an emergency first, then four doors, what must be read, news, and my cases."""
+    return render_template(
+        "home/index.html",
+        emergencies=_emergencies(),
+        unconfirmed=posts.unconfirmed(),
+        newest=posts.latest(NEWEST),
+        changed=cases.changed(NEWEST),
+        has_care="care.index" in current_app.view_functions,
+    )
+
+
+@blueprint.post("/display")
+@declare(ANYONE)
+def display() -> ResponseReturnValue:
+    """Choose standard pages or elder mode (form fields `elder`, `size_px`, `next`), kept on this device."""
+    known = {str(px): px for px in SIZES_PX}
+    size = known.get(request.form.get("size_px", ""), SIZES_PX[0])
+    chosen = Display(elder=request.form.get("elder") == "1", size_px=size)
+    answer = redirect(local_path(request.form.get("next"), url_for("home.index")))
+    answer.set_cookie(
+        COOKIE,
+        chosen.cookie,
+        max_age=COOKIE_AGE_S,
+        samesite="Lax",
+        httponly=True,
+        secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
+    )
+    flash(
+        gettext("已切换到长辈版,字更大、内容更少。") if chosen.elder else gettext("已切换到标准版。"), "good"
+    )
+    return answer
+
+
+def _emergencies() -> list[Any]:
+    """Give the open incidents this reader answers for; none while the care feature is not wired."""
+    asked = current_app.extensions.get("open_incidents")
+    return list(asked(viewer())) if asked is not None else []

@@ -1,0 +1,141 @@
+"""What boards show: questions to the store. No Flask; `now` and the reader are passed in."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from portal.posts.models import Comment, Post, PostLike, PostRead
+from portal.posts.workflow import State
+
+PAGE: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How a post was received."""
+
+    likes: int = 0
+    comments: int = 0
+    reads: int = 0
+    confirmed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A post in a list, with its counts and what the reader has done with it."""
+
+    post: Post
+    counts: Counts
+    unread: bool
+
+
+def live(now: dt.datetime) -> sa.ColumnElement[bool]:
+    """Give the condition of standing on a board now; the twin of `workflow.standing` in SQL."""
+    return sa.and_(
+        Post.state == State.PUBLISHED,
+        sa.or_(Post.publish_at.is_(None), Post.publish_at <= now),
+        sa.or_(Post.expires_at.is_(None), Post.expires_at > now),
+    )
+
+
+def listed(
+    session: Session,
+    *,
+    community: str,
+    boards: Sequence[str],
+    now: dt.datetime,
+    reader: int | None,
+    page: int = 1,
+    limit: int = PAGE,
+) -> tuple[list[Listed], bool]:
+    """Give one page of live posts of these boards, pinned first, newest first, and whether more follow."""
+    if not boards:
+        return [], False
+    query = (
+        sa.select(Post)
+        .where(Post.community == community, Post.board.in_(boards), live(now))
+        .order_by(
+            Post.pinned.desc(), sa.func.coalesce(Post.publish_at, Post.created_at).desc(), Post.id.desc()
+        )
+        .offset((page - 1) * limit)
+        .limit(limit + 1)
+    )
+    posts = list(session.scalars(query))
+    return with_counts(session, posts[:limit], reader=reader), len(posts) > limit
+
+
+def unpublished(session: Session, *, community: str, board: str, now: dt.datetime) -> list[Post]:
+    """Give the drafts, scheduled, expired and withdrawn posts of a board, for those who write there."""
+    query = (
+        sa.select(Post)
+        .where(Post.community == community, Post.board == board, sa.not_(live(now)))
+        .order_by(Post.updated_at.desc())
+        .limit(PAGE * 2)
+    )
+    return list(session.scalars(query))
+
+
+def with_counts(session: Session, posts: Sequence[Post], *, reader: int | None) -> list[Listed]:
+    """Give posts with their counts: four questions for any number of posts."""
+    ids = [post.id for post in posts]
+    if not ids:
+        return []
+    likes = _count(session, PostLike.post_id, ids)
+    comments = _count(session, Comment.post_id, ids, Comment.hidden_at.is_(None))
+    reads = _count(session, PostRead.post_id, ids)
+    confirmed = _count(session, PostRead.post_id, ids, PostRead.confirmed_at.is_not(None))
+    seen: set[int] = set()
+    if reader is not None:
+        query = sa.select(PostRead.post_id).where(PostRead.user_id == reader, PostRead.post_id.in_(ids))
+        seen = set(session.scalars(query))
+    return [
+        Listed(
+            post=post,
+            counts=Counts(
+                likes=likes.get(post.id, 0),
+                comments=comments.get(post.id, 0),
+                reads=reads.get(post.id, 0),
+                confirmed=confirmed.get(post.id, 0),
+            ),
+            unread=reader is not None and post.id not in seen,
+        )
+        for post in posts
+    ]
+
+
+def comments(session: Session, post: int) -> list[Comment]:
+    """Give every comment of a post, hidden ones too, oldest first."""
+    query = sa.select(Comment).where(Comment.post_id == post).order_by(Comment.created_at, Comment.id)
+    return list(session.scalars(query))
+
+
+def mark_read(session: Session, *, post: int, reader: int, now: dt.datetime) -> None:
+    """Remember that somebody opened a post; the first time counts."""
+    if session.get(PostRead, (post, reader)) is None:
+        session.add(PostRead(post_id=post, user_id=reader, read_at=now, confirmed_at=None))
+
+
+def to_confirm(
+    session: Session, *, community: str, boards: Sequence[str], now: dt.datetime, reader: int
+) -> list[Post]:
+    """Give the live posts this person still has to confirm."""
+    done = sa.select(PostRead.post_id).where(PostRead.user_id == reader, PostRead.confirmed_at.is_not(None))
+    query = sa.select(Post).where(
+        Post.community == community,
+        Post.board.in_(boards),
+        Post.must_confirm.is_(True),
+        live(now),
+        Post.id.not_in(done),
+    )
+    return list(session.scalars(query.order_by(Post.publish_at.desc())))
+
+
+def _count(session: Session, column: Any, ids: list[int], *more: sa.ColumnElement[bool]) -> dict[int, int]:
+    query = sa.select(column, sa.func.count()).where(column.in_(ids), *more).group_by(column)
+    return {row[0]: row[1] for row in session.execute(query)}
