@@ -207,14 +207,17 @@ def _current_changed(draft: Draft, facts: LegFacts) -> None:
 
 
 def _requeue(draft: Draft, facts: LegFacts) -> None:
-    """Never placed after all: ring the contact next, if that is still this round's business."""
+    """Never placed after all: ring the contact next, if that is still this round's business.
+
+    In this round that is one more attempt; a contact whose turn in this round is still to come is moved up.
+    """
     incident, contact = draft.incident, facts.leg.contact
-    if (
+    if contact in incident.queue:
+        draft.change(queue=(contact, *(one for one in incident.queue if one != contact)))
+    elif (
         facts.leg.round == incident.round
-        and contact not in incident.queue
         and contact not in incident.declined
-        and _attempts(incident, contact) < MAX_CALL_ATTEMPTS
-        and facts.leg.attempt == _attempts(incident, contact)
+        and facts.leg.attempt == _attempts(incident, contact) < MAX_CALL_ATTEMPTS
     ):
         draft.change(queue=(contact, *incident.queue))
 
