@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
@@ -65,7 +66,7 @@ class Band(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Log in."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)
         self.transport = transport
         flags = b"\xc2" if self.key else b"\x02"
         body = string("MQTT") + b"\x04" + flags + b"\x00\x00" + string(self.device)

@@ -13,7 +13,6 @@ from typing import Any
 from zlib import crc32
 
 import msgspec
-from sos.dispatcher import Dispatcher
 
 from gateway import plugins
 from gateway.clock import Clock, SystemClock
@@ -34,6 +33,7 @@ from gateway.sync.client import SyncClient
 from gateway.timers import Timers
 from gateway.transports.base import Site, Transport
 from gateway.transports.portal_link import PortalLink
+from sos.dispatcher import Dispatcher
 from sos.events import HangUp, LegReported, PlaceCall, SendText
 
 RECENT_ALARMS = 20_000
@@ -80,14 +80,13 @@ class Gateway:
             leg_status=self._leg_status,
             max_commit_wait_s=wait_s,
         )
-        self.ledger = JournalLedger(
-            journal=self.journal, leg_known=self.engine.leg_known, max_commit_wait_s=wait_s
-        )
+        self.ledger = JournalLedger(journal=self.journal, leg_known=self.engine.leg_known)
         self.dispatcher = Dispatcher(
             ledger=self.ledger,
             carriers=[self._carrier(name) for name in settings.sos.carriers],
             now=self.clock.now,
             settle_s=settings.sos.settle_s,
+            max_intent_wait_s=wait_s,
         )
         self.intake = Intake(
             registry=self.people.registry,

@@ -134,7 +134,9 @@ class DemoTable(Table, frozen=True):
     """[demo]: what is simulated while mode = "demo"."""
 
     scenario: str = "evening"
+    coap_bands: tuple[str, ...] = ()
     seed: int = 7
+    speed: float = 1.0
 
 
 DEFAULT_PLANS = {

@@ -21,7 +21,7 @@ from gateway.model import Envelope, Uplink
 from gateway.registry import Registry
 from gateway.transports.base import Inbound, Link, Outcome, Settlement
 
-FUTURE_S = 120
+FUTURE = timedelta(minutes=2)
 RAW_KEPT_BYTES = 4096
 STORED = Settlement(Outcome.STORED)
 
@@ -92,9 +92,12 @@ class Intake:
         if codec is None:
             codec = link.codec = self._codec(link.protocol, link.codec_settings, self._clock.now)
         codec.feed(inbound.data)
+        delivery = _Delivery(self, inbound)
+        delivery.read(codec)
         if not link.streaming:
             codec.end_of_message()
-        _Delivery(self, inbound).run(codec)
+            delivery.read(codec)
+        delivery.release()
 
     def closed(self, link: Link) -> None:
         """Read out what the stream left behind, then forget the codec."""
@@ -102,7 +105,9 @@ class Intake:
         if codec is None or not link.streaming:
             return
         codec.end_of_message()
-        _Delivery(self, Inbound(link=link, data=b"", settle=lambda _: None)).run(codec)
+        delivery = _Delivery(self, Inbound(link=link, data=b"", settle=lambda _: None))
+        delivery.read(codec)
+        delivery.release()
         link.codec = None
 
     # ------------------------------------------------------------------ one frame
@@ -165,7 +170,8 @@ class _Delivery:
         self._outcome = Outcome.STORED
         self._replies: list[bytes] = []
 
-    def run(self, codec: Any) -> None:
+    def read(self, codec: Any) -> None:
+        """Pass on every whole frame the codec has."""
         intake, link = self._intake, self._inbound.link
         now = intake.now()
         while True:
@@ -179,7 +185,7 @@ class _Delivery:
                 )
                 continue
             if uplink is None:
-                break
+                return
             self._open += 1
             envelope = intake.admit(link, uplink, now)
             if isinstance(envelope, Envelope):
@@ -190,6 +196,9 @@ class _Delivery:
                 reason, outcome = envelope
                 self._worsen(outcome)
                 intake.quarantine(link, reason=reason, offset=0, raw=uplink.raw, committed=self._committed)
+
+    def release(self) -> None:
+        """Nothing more comes: the inbound may be settled when its frames are committed."""
         self._committed(0)
 
     def _worsen(self, outcome: Outcome) -> None:
@@ -207,8 +216,11 @@ class _Delivery:
 
 def sane(uplink: Uplink, now: datetime) -> Uplink:
     """The uplink with device times from the future taken away: such a reading then has the gateway's time."""
-    limit = now + timedelta(seconds=FUTURE_S)
-    if not any(reading.at is not None and reading.at > limit for reading in uplink.readings):
+    limit = now + FUTURE
+    for reading in uplink.readings:
+        if reading.at is not None and reading.at > limit:
+            break
+    else:
         return uplink
     readings = tuple(
         msgspec.structs.replace(reading, at=None)

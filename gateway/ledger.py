@@ -44,20 +44,14 @@ def slot_of(leg: Leg) -> Slot:
 
 
 class JournalLedger:
-    """Writes intents, references and reports; remembers which slots and references are taken.
+    """Writes intents, references and reports; remembers which slots and references are taken."""
 
-    `max_commit_wait_s` bounds the wait for a stuck disk: past it the leg is placed all the same,
-    its intent still queued (counted in `late_intents`).
-    """
-
-    def __init__(self, *, journal: Journal, leg_known: LegKnown, max_commit_wait_s: float) -> None:
+    def __init__(self, *, journal: Journal, leg_known: LegKnown) -> None:
         self._journal = journal
         self._leg_known = leg_known
-        self._max_commit_wait_s = max_commit_wait_s
         self._slots: set[Slot] = set()
         self._owned: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._orders: dict[str, tuple[int, int]] = {}
-        self.late_intents = 0
 
     def restore(self, rows: Iterable[Row], references: Iterable[Row]) -> list[LegRecord]:
         """Take over the last run's legs; gives those whose end is not known."""
@@ -132,7 +126,7 @@ class JournalLedger:
             record.leg_changes.append(LegChange(event.leg_id, event.state.value, event.carrier, None))
         done = asyncio.Event()
         self._leg_known(event, record, lambda _: done.set())
-        await self._within_bound(done)
+        await done.wait()
 
     def owned(self, carrier: str) -> frozenset[str]:
         """References of this carrier that legs already have."""
@@ -142,11 +136,4 @@ class JournalLedger:
         done = asyncio.Event()
         record.committed = lambda _: done.set()
         self._journal.append(record)
-        await self._within_bound(done)
-
-    async def _within_bound(self, done: asyncio.Event) -> None:
-        try:
-            async with asyncio.timeout(self._max_commit_wait_s):
-                await done.wait()
-        except TimeoutError:
-            self.late_intents += 1
+        await done.wait()

@@ -2,7 +2,7 @@
 
 A transport hands over bytes and never parses them.
 The acknowledgement belongs to the wire (PUBACK, 2.04, a reply frame), its moment to the journal:
-`Inbound.settle` is called exactly once, on the loop, after the commit, and only then does the transport acknowledge.
+`Inbound.settle` is called exactly once, on the loop, after the commit; only then does the wire acknowledge.
 If the gateway dies in between, nothing was acknowledged and the band sends again.
 """
 
@@ -53,7 +53,7 @@ class Link:
     `device` is the wire id that the transport has authenticated; None where the wire has no login,
     then the first frame pins it and a second id on the same link is forbidden.
     `codec_settings` are passed to the codec as they are.
-    `streaming` is true where bytes come in pieces (TCP, serial) and false where each inbound is a whole message.
+    `streaming` is true where bytes come in pieces (TCP, serial), false where each inbound is a whole message.
     `codec` and `pinned` belong to the intake; transports leave them alone.
     """
 
