@@ -190,7 +190,7 @@ def _error_page(error: HTTPException) -> ResponseReturnValue:
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: gettext("文件太大了,请换一个小一点的。"),
         HTTPStatus.SERVICE_UNAVAILABLE: gettext("现在人很多,请稍等再刷新。"),
         HTTPStatus.INTERNAL_SERVER_ERROR: gettext(
-            "Something went wrong on our side and nothing was submitted. Please try again later."
+            "我们这边出了点问题,您填写的内容没有提交。请稍后再试。"
         ),
     }
     return _answer(

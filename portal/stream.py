@@ -78,14 +78,20 @@ class Subscription:
     dropped: int = 0
 
     def offer(self, event: LiveEvent) -> None:
-        """Queue the event if this viewer may see it; when full, drop the backlog and ask for a reload."""
+        """Queue the event if this viewer may see it; when full, drop the backlog and ask for a reload.
+
+        A new roster may change who may see whom: the stream ends after it and is asked for anew.
+        """
         if event.wearer is not None and not self.sees(event.wearer):
             return
         try:
             self.events.put_nowait(event.encode())
+            if event.topic == "roster":
+                self.events.put_nowait(None)
         except queue.Full:
             self._drop_backlog()
             self.events.put_nowait(RESET)
+            self.events.put_nowait(None)
 
     def end(self) -> None:
         """End the stream at once."""

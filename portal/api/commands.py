@@ -85,3 +85,10 @@ def _tell_pages(session: Session, gateway: str, incident: str) -> None:
     found = session.scalar(sa.select(Incident).where(Incident.gateway == gateway, Incident.code == incident))
     if found is not None:
         announce(session, [("incident", found.id, found.wearer_id)])
+
+
+def count_ended(session: Session, gateway: str, *, incident: str, name: str) -> int:
+    """How many orders of this name about this incident the gateway has already answered."""
+    query = sa.select(sa.func.count()).select_from(Command)
+    query = query.where(Command.gateway == gateway, Command.incident == incident, Command.name == name)
+    return session.scalar(query.where(Command.state != "queued")) or 0

@@ -223,26 +223,38 @@ class Projection:
             self._changes["incident", incident.id] = incident.wearer_id
 
     def _roster(self, roster: Roster) -> None:
+        before = {code: _enrolment(wearer) for code, wearer in self._wearers.items()}
         named = {view.wearer for view in roster.wearers}
         for code, wearer in self._wearers.items():
             wearer.present = code in named
         for position, view in enumerate(roster.wearers):
             self._enrol(view, position)
-        self._changes["roster", 0] = None
+        after = {code: _enrolment(wearer) for code, wearer in self._wearers.items()}
+        if after != before:
+            self._changes["roster", 0] = None
 
     def _enrol(self, view: WearerView, position: int) -> None:
         wearer = self._wearer(view.wearer)
         wearer.name, wearer.home, wearer.birth_year = view.name, view.home, view.birth_year
         wearer.community, wearer.position, wearer.present = self.community, position, True
         wearer.fences = [msgspec.to_builtins(fence) for fence in view.fences]
-        wearer.contacts = [
-            Contact(
-                code=contact.contact,
-                name=contact.name,
-                phone=contact.phone,
-                relation=contact.relation,
-                role=contact.role,
-                position=place,
-            )
-            for place, contact in enumerate(view.contacts)
+        told = [
+            (contact.contact, contact.name, contact.phone, contact.relation, contact.role)
+            for contact in view.contacts
         ]
+        if _contacts(wearer) == told:
+            return
+        wearer.contacts = [
+            Contact(code=code, name=name, phone=phone, relation=relation, role=role, position=place)
+            for place, (code, name, phone, relation, role) in enumerate(told)
+        ]
+
+
+def _contacts(wearer: Wearer) -> list[tuple[str, str, str, str, str]]:
+    return [(row.code, row.name, row.phone, row.relation, row.role) for row in wearer.contacts]
+
+
+def _enrolment(wearer: Wearer) -> tuple[object, ...]:
+    """What a roster says of a wearer, to tell whether the next one says anything new."""
+    told = (wearer.name, wearer.home, wearer.birth_year, wearer.position, wearer.present)
+    return (*told, msgspec.json.encode(wearer.fences), tuple(_contacts(wearer)))

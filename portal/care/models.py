@@ -132,6 +132,11 @@ class VitalHistory(Model):
     second: Mapped[float | None]
     backlog: Mapped[bool]
 
+    @property
+    def at(self) -> dt.datetime:
+        """When it was measured."""
+        return dt.datetime.fromtimestamp(self.at_ms / 1000, dt.UTC)
+
 
 class AlarmRecord(Model):
     """One alarm a rule raised."""

@@ -1,0 +1,153 @@
+"""Wearers and incidents as a page shows them: words and times ready, nothing left to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from flask import current_app
+
+from portal.care.models import Wearer
+from portal.care.places import Where, gazetteer
+from portal.care.queries import Case
+from portal.care.sentences import (
+    LEG_TONES,
+    LEG_WORDS,
+    SOURCE_WORDS,
+    doing_words,
+    freshness,
+    initials,
+    place_words,
+    vital_parts,
+    what_words,
+    where_words,
+)
+
+if TYPE_CHECKING:
+    from gateway.model import LegView
+
+ESTIMATED = frozenset({"wifi", "cell"})
+VAGUE_M = 100.0
+"""A fix vaguer than this is drawn as an estimate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WearerCard:
+    """One wearer's card: a sentence, its time, and what the ring on the map looks like."""
+
+    id: int
+    name: str
+    initials: str
+    where: str
+    at: datetime | None
+    vitals: tuple[str, ...]
+    freshness: str
+    estimated: bool
+    source: str
+    accuracy_m: int | None
+    alarm: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegRow:
+    """One text or call in words."""
+
+    channel: str
+    round: int
+    name: str
+    staff: bool
+    words: str
+    tone: str
+    at: datetime | None
+    carrier: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegGroup:
+    """The legs of one kind: the texts to all, or the calls of one round."""
+
+    channel: str
+    round: int
+    rows: tuple[LegRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentCard:
+    """One incident's card: who, what, where, since when, what is being done; then leg by leg."""
+
+    case: Case
+    what: str
+    where: str
+    doing: str
+    groups: tuple[LegGroup, ...]
+
+
+def wearer_card(wearer: Wearer, *, alarm: str | None, now: datetime) -> WearerCard:
+    """The card of a wearer; the time is the position's when there is one, else when the band was heard."""
+    state = wearer.state
+    where = position(state.lat, state.lon) if state is not None else None
+    at = (state.fix_at or state.heard_at) if state is not None else None
+    accuracy = state.accuracy_m if state is not None else None
+    source = state.source if state is not None else None
+    return WearerCard(
+        id=wearer.id,
+        name=wearer.name,
+        initials=initials(wearer.name),
+        where=where_words(where, wearer.home),
+        at=at,
+        vitals=tuple(vital_parts(state)) if state is not None else (),
+        freshness=freshness(at, now),
+        estimated=source in ESTIMATED or (accuracy is not None and accuracy > VAGUE_M),
+        source=str(SOURCE_WORDS.get(source or "", "")),
+        accuracy_m=None if accuracy is None else round(accuracy),
+        alarm=alarm,
+    )
+
+
+def incident_card(case: Case) -> IncidentCard:
+    """The card of an incident."""
+    view = case.view
+    return IncidentCard(
+        case=case,
+        what=what_words(view.kind, view.why),
+        where=place_words(position(view.lat, view.lon)),
+        doing=doing_words(view),
+        groups=tuple(_groups(view.legs)),
+    )
+
+
+def position(lat: float | None, lon: float | None) -> Where | None:
+    """Where a position is on the community's map, None when there is no position."""
+    if lat is None or lon is None:
+        return None
+    return gazetteer(current_app.config["PORTAL"].map_dir).where(lat, lon)
+
+
+def since(now: datetime, *, hours: int) -> datetime:
+    """The time so many hours before now."""
+    return now - timedelta(hours=hours)
+
+
+def _groups(legs: Iterable[LegView]) -> Iterable[LegGroup]:
+    """The texts first, then the calls round by round, each in the order they were made."""
+    found: dict[tuple[bool, int, str], list[LegRow]] = {}
+    for leg in legs:
+        key = (leg.channel == "call", leg.round if leg.channel == "call" else 0, leg.channel)
+        found.setdefault(key, []).append(_leg_row(leg))
+    for (_, round_, channel), rows in sorted(found.items()):
+        yield LegGroup(channel=channel, round=round_, rows=tuple(rows))
+
+
+def _leg_row(leg: LegView) -> LegRow:
+    return LegRow(
+        channel=leg.channel,
+        round=leg.round,
+        name=leg.name,
+        staff=leg.role == "staff",
+        words=str(LEG_WORDS.get(leg.state, leg.state)),
+        tone=LEG_TONES.get(leg.state, "quiet"),
+        at=leg.ended_at or leg.at,
+        carrier=leg.carrier or "",
+    )

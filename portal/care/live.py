@@ -1,0 +1,107 @@
+"""What live pages are told: small events without words; a page fetches the words in its own language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from sqlalchemy.orm import Session, sessionmaker
+
+from portal.care.changes import can_replay, changes_after, newest_change
+from portal.care.models import Change, Incident, Wearer
+from portal.care.queries import alarming_wearers
+from portal.care.sentences import initials
+from portal.db import READ_ONLY, db
+from portal.stream import RESET, Bell, Hub, LiveEvent, Source
+
+REPLAY_CHANGES = 2_000
+"""More missed changes than this are cheaper to reload than to replay."""
+FOLLOW_CHANGES = 1_000
+
+
+def init_app(app: Flask) -> None:
+    """Give the process its hub; no thread starts before the first viewer."""
+    with app.app_context():
+        maker = db.sessionmaker
+    bell: Bell = app.extensions["bell"]
+    app.extensions["live"] = Hub(source_of(maker), bell)
+
+
+def source_of(maker: sessionmaker[Session]) -> Source:
+    """What the hub's poller asks: the changes since a number, -1 for only the newest number."""
+
+    def look(seen: int) -> tuple[int, list[LiveEvent]]:
+        with maker() as session:
+            session.connection(execution_options={READ_ONLY: True})
+            if seen < 0:
+                return newest_change(session), []
+            changes = changes_after(session, seen, limit=FOLLOW_CHANGES)
+            if not changes:
+                return seen, []
+            return changes[-1].seq, events_of(session, changes)
+
+    return look
+
+
+def missed(session: Session, after: int) -> list[LiveEvent | str]:
+    """The events after a number, for somebody who was away; `reset` alone when they cannot be replayed."""
+    if not can_replay(session, after):
+        return [RESET]
+    changes = changes_after(session, after, limit=REPLAY_CHANGES + 1)
+    if len(changes) > REPLAY_CHANGES:
+        return [RESET]
+    return [*events_of(session, changes)]
+
+
+def events_of(session: Session, changes: list[Change]) -> list[LiveEvent]:
+    """One event a subject, the newest change of each, in order of change."""
+    newest = {(change.topic, change.subject): change for change in changes}
+    wearers = _wearers(session, [change.subject for change in newest.values() if change.topic == "wearer"])
+    codes = _incidents(session, [change.subject for change in newest.values() if change.topic == "incident"])
+    events = []
+    for change in sorted(newest.values(), key=lambda change: change.seq):
+        data: dict[str, Any] | None = {}
+        if change.topic == "wearer":
+            data = wearers.get(change.subject)
+        elif change.topic == "incident":
+            code = codes.get(change.subject)
+            data = None if code is None else {"incident": code, "wearer": change.wearer_id}
+        if data is not None:
+            events.append(LiveEvent(seq=change.seq, topic=change.topic, data=data, wearer=change.wearer_id))
+    return events
+
+
+def marker(wearer: Wearer, alarm: str | None) -> dict[str, Any]:
+    """A wearer as the map draws them; positions only when there is one."""
+    state = wearer.state
+    drawn: dict[str, Any] = {
+        "id": wearer.id,
+        "name": wearer.name,
+        "initials": initials(wearer.name),
+        "alarm": alarm,
+        "heard_at": state.heard_at.isoformat() if state is not None and state.heard_at else None,
+    }
+    if state is not None and state.fix_at is not None:
+        drawn |= {
+            "lat": state.lat,
+            "lon": state.lon,
+            "accuracy_m": state.accuracy_m,
+            "source": state.source,
+            "fix_at": state.fix_at.isoformat(),
+        }
+    return drawn
+
+
+def _wearers(session: Session, ids: list[int]) -> dict[int, dict[str, Any]]:
+    if not ids:
+        return {}
+    alarms = alarming_wearers(session, ids)
+    rows = session.query(Wearer).filter(Wearer.id.in_(ids), Wearer.present)
+    return {row.id: marker(row, alarms.get(row.id)) for row in rows}
+
+
+def _incidents(session: Session, ids: list[int]) -> dict[int, str]:
+    if not ids:
+        return {}
+    rows = session.query(Incident.id, Incident.code).filter(Incident.id.in_(ids))
+    return {incident_id: code for incident_id, code in rows}  # noqa: C416  # `dict(rows)` would hide what they are

@@ -1,0 +1,191 @@
+"""What care pages read, always through the viewer: nothing here gives a row its viewer may not see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from gateway.model import IncidentView
+from portal.care.history import milliseconds
+from portal.care.models import AlarmRecord, Command, Contact, Incident, VitalHistory, Wearer
+from portal.care.sentences import OPEN_STATES, SEVERITY_ORDER, UNTAKEN_STATES
+from portal.policy import WATCHERS, Role, Viewer, sees_wearer
+
+RECENT = timedelta(hours=24)
+RECENT_INCIDENTS = 30
+ACTIONS = ("acknowledge", "resolve")
+
+_incident_decoder = msgspec.json.Decoder(IncidentView)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """An incident ready for a page: the gateway's view, the wearer, and orders still on their way."""
+
+    id: int
+    code: str
+    gateway: str
+    wearer: Wearer
+    view: IncidentView
+    waiting: frozenset[str]
+    """Names of commands the gateway has not answered yet: `acknowledge`, `resolve`."""
+    refused: str | None
+    """Why the newest command was refused, None when it was not."""
+
+    @property
+    def open(self) -> bool:
+        """Whether somebody still has to do something."""
+        return self.view.state in OPEN_STATES
+
+    @property
+    def untaken(self) -> bool:
+        """Whether nobody has taken it on yet."""
+        return self.view.state in UNTAKEN_STATES
+
+
+def visible_wearers(session: Session, viewer: Viewer, *, absent: bool = False) -> list[Wearer]:
+    """The wearers this viewer may see, in roster order; those no roster names any more only if `absent`."""
+    if not viewer.signed_in:
+        return []
+    query = sa.select(Wearer).options(selectinload(Wearer.contacts), selectinload(Wearer.state))
+    query = query.where(_may_see(viewer)).order_by(Wearer.gateway, Wearer.position, Wearer.id)
+    if not absent:
+        query = query.where(Wearer.present)
+    return [wearer for wearer in session.scalars(query) if may_see(viewer, wearer)]
+
+
+def visible_ids(session: Session, viewer: Viewer) -> frozenset[int]:
+    """The ids of everybody this viewer may see."""
+    return frozenset(wearer.id for wearer in visible_wearers(session, viewer, absent=True))
+
+
+def may_see(viewer: Viewer, wearer: Wearer) -> bool:
+    """The policy, asked about a row."""
+    phones = [contact.phone for contact in wearer.contacts]
+    return sees_wearer(viewer, community=wearer.community, contact_phones=phones)
+
+
+def find_wearer(session: Session, viewer: Viewer, wearer_id: int) -> Wearer | None:
+    """One wearer, None when there is none or this viewer may not see them."""
+    wearer = session.get(Wearer, wearer_id)
+    return wearer if wearer is not None and may_see(viewer, wearer) else None
+
+
+def open_cases(session: Session, viewer: Viewer) -> list[Case]:
+    """Incidents somebody has to do something about: worst first, untaken before taken, newest first."""
+    found = _cases(session, viewer, sa.select(Incident).where(Incident.state.in_(OPEN_STATES)))
+    found.sort(key=lambda case: case.view.opened_at, reverse=True)
+    found.sort(key=lambda case: (SEVERITY_ORDER.get(case.view.severity, 9), not case.untaken))
+    return found
+
+
+def closed_cases(session: Session, viewer: Viewer, now: datetime) -> list[Case]:
+    """Incidents of the last day that are over, newest first."""
+    query = (
+        sa.select(Incident)
+        .where(Incident.state.not_in(OPEN_STATES), Incident.opened_at >= now - RECENT)
+        .order_by(Incident.opened_at.desc())
+        .limit(RECENT_INCIDENTS)
+    )
+    return _cases(session, viewer, query)
+
+
+def cases_of(session: Session, viewer: Viewer, wearer: Wearer, *, limit: int = 10) -> list[Case]:
+    """The newest incidents of one wearer."""
+    query = sa.select(Incident).where(Incident.wearer_id == wearer.id)
+    return _cases(session, viewer, query.order_by(Incident.opened_at.desc()).limit(limit))
+
+
+def find_case(session: Session, viewer: Viewer, code: str) -> Case | None:
+    """One incident by its name, None when there is none or this viewer may not see its wearer."""
+    return next(iter(_cases(session, viewer, sa.select(Incident).where(Incident.code == code))), None)
+
+
+def alarming_wearers(session: Session, ids: Sequence[int]) -> dict[int, str]:
+    """Which of these wearers have an open incident, and how severe the worst is."""
+    rows = session.execute(
+        sa.select(Incident.wearer_id, Incident.severity).where(
+            Incident.wearer_id.in_(ids), Incident.state.in_(OPEN_STATES)
+        )
+    )
+    worst: dict[int, str] = {}
+    for wearer_id, severity in rows:
+        known = worst.get(wearer_id)
+        if known is None or SEVERITY_ORDER[severity] < SEVERITY_ORDER[known]:
+            worst[wearer_id] = severity
+    return worst
+
+
+def recent_alarms(session: Session, wearer: Wearer, *, limit: int = 20) -> list[AlarmRecord]:
+    """The newest alarms of one wearer."""
+    query = sa.select(AlarmRecord).where(AlarmRecord.wearer_id == wearer.id)
+    return list(session.scalars(query.order_by(AlarmRecord.at.desc()).limit(limit)))
+
+
+def recent_vitals(
+    session: Session, wearer: Wearer, kind: str, since: datetime, *, limit: int = 200
+) -> list[VitalHistory]:
+    """The newest readings of one kind since a time, newest first."""
+    query = sa.select(VitalHistory).where(
+        VitalHistory.wearer_id == wearer.id,
+        VitalHistory.kind == kind,
+        VitalHistory.at_ms >= milliseconds(since),
+    )
+    return list(session.scalars(query.order_by(VitalHistory.at_ms.desc()).limit(limit)))
+
+
+def _may_see(viewer: Viewer) -> sa.ColumnElement[bool]:
+    """The policy as a first sieve in SQL; `may_see` has the last word."""
+    ways: list[sa.ColumnElement[bool]] = [sa.false()]
+    if viewer.roles & WATCHERS:
+        ways.append(Wearer.community == viewer.community)
+    if Role.GUARDIAN in viewer.roles and viewer.phone:
+        ways.append(Wearer.contacts.any(Contact.phone == viewer.phone))
+    return sa.or_(*ways)
+
+
+def _cases(session: Session, viewer: Viewer, query: sa.Select[Incident]) -> list[Case]:
+    if not viewer.signed_in:
+        return []
+    query = query.join(Incident.wearer).where(_may_see(viewer))
+    query = query.options(joinedload(Incident.wearer).selectinload(Wearer.contacts))
+    rows = [row for row in session.scalars(query) if may_see(viewer, row.wearer)]
+    orders = _orders(session, [row.code for row in rows])
+    return [_case(row, orders.get((row.gateway, row.code), [])) for row in rows]
+
+
+def _orders(session: Session, codes: list[str]) -> dict[tuple[str, str], list[Command]]:
+    if not codes:
+        return {}
+    query = sa.select(Command).where(Command.incident.in_(codes), Command.name.in_(ACTIONS))
+    found: dict[tuple[str, str], list[Command]] = {}
+    for command in session.scalars(query.order_by(Command.number)):
+        found.setdefault((command.gateway, str(command.incident)), []).append(command)
+    return found
+
+
+def _case(row: Incident, orders: list[Command]) -> Case:
+    view = _incident_decoder.decode(row.view)
+    waiting = {order.name for order in orders if order.state == "queued"}
+    if view.state not in UNTAKEN_STATES:
+        waiting.discard("acknowledge")
+    if view.state not in OPEN_STATES:
+        waiting.clear()
+    last = orders[-1] if orders else None
+    refused = (
+        last.reason if last is not None and last.state == "refused" and view.state in OPEN_STATES else None
+    )
+    return Case(
+        id=row.id,
+        code=row.code,
+        gateway=row.gateway,
+        wearer=row.wearer,
+        view=view,
+        waiting=frozenset(waiting),
+        refused=refused,
+    )

@@ -1,0 +1,200 @@
+"""What care pages say: who, what, where, since when, and what is being done now.
+
+Sentences come before numbers; every number has its unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from flask_babel import gettext, lazy_gettext
+
+from gateway.model import IncidentView, LegView, Why
+from portal.care.places import Where
+from portal.people.language import chosen_language
+
+FRESH = timedelta(minutes=3)
+FADING = timedelta(minutes=15)
+"""Newer than FRESH is live, newer than FADING is fading, older is old."""
+
+OPEN_STATES = ("open", "notifying", "exhausted", "acknowledged")
+UNTAKEN_STATES = ("open", "notifying", "exhausted")
+LEG_UNDER_WAY = frozenset({"ordered", "intended", "placed", "ringing", "answered", "ambiguous"})
+
+KIND_WORDS: Mapping[str, object] = {
+    "sos": lazy_gettext("按下求救"),
+    "fall": lazy_gettext("可能跌倒了"),
+    "fence": lazy_gettext("离开了安全区域"),
+    "vitals": lazy_gettext("身体指标异常"),
+    "silence": lazy_gettext("手环很久没有消息"),
+    "low_battery": lazy_gettext("手环电量低"),
+    "removed": lazy_gettext("手环被取下"),
+    "band": lazy_gettext("手环发出提醒"),
+    "system": lazy_gettext("守望设备需要检查"),
+}
+MEASURES: Mapping[str, object] = {
+    "heart_rate": lazy_gettext("心率"),
+    "systolic": lazy_gettext("收缩压"),
+    "diastolic": lazy_gettext("舒张压"),
+    "spo2": lazy_gettext("血氧"),
+    "body_temp": lazy_gettext("体温"),
+}
+LEG_WORDS: Mapping[str, object] = {
+    "ordered": lazy_gettext("准备中"),
+    "intended": lazy_gettext("正在发起"),
+    "ambiguous": lazy_gettext("正在核实"),
+    "placed": lazy_gettext("已发出"),
+    "ringing": lazy_gettext("正在响铃"),
+    "answered": lazy_gettext("已接听"),
+    "delivered": lazy_gettext("已送达"),
+    "confirmed": lazy_gettext("按 1 确认接手"),
+    "no_key": lazy_gettext("接听了,没有按键"),
+    "no_answer": lazy_gettext("无人接听"),
+    "busy": lazy_gettext("占线"),
+    "voicemail": lazy_gettext("转到语音信箱"),
+    "failed": lazy_gettext("没有打通"),
+    "absent": lazy_gettext("没有发出"),
+    "hung_up": lazy_gettext("已挂断,不再需要"),
+}
+LEG_TONES: Mapping[str, str] = {
+    "confirmed": "good",
+    "delivered": "good",
+    "ringing": "information",
+    "answered": "information",
+    "no_answer": "warning",
+    "busy": "warning",
+    "voicemail": "warning",
+    "no_key": "warning",
+    "failed": "danger",
+    "absent": "warning",
+}
+SEVERITY_WORDS: Mapping[str, object] = {
+    "critical": lazy_gettext("紧急"),
+    "warning": lazy_gettext("注意"),
+    "notice": lazy_gettext("提示"),
+}
+SEVERITY_ORDER: Mapping[str, int] = {"critical": 0, "warning": 1, "notice": 2}
+SOURCE_WORDS: Mapping[str, object] = {
+    "gnss": lazy_gettext("北斗卫星定位"),
+    "wifi": lazy_gettext("Wi-Fi 估算"),
+    "cell": lazy_gettext("基站估算"),
+}
+
+
+def where_words(where: Where | None, home: str = "") -> str:
+    """Say where: "在3栋附近", "在家附近", "在小区外,离北门约 120 米"; empty when nothing is known."""
+    if where is None:
+        return ""
+    name = where.name if chosen_language() == "zh" else where.name_en
+    if where.kind == "near":
+        if where.name and home.startswith(where.name):
+            return str(gettext("在家附近(%(place)s)", place=name))
+        return str(gettext("在%(place)s附近", place=name))
+    if where.kind == "outside" and name:
+        metres = round(where.distance_m, -1)
+        return str(gettext("在小区外,离%(place)s约 %(metres)d 米", place=name, metres=metres))
+    return str(gettext("在小区外") if where.kind == "outside" else gettext("在小区内"))
+
+
+def place_words(where: Where | None) -> str:
+    """The same without the verb, for an alarm: "3栋附近"."""
+    if where is None or where.kind == "inside":
+        return ""
+    name = where.name if chosen_language() == "zh" else where.name_en
+    if where.kind == "near":
+        return str(gettext("%(place)s附近", place=name))
+    return str(gettext("小区外,离%(place)s不远", place=name) if name else gettext("小区外"))
+
+
+def freshness(at: datetime | None, now: datetime) -> str:
+    """`fresh`, `fading` or `old`, for a style; `never` when nothing was heard."""
+    if at is None:
+        return "never"
+    age = now - at
+    return "fresh" if age <= FRESH else "fading" if age <= FADING else "old"
+
+
+def initials(name: str) -> str:
+    """What stands in the ring on the map: the last two characters of a Chinese name, else initials."""
+    if name.isascii():
+        return "".join(word[0] for word in name.split()[:2]).upper()
+    return name[-2:]
+
+
+def what_words(kind: str, why: Why) -> str:
+    """Say what happened: "按下求救", "离开了「5栋与中心花园」", "心率偏高:131 次/分"."""
+    if kind == "fence" and why.place:
+        return str(gettext("离开了「%(place)s」", place=why.place))
+    if kind == "vitals":
+        return _vital_words(why)
+    if kind == "low_battery" and why.value is not None:
+        return str(gettext("手环电量只剩 %(value)d%%", value=round(why.value)))
+    return str(KIND_WORDS.get(kind, KIND_WORDS["system"]))
+
+
+def _vital_words(why: Why) -> str:
+    measure, _, side = why.code.rpartition("_")
+    for known, words in MEASURES.items():
+        if measure.startswith(known):
+            value = number_words(why.value, why.unit)
+            if side == "high":
+                return str(gettext("%(measure)s偏高:%(value)s", measure=words, value=value))
+            if side == "low":
+                return str(gettext("%(measure)s偏低:%(value)s", measure=words, value=value))
+    return str(KIND_WORDS["vitals"])
+
+
+def number_words(value: float | None, unit: str | None) -> str:
+    """A number with its unit in the reader's language."""
+    if value is None:
+        return ""
+    shown = f"{value:.0f}" if abs(value - round(value)) < 0.05 else f"{value:.1f}"  # noqa: PLR2004  # one decimal
+    units = {"bpm": gettext("次/分"), "mmhg": "mmHg", "pct": "%", "c": "℃", "m": gettext("米")}
+    words = units.get((unit or "").lower(), unit or "")
+    return f"{shown}{words}" if words == "%" else f"{shown} {words}".strip()
+
+
+def vital_parts(state: object) -> list[str]:
+    """The short vitals of a card: "心率 76", "血压 132/84", "电量 64%"; what is unknown is left out."""
+    parts = []
+    heart = getattr(state, "heart_rate_bpm", None)
+    systolic, diastolic = getattr(state, "systolic_mmhg", None), getattr(state, "diastolic_mmhg", None)
+    battery = getattr(state, "battery_pct", None)
+    if heart is not None:
+        parts.append(gettext("心率 %(value)d", value=round(heart)))
+    if systolic is not None and diastolic is not None:
+        values = {"high": round(systolic), "low": round(diastolic)}
+        parts.append(gettext("血压 %(high)d/%(low)d", **values))
+    if battery is not None:
+        parts.append(gettext("电量 %(value)d%%", value=round(battery)))
+    if getattr(state, "worn", None) is False:
+        parts.append(gettext("手环没有戴着"))
+    return [str(part) for part in parts]
+
+
+def doing_words(view: IncidentView) -> str:
+    """Say what is being done about an incident now."""
+    if view.state == "acknowledged":
+        return str(gettext("%(name)s 已接手", name=view.acknowledged_by or gettext("有人")))
+    if view.state == "resolved":
+        return str(gettext("%(name)s 已处理完毕", name=view.resolved_by or gettext("有人")))
+    if view.state == "cancelled":
+        return str(gettext("本人已取消,请再确认一下"))
+    call = next((leg for leg in reversed(view.legs) if leg.channel == "call"), None)
+    if call is not None and call.state in LEG_UNDER_WAY:
+        return str(_calling_words(call))
+    if view.state == "exhausted":
+        return str(gettext("暂时没有人接手,会继续反复拨打"))
+    texts = [leg for leg in view.legs if leg.channel == "text"]
+    if texts:
+        return str(gettext("已短信通知 %(count)d 人,等人接手", count=len({leg.contact for leg in texts})))
+    return str(gettext("正在通知"))
+
+
+def _calling_words(leg: LegView) -> object:
+    if leg.role == "staff":
+        return gettext("亲属都没有接手,正在拨打 %(name)s", name=leg.name)
+    if leg.state == "answered":
+        return gettext("%(name)s 已接听,等待按 1 确认", name=leg.name)
+    return gettext("正在拨打 %(name)s(第 %(round)d 轮)", name=leg.name, round=leg.round)

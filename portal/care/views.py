@@ -1,0 +1,287 @@
+"""Care pages: the live map, the alarms board, an incident, a wearer, and the stream that keeps them live."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    current_app,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from flask_babel import gettext
+
+from portal import audit
+from portal.api import commands
+from portal.api.gateway import ring
+from portal.care import queries
+from portal.care.basemap import Theme, style
+from portal.care.cards import incident_card, since, wearer_card
+from portal.care.changes import newest_change
+from portal.care.live import init_app as init_live
+from portal.care.live import marker, missed
+from portal.care.places import LAYERS, read_layer
+from portal.db import db, writing
+from portal.people.language import chosen_language
+from portal.policy import SIGNED_IN, Role, Viewer, declare, only
+from portal.security import local_path, viewer
+from portal.stream import Hub, stream
+from portal.words import now
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.blueprints import BlueprintSetupState
+    from flask.typing import ResponseReturnValue
+
+    from portal.care.queries import Case
+
+NOTE_CHARACTERS = 500
+VITALS_HOURS = 24
+RETRY_AFTER_S = "20"
+ONE_LOOK = timedelta(minutes=10)
+CARERS = only(Role.GUARDIAN, Role.STAFF, Role.GRID_WORKER, Role.ADMIN)
+
+blueprint = Blueprint("care", __name__, template_folder="templates")
+
+
+@blueprint.record_once
+def _wire(state: BlueprintSetupState) -> None:
+    app = cast("Flask", state.app)
+    init_live(app)
+    app.extensions["open_incidents"] = untaken
+
+
+def untaken(who: Viewer) -> list[dict[str, Any]]:
+    """The incidents nobody has taken on yet that concern this viewer, for the front page."""
+    made = [incident_card(case) for case in queries.open_cases(db.session, who) if case.untaken]
+    return [
+        {
+            "href": url_for("care.incident", code=card.case.code),
+            "sentence": " · ".join(
+                filter(None, (f"{card.case.wearer.name} {card.what}", card.where, card.doing))
+            ),
+            "at": card.case.view.opened_at,
+        }
+        for card in made
+    ]
+
+
+@blueprint.get("/care/")
+@declare(SIGNED_IN)
+def index() -> str:
+    """The live map with its list twin, alarms on top; who watches nobody is told how it starts."""
+    seen = newest_change(db.session)
+    wearers = queries.visible_wearers(db.session, viewer())
+    alarms = queries.alarming_wearers(db.session, [wearer.id for wearer in wearers])
+    cards = [wearer_card(wearer, alarm=alarms.get(wearer.id), now=now()) for wearer in wearers]
+    cases = [incident_card(case) for case in queries.open_cases(db.session, viewer())]
+    watches = bool(CARERS.roles & viewer().roles)
+    return render_template("care/map.html", cards=cards, incidents=cases, seen=seen, watches=watches)
+
+
+@blueprint.get("/care/cards")
+@declare(CARERS)
+def cards() -> str:
+    """The cards of some wearers (`id` repeated) as a piece of page; those not visible are left out."""
+    wanted = set(request.args.getlist("id", type=int))
+    wearers = [row for row in queries.visible_wearers(db.session, viewer()) if row.id in wanted]
+    alarms = queries.alarming_wearers(db.session, [row.id for row in wearers])
+    made = [wearer_card(row, alarm=alarms.get(row.id), now=now()) for row in wearers]
+    return render_template("care/cards.html", cards=made)
+
+
+@blueprint.get("/care/markers.json")
+@declare(CARERS)
+def markers() -> Response:
+    """Every visible wearer as the map draws them, with their fences."""
+    wearers = queries.visible_wearers(db.session, viewer())
+    alarms = queries.alarming_wearers(db.session, [wearer.id for wearer in wearers])
+    drawn = [{**marker(row, alarms.get(row.id)), "fences": row.fences} for row in wearers]
+    return jsonify(wearers=drawn, now=now().isoformat())
+
+
+@blueprint.get("/care/map/style.json")
+@declare(SIGNED_IN)
+def map_style() -> Response:
+    """The base map's style; `theme=dark` for the night."""
+    theme: Theme = "dark" if request.args.get("theme") == "dark" else "light"
+    sources = {name: url_for("care.map_layer", name=name, _external=False) for name in LAYERS}
+    root = request.host_url.rstrip("/")
+    absolute = {name: root + path for name, path in sources.items()}
+    return jsonify(style(theme, english=chosen_language() == "en", sources=absolute))
+
+
+@blueprint.get("/care/map/<name>.geojson")
+@declare(SIGNED_IN)
+def map_layer(name: str) -> Response:
+    """One layer of the community's map."""
+    if name not in LAYERS:
+        abort(HTTPStatus.NOT_FOUND)
+    answer = jsonify(read_layer(Path(current_app.config["PORTAL"].map_dir), name))
+    answer.headers["Cache-Control"] = "private, max-age=3600"
+    return answer
+
+
+@blueprint.get("/care/wearers/<int:wearer_id>/")
+@declare(CARERS)
+def wearer(wearer_id: int) -> str:
+    """One wearer: the card, the newest vitals, incidents, who is called."""
+    found = queries.find_wearer(db.session, viewer(), wearer_id)
+    if found is None:
+        abort(HTTPStatus.NOT_FOUND)
+    _record_view(found.name, found.id)
+    alarms = queries.alarming_wearers(db.session, [found.id])
+    pulses = queries.recent_vitals(db.session, found, "heart_rate", since(now(), hours=VITALS_HOURS))
+    pressures = queries.recent_vitals(db.session, found, "blood_pressure", since(now(), hours=VITALS_HOURS))
+    return render_template(
+        "care/wearer.html",
+        wearer=found,
+        card=wearer_card(found, alarm=alarms.get(found.id), now=now()),
+        incidents=[incident_card(case) for case in queries.cases_of(db.session, viewer(), found)],
+        pulses=pulses[:12],
+        pressures=pressures[:12],
+        age=None if found.birth_year is None else now().year - found.birth_year,
+        seen=newest_change(db.session),
+    )
+
+
+@blueprint.get("/care/alarms/")
+@declare(CARERS)
+def alarms() -> str:
+    """The alarms board: what is open, worst first; then what the last day brought."""
+    return render_template(
+        "care/alarms.html",
+        seen=newest_change(db.session),
+        open=[incident_card(case) for case in queries.open_cases(db.session, viewer())],
+        closed=[incident_card(case) for case in queries.closed_cases(db.session, viewer(), now())],
+    )
+
+
+@blueprint.get("/care/alarms/list")
+@declare(CARERS)
+def alarm_list() -> str:
+    """The open incidents as a piece of page: `form=brief` for the map, whole cards otherwise."""
+    made = [incident_card(case) for case in queries.open_cases(db.session, viewer())]
+    if request.args.get("form") == "brief":
+        return render_template("care/brief.html", incidents=made)
+    closed = [incident_card(case) for case in queries.closed_cases(db.session, viewer(), now())]
+    return render_template("care/board.html", open=made, closed=closed)
+
+
+@blueprint.get("/care/incidents/<code>")
+@declare(CARERS)
+def incident(code: str) -> str:
+    """One incident, leg by leg."""
+    seen = newest_change(db.session)
+    return render_template("care/incident.html", card=incident_card(_case(code)), seen=seen)
+
+
+@blueprint.get("/care/incidents/<code>/card")
+@declare(CARERS)
+def incident_piece(code: str) -> str:
+    """One incident's card as a piece of page."""
+    return render_template("care/incident_piece.html", card=incident_card(_case(code)))
+
+
+@blueprint.post("/care/incidents/<code>/acknowledge")
+@declare(CARERS)
+def acknowledge(code: str) -> ResponseReturnValue:
+    """我来处理: tell the gateway that this viewer takes the incident on."""
+    _order(code, "acknowledge")
+    return _back(code)
+
+
+@blueprint.post("/care/incidents/<code>/resolve")
+@declare(CARERS)
+def resolve(code: str) -> ResponseReturnValue:
+    """处理完毕: tell the gateway that it is over, with a note."""
+    note = request.form.get("note", "").strip()
+    if len(note) > NOTE_CHARACTERS:
+        flash(gettext("说明太长了,请控制在 %(count)d 字以内。", count=NOTE_CHARACTERS), "danger")
+        return _back(code)
+    _order(code, "resolve", note=note or None)
+    return _back(code)
+
+
+@blueprint.get("/care/stream")
+@declare(CARERS)
+def live() -> Response:
+    """What happens to this viewer's wearers, as it happens (server-sent events).
+
+    Goes on after `Last-Event-ID`, or after the number the page was made at (`after`).
+    """
+    hub: Hub = current_app.extensions["live"]
+    visible = queries.visible_ids(db.session, viewer())
+    subscription = hub.subscribe(visible.__contains__)
+    if subscription is None:
+        return Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": RETRY_AFTER_S})
+    after = request.headers.get("Last-Event-ID") or request.args.get("after", "")
+    seen = int(after) if after.isdecimal() else newest_change(db.session)
+    first = [
+        event
+        for event in missed(db.session, seen)
+        if isinstance(event, str) or event.wearer is None or event.wearer in visible
+    ]
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return Response(stream(hub, subscription, first), mimetype="text/event-stream", headers=headers)
+
+
+def _case(code: str) -> Case:
+    found = queries.find_case(db.session, viewer(), code)
+    if found is None:
+        abort(HTTPStatus.NOT_FOUND)
+    return found
+
+
+def _order(code: str, name: str, *, note: str | None = None) -> None:
+    """Queue one order about an incident and record who gave it; pressing twice is one order."""
+    case, who = _case(code), viewer()
+    if name in case.waiting or not case.open or (name == "acknowledge" and not case.untaken):
+        return
+    ended = commands.count_ended(db.session, case.gateway, incident=code, name=name)
+    commands.queue(
+        db.session,
+        case.gateway,
+        now=now(),
+        by_user=who.user,
+        command=f"{name}.{code}.{ended + 1}",
+        name=name,
+        incident=code,
+        by=who.name,
+        note=note,
+    )
+    audit.record(
+        db.session,
+        at=now(),
+        actor=f"user:{who.user}",
+        action=name,
+        subject=f"incident:{code}",
+        detail=note or "",
+    )
+    db.session.commit()
+    ring()
+
+
+def _back(code: str) -> ResponseReturnValue:
+    return redirect(local_path(request.form.get("next"), url_for("care.incident", code=code)))
+
+
+def _record_view(name: str, wearer_id: int) -> None:
+    """Record that this viewer looked; the reloads of one open page are one look."""
+    actor, subject = f"user:{viewer().user}", f"wearer:{wearer_id}"
+    if audit.recorded_since(
+        db.session, actor=actor, action="view_vitals", subject=subject, since=now() - ONE_LOOK
+    ):
+        return
+    with writing() as session:
+        audit.record(session, at=now(), actor=actor, action="view_vitals", subject=subject, detail=name)
