@@ -1,0 +1,605 @@
+"""The whole way with the real cascade and dispatcher, killed at every commit and every request.
+
+Time is virtual: the loop jumps to the next thing that is due.
+The telephone network outlives the process; the disk keeps what was committed and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierRefused
+from sos.cascade import open_incident, step
+from sos.dispatcher import Dispatcher
+from sos.draft import RANK
+from sos.events import (
+    LEG_ENDS,
+    Channel,
+    HangUp,
+    KeyPressed,
+    LegReported,
+    LegState,
+    Opened,
+    PlaceCall,
+    SendText,
+    TimerDue,
+)
+from sos.incident import Phase, Subject
+from sos.ledger import LegRecord
+from sos.plan import Contact, Plan
+from sos.recovery import owed
+from sos.switchboard import Lane
+from sos.underway import Counters, ReportQueue
+
+START = datetime(2026, 3, 1, 12, 3, tzinfo=UTC)
+SON = Contact(contact="son", name="李建国", phone="+8613800138001")
+DAUGHTER = Contact(contact="daughter", name="李晓梅", phone="+8613800138002")
+DESK = Contact(contact="desk", name="周敏", phone="+8613800138090", role="staff")
+PLAN = Plan(family=(SON, DAUGHTER), staff=(DESK,))
+LAG_S = 12
+
+
+class _Jump(selectors.SelectSelector):
+    """Instead of waiting, the loop's clock jumps to where the wait would end."""
+
+    loop = None
+
+    def select(self, timeout=None):
+        assert timeout is not None, "nothing will ever happen again"
+        self.loop.elapsed_s += max(0.0, timeout)
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self):
+        self.elapsed_s = 0.0
+        selector = _Jump()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self):
+        return self.elapsed_s
+
+
+@dataclass
+class Call:
+    reference: str
+    leg: object
+    created_at: float
+    state: LegState = LegState.PLACED
+
+
+@dataclass
+class Network:
+    """The telephones and the carrier's own books; nothing here dies with our process."""
+
+    clock: object
+    presses: tuple = ("daughter",)
+    lag_s: float = LAG_S
+    calls: list = field(default_factory=list)
+    listeners: list = field(default_factory=list)
+    callbacks: bool = True
+
+    def create(self, leg):
+        call = Call(f"R{len(self.calls)}", leg, self.clock())
+        self.calls.append(call)
+        return call
+
+    def of(self, leg_id):
+        return next(call for call in self.calls if call.leg.leg_id == leg_id)
+
+    def at(self, call):
+        """How the call stands now, told by the clock alone."""
+        if call.state is not LegState.PLACED:
+            return call.state
+        age_s = self.clock() - call.created_at
+        if call.leg.channel is Channel.TEXT:
+            return LegState.DELIVERED if age_s > 2 else LegState.PLACED
+        if call.leg.contact in self.presses and call.leg.round > 1:
+            return LegState.ANSWERED if age_s > 5 else LegState.RINGING
+        return LegState.NO_ANSWER if age_s > 25 else LegState.RINGING
+
+
+class Killed(BaseException):
+    """kill -9."""
+
+
+@dataclass
+class Disk:
+    incident: object = None
+    rows: dict = field(default_factory=dict)
+
+
+class House:
+    """One process: the disk as it was found, the dispatcher, the timers. Dies at its `kill_at`-th point."""
+
+    def __init__(self, disk, network, clock, *, kill_at=None, intents=True, lines=(("line", ()),)):
+        self.disk, self.network, self.clock = disk, network, clock
+        self.kill_at, self.points = kill_at, 0
+        self.intents = intents
+        self.dead = asyncio.get_running_loop().create_future()
+        self.changed = asyncio.Event()
+        self.lines = [Line(self, name, script) for name, script in lines]
+        self.dispatcher = Dispatcher(ledger=self, carriers=self.lines, now=self.now)
+
+    def now(self):
+        return START + timedelta(seconds=self.clock())
+
+    async def point(self):
+        """A place where the machine may lose its power."""
+        if self.dead.done():
+            await asyncio.Event().wait()
+        if self.points == self.kill_at:
+            self.dead.set_result(None)
+            await asyncio.Event().wait()
+        self.points += 1
+        await asyncio.sleep(0.01)
+
+    # -- the ledger
+
+    async def intend(self, leg, message, *, carrier, at):
+        await self.point()
+        if leg.leg_id in self.disk.rows:
+            return False
+        if self.intents:
+            self.disk.rows[leg.leg_id] = LegRecord(
+                leg=leg, message=message, state=LegState.INTENDED, carrier=carrier, intended_at=at
+            )
+        await self.point()
+        return True
+
+    async def repoint(self, leg_id, *, carrier, at):
+        await self.point()
+        row = self.disk.rows[leg_id]
+        if row.reference is not None or row.state is not LegState.INTENDED:
+            return False
+        self.disk.rows[leg_id] = replace(row, carrier=carrier, intended_at=at)
+        await self.point()
+        return True
+
+    async def bind(self, leg_id, *, carrier, reference):
+        await self.point()
+        if self.intents:
+            assert not [one for one in self.disk.rows.values() if one.reference == reference], "owned twice"
+            self.disk.rows[leg_id] = replace(self.disk.rows[leg_id], reference=reference, carrier=carrier)
+        await self.point()
+
+    def owned(self, _carrier):
+        return frozenset(row.reference for row in self.disk.rows.values() if row.reference)
+
+    async def report(self, event):
+        await self.point()
+        row = self.disk.rows.get(event.leg_id)
+        if row is not None and isinstance(event, LegReported) and RANK[event.state] > RANK[row.state]:
+            self.disk.rows[event.leg_id] = replace(row, state=event.state)
+        orders = self.tell(event)
+        await self.point()
+        self.carry_out(orders)
+
+    # -- the engine
+
+    def tell(self, event):
+        self.disk.incident, orders = step(self.disk.incident, event, self.now())
+        return orders
+
+    def carry_out(self, orders):
+        self.changed.set()
+        for order in orders:
+            if isinstance(order, SendText | PlaceCall | HangUp):
+                self.dispatcher.execute(order)
+
+    async def timers(self):
+        while True:
+            self.changed.clear()
+            due = sorted(self.disk.incident.timers, key=lambda timer: timer.due_at)
+            left_s = (due[0].due_at - self.now()).total_seconds() if due else 3600
+            if left_s > 0:
+                waiting = asyncio.ensure_future(self.changed.wait())
+                await asyncio.wait({waiting}, timeout=left_s)
+                waiting.cancel()
+                continue
+            await self.point()
+            orders = self.tell(TimerDue(name=due[0].name, due_at=due[0].due_at))
+            await self.point()
+            self.carry_out(orders)
+
+    async def live(self, until):
+        """Run until `until()` holds or the machine dies; True when it lived."""
+        if self.disk.incident.phase is Phase.OPEN:
+            self.carry_out(self.tell(Opened()))
+        else:
+            rows = self.disk.rows
+            self.dispatcher.resume(row for row in rows.values() if row.state not in LEG_ENDS)
+            self.carry_out(owed(self.disk.incident, frozenset(rows), self.now()))
+        tasks = [asyncio.ensure_future(work) for work in (self.dispatcher.run(), self.timers())]
+        while not self.dead.done() and not until():
+            done, _ = await asyncio.wait({*tasks, self.dead}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {self.dead}:
+                task.result()
+        lived = not self.dead.done()
+        if lived:
+            self.dead.set_result(None)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return lived
+
+
+class Line:
+    """A carrier over the network above; `script` gives the next placings their fate."""
+
+    channels = frozenset(Channel)
+
+    def __init__(self, house, name="line", script=()):
+        self.house, self.name, self.script = house, name, list(script)
+        self.asked = []
+
+    async def run(self, report):
+        network, told = self.house.network, {}
+        while True:
+            await asyncio.sleep(1)
+            for call in network.calls if network.callbacks else ():
+                state = network.at(call)
+                if told.get(call.reference) is not state and not self.house.dead.done():
+                    told[call.reference] = state
+                    report(LegReported(leg_id=call.leg.leg_id, state=state, at=self.house.now()))
+                    if state is LegState.ANSWERED:
+                        report(KeyPressed(leg_id=call.leg.leg_id, digit="1", at=self.house.now()))
+
+    async def place(self, leg, _message):
+        self.asked.append(leg.leg_id)
+        fate = self.script.pop(0) if self.script else "taken"
+        await self.house.point()
+        if fate == "down":
+            raise CarrierDown("no route")
+        if fate == "refused":
+            raise CarrierRefused("not this number")
+        if fate == "never arrived":
+            raise CarrierAmbiguous("time-out")
+        call = self.house.network.create(leg)
+        await self.house.point()
+        if fate == "answer lost":
+            raise CarrierAmbiguous("time-out")
+        if fate == "answer late":
+            await asyncio.sleep(8)
+        return call.reference
+
+    async def hang_up(self, reference):
+        await self.house.point()
+        call = self.by_reference(reference)
+        if self.house.network.at(call) not in LEG_ENDS:
+            call.state = LegState.HUNG_UP
+
+    async def find(self, leg, *, since, owned):
+        await self.house.point()
+        network = self.house.network
+        for call in network.calls:
+            listed = network.clock() - call.created_at >= network.lag_s
+            same = (call.leg.phone, call.leg.channel) == (leg.phone, leg.channel)
+            created_at = START + timedelta(seconds=call.created_at)
+            if listed and same and created_at >= since and call.reference not in owned:
+                return call.reference
+        return None
+
+    async def status(self, reference):
+        return self.house.network.at(self.by_reference(reference))
+
+    def by_reference(self, reference):
+        return next(call for call in self.house.network.calls if call.reference == reference)
+
+
+async def clear_away():
+    """End every task but this one, as the end of a process does."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+def run(story):
+    loop = VirtualLoop()
+    try:
+        return loop.run_until_complete(story(loop))
+    finally:
+        loop.close()
+
+
+def new_disk():
+    return Disk(
+        incident=open_incident(
+            incident_id="i1",
+            ref="A7K2",
+            wearer="w",
+            subject=Subject(name="张桂兰", kind="sos"),
+            plan=PLAN,
+            at=START,
+        )
+    )
+
+
+def evening(
+    *, kill_at=None, kill_again_at=None, down_s=1.0, callbacks=True, intents=True, lines_of=(("line", ()),)
+):
+    """Nobody answers at first, daughter presses 1 in the second round; give what remains of it."""
+
+    async def story(loop):
+        network = Network(clock=loop.time, callbacks=callbacks)
+        disk, points = new_disk(), 0
+        for number, kill in enumerate([kill_at, kill_again_at, None]):
+            lines = [(name, script if number == 0 else ()) for name, script in lines_of]
+            house = House(disk, network, loop.time, kill_at=kill, intents=intents, lines=lines)
+            ended_at = loop.time() + 600
+
+            def ended(house=house, ended_at=ended_at, loop=loop):
+                assert loop.time() < ended_at, "nobody took it in ten minutes"
+                disk_phase = house.disk.incident.phase
+                return disk_phase is Phase.ACKNOWLEDGED and not house.dispatcher.underway
+
+            lived = await house.live(ended)
+            points = max(points, house.points) if number == 0 else points
+            await clear_away()
+            if lived:
+                break
+            await asyncio.sleep(down_s)
+        return network, disk, points
+
+    return run(story)
+
+
+def judge(network, disk):
+    """(lost, doubled): people never reached although their turn came, and calls rung twice in one round."""
+    seen = {}
+    for call in network.calls:
+        key = (call.leg.contact, call.leg.channel, call.leg.round, call.leg.purpose)
+        seen[key] = seen.get(key, 0) + 1
+    doubled = sum(count - 1 for count in seen.values())
+    reached = {(call.leg.contact, call.leg.channel) for call in network.calls if call.leg.purpose == "alarm"}
+    due = {(contact, channel) for contact in ("son", "daughter") for channel in Channel}
+    son = disk.incident.leg("i1.1.son.call.1")
+    if son is not None and son.state is LegState.ABSENT:
+        due.discard(("son", Channel.CALL))  # never placed, and his sister took it before his turn came again
+    lost = len(due - reached) + (disk.incident.phase is not Phase.ACKNOWLEDGED)
+    return lost, doubled
+
+
+def test_an_evening_without_a_fault():
+    network, disk, points = evening()
+    assert judge(network, disk) == (0, 0)
+    assert disk.incident.acknowledged_by == "李晓梅"
+    assert points > 20
+
+
+FATES = {
+    "no fault": ("taken",),
+    "answers lost": ("answer lost",) * 3,
+    "answers late": ("answer late",) * 3,
+    "requests lost": ("never arrived",) * 3,
+    "line down, then back": ("down",) * 4,
+}
+
+
+@pytest.mark.parametrize(
+    ("fate", "down_s"),
+    [
+        ("no fault", 0.2),
+        ("no fault", 40.0),
+        ("answers lost", 0.2),
+        ("answers late", 5.0),
+        ("requests lost", 40.0),
+        ("line down, then back", 0.2),
+    ],
+)
+def test_killed_at_every_point_nothing_is_lost_and_nothing_doubled(fate, down_s):
+    lines_of = [("line", FATES[fate])]
+    _, _, points = evening(lines_of=lines_of)
+    verdicts = {}
+    for kill_at in [None, *range(points)]:
+        network, disk, _ = evening(kill_at=kill_at, down_s=down_s, lines_of=lines_of)
+        verdicts[kill_at] = judge(network, disk)
+    assert {kill: verdict for kill, verdict in verdicts.items() if verdict != (0, 0)} == {}
+
+
+def test_without_the_intent_on_disk_the_same_kills_ring_people_twice():
+    _, _, points = evening()
+    doubled = 0
+    for kill_at in range(points):
+        network, disk, _ = evening(kill_at=kill_at, intents=False)
+        doubled += judge(network, disk)[1]
+    assert doubled > 0
+
+
+# --------------------------------------------------------------------------- one fault at a time
+
+
+def in_the_house(network_settings=None, **house_settings):
+    """A house whose incident is just open, for a look at single legs: `await act(house)` inside."""
+
+    def decorate(act):
+        def test():
+            async def story(loop):
+                network = Network(clock=loop.time, **(network_settings or {}))
+                house = House(new_disk(), network, loop.time, **house_settings)
+                tasks = [asyncio.ensure_future(house.dispatcher.run())]
+                house.carry_out(house.tell(Opened()))
+                try:
+                    await act(house)
+                finally:
+                    assert not tasks[0].done(), tasks[0]
+                    await clear_away()
+
+            run(story)
+
+        test.__name__ = act.__name__
+        test.__doc__ = act.__doc__
+        return test
+
+    return decorate
+
+
+def states(house, leg_id):
+    facts = house.disk.incident.leg(leg_id)
+    return facts.state.value if facts else None
+
+
+@in_the_house(lines=[("first", ("down",) * 3), ("second", ())])
+async def test_a_carrier_that_is_down_hands_the_same_leg_to_the_next(house):
+    await asyncio.sleep(2.5)
+    row = house.disk.rows["i1.1.son.call.1"]
+    assert (row.carrier, row.state) == ("second", LegState.RINGING)
+    assert [call.leg.leg_id for call in house.network.calls].count("i1.1.son.call.1") == 1
+    assert house.dispatcher.counters.down == 3
+
+
+@in_the_house(lines=[("first", ("refused",) * 9), ("second", ("refused",) * 9)])
+async def test_a_leg_refused_by_all_has_failed_with_their_words(house):
+    await asyncio.sleep(0.5)
+    facts = house.disk.incident.leg("i1.1.son.call.1")
+    assert facts.state is LegState.FAILED
+    assert facts.detail == "first: not this number; second: not this number"
+    assert house.lines[0].asked.count("i1.1.son.call.1") == 1
+
+
+@in_the_house(lines=[("first", ("refused",) * 3), ("second", ("refused",) * 3)])
+async def test_a_text_refused_by_all_is_tried_again_through_the_other_first(house):
+    await asyncio.sleep(1)
+    assert house.disk.rows["i1.1.son.text.2"].carrier == "second"
+
+
+@in_the_house(lines=[("line", ("answer lost",) * 3)])
+async def test_an_unclear_call_is_reported_at_once_and_adopted_when_the_list_has_it(house):
+    await asyncio.sleep(0.5)
+    assert states(house, "i1.1.son.call.1") == "ambiguous"
+    assert states(house, "i1.1.daughter.call.1") is not None
+    house.network.callbacks = False
+    await asyncio.sleep(16)
+    assert house.disk.rows["i1.1.son.call.1"].reference == house.network.of("i1.1.son.call.1").reference
+    assert house.dispatcher.counters.adopted == 3
+    assert house.dispatcher.counters.absent == 0
+
+
+@in_the_house(lines=[("line", ("answer late",) * 3)])
+async def test_an_answer_after_the_deadline_still_binds(house):
+    house.network.lag_s = 1000
+    await asyncio.sleep(5.5)
+    assert states(house, "i1.1.son.text.1") == "delivered", "its callback came while the answer did not"
+    await asyncio.sleep(8)
+    assert house.disk.rows["i1.1.son.text.1"].reference == house.network.of("i1.1.son.text.1").reference
+
+
+@in_the_house({"callbacks": False}, lines=[("line", ("never arrived",) * 3)])
+async def test_a_leg_that_never_arrived_is_absent_after_the_settling_time_and_not_before(house):
+    await asyncio.sleep(15)
+    assert states(house, "i1.1.son.text.1") == "ambiguous"
+    await asyncio.sleep(2)
+    assert states(house, "i1.1.son.text.1") == "absent"
+    assert states(house, "i1.1.son.text.2") == "placed"
+
+
+@in_the_house({"callbacks": False}, lines=[("line", ("never arrived",) * 3)])
+async def test_a_list_that_cannot_be_read_proves_nothing_for_a_while(house):
+    async def find(*_args, **_more):
+        raise CarrierDown("no route")
+
+    house.lines[0].find = find
+    await asyncio.sleep(70)
+    assert states(house, "i1.1.son.text.1") == "ambiguous"
+    await asyncio.sleep(12)
+    assert states(house, "i1.1.son.text.1") == "absent"
+    assert house.dispatcher.counters.undecided == 3
+
+
+@in_the_house(lines=[("line", ("down",) * 1000)])
+async def test_with_every_line_down_a_leg_waits_and_then_fails(house):
+    await asyncio.sleep(15)
+    assert states(house, "i1.1.son.call.1") == "ordered"
+    await asyncio.sleep(12)
+    assert states(house, "i1.1.son.call.1") == "failed"
+
+
+@in_the_house()
+async def test_a_hang_up_reaches_the_call_and_is_reported(house):
+    await asyncio.sleep(3)
+    house.dispatcher.execute(HangUp(leg_id="i1.1.son.call.1"))
+    await asyncio.sleep(1)
+    assert house.network.of("i1.1.son.call.1").state is LegState.HUNG_UP
+    assert states(house, "i1.1.son.call.1") == "hung_up"
+    house.dispatcher.execute(HangUp(leg_id="i1.1.son.call.1"))
+    house.dispatcher.execute(HangUp(leg_id="i9.1.nobody.call.1"))
+
+
+@in_the_house({"callbacks": False})
+async def test_lost_callbacks_are_made_good_by_asking(house):
+    await asyncio.sleep(30)
+    assert states(house, "i1.1.son.call.1") == "no_answer"
+
+
+@in_the_house()
+async def test_the_same_order_again_changes_nothing(house):
+    leg = house.disk.incident.leg("i1.1.son.call.1").leg
+    await asyncio.sleep(2)
+    for _ in range(3):
+        house.dispatcher.execute(PlaceCall(leg=leg, script="", ring_timeout_s=25))
+        await asyncio.sleep(1)
+    assert [call.leg.leg_id for call in house.network.calls].count(leg.leg_id) == 1
+
+
+@in_the_house()
+async def test_a_relayed_1_is_written_even_for_a_leg_nobody_remembers(house):
+    house.dispatcher.carrier_report(
+        KeyPressed(leg_id="i1.44.son.call.1", digit="1", at=house.now()), reference="X"
+    )
+    await asyncio.sleep(1)
+    assert house.disk.incident.phase is Phase.ACKNOWLEDGED
+
+
+@in_the_house()
+async def test_a_disk_that_hangs_does_not_silence_the_telephones(house):
+    async def intend(*_args, **_more):
+        await asyncio.Event().wait()
+
+    await asyncio.sleep(0.5)
+    house.intend = intend
+    leg = replace(
+        house.disk.incident.leg("i1.1.son.call.1").leg, leg_id="i1.9.x.call.1", phone="+8613800138055"
+    )
+    house.dispatcher.execute(PlaceCall(leg=leg, script="", ring_timeout_s=25))
+    await asyncio.sleep(2.5)
+    assert "i1.9.x.call.1" in [call.leg.leg_id for call in house.network.calls]
+    assert house.dispatcher.counters.unrecorded == 1
+
+
+def test_a_full_queue_drops_states_and_never_a_key():
+    async def story(_loop):
+        counters = Counters()
+        queue = ReportQueue(2, counters)
+        state = LegReported(leg_id="i1.1.a.call.1", state=LegState.RINGING, at=START)
+        key = KeyPressed(leg_id="i1.1.a.call.1", digit="1", at=START)
+        for event in (state, state, state, key):
+            queue.put(event)
+        assert [await queue.get() for _ in range(3)] == [state, state, key]
+        assert counters.reports_dropped == 1
+
+    run(story)
+
+
+def test_a_ringing_telephone_goes_before_words_in_a_narrow_lane():
+    async def story(_loop):
+        lane, order = Lane(1), []
+
+        async def take(name, urgency):
+            async with lane.turn(urgency):
+                order.append(name)
+                await asyncio.sleep(1)
+
+        async with asyncio.TaskGroup() as group:
+            for name, urgency in [("busy", 2), ("position", 2), ("alarm", 1), ("call", 0)]:
+                group.create_task(take(name, urgency))
+                await asyncio.sleep(0)
+        assert order == ["busy", "call", "alarm", "position"]
+
+    run(story)
