@@ -22,7 +22,8 @@ __all__ = ["ModemFaults", "SimModem"]
 
 MAX_LINE_BYTES = 2048
 CTRL_Z, ESCAPE, RETURN, NEWLINE = 0x1A, 0x1B, 0x0D, 0x0A
-ACTIVE, DIALLING, ALERTING = 0, 2, 3
+ACTIVE, ALERTING, INCOMING = 0, 3, 4
+RINGS_HERE, RING_S = 8, 4.0
 DIALLING_S = 0.05
 NETWORK_GIVES_UP_S = 60.0
 AFTER_KEY_S = 5.0
@@ -189,6 +190,22 @@ class SimModem:
         self.at.call = LineState(number)
         self._call_ended = asyncio.Event()
         self._spawn(self._ring(number, self._call_ended))
+
+    def receive_call(self, number: str) -> asyncio.Event:
+        """Let somebody ring the modem, for as long as a person would; the event is set once it is over."""
+        self.at.call = LineState(number, INCOMING, incoming=True)
+        ended = self._call_ended = asyncio.Event()
+        self._spawn(self._ring_here(ended))
+        return ended
+
+    async def _ring_here(self, ended: asyncio.Event) -> None:
+        for _ in range(RINGS_HERE):
+            self._write("\r\nRING\r\n")
+            if await _within(ended, RING_S):
+                return
+        self.at.call = None
+        ended.set()
+        self._write("\r\nNO CARRIER\r\n")
 
     def hang_up(self) -> None:
         """End the call from our side."""

@@ -41,10 +41,11 @@ class Stored:
 
 @dataclass(slots=True)
 class LineState:
-    """A call as `+CLCC` lists it: 0 active, 2 dialling, 3 alerting."""
+    """A call as `+CLCC` lists it: 0 active, 2 dialling, 3 alerting, 4 coming in."""
 
     number: str
     status: int = 2
+    incoming: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -241,7 +242,10 @@ class Interpreter:
         if self.call is None:
             return ["OK"]
         kind = 145 if self.call.number.startswith("+") else 129
-        return [f'+CLCC: 1,0,{self.call.status},0,0,"{self.call.number}",{kind}', "OK"]
+        return [
+            f'+CLCC: 1,{int(self.call.incoming)},{self.call.status},0,0,"{self.call.number}",{kind}',
+            "OK",
+        ]
 
     def _hang_up(self, _tail: str) -> list[str]:
         self.network.hang_up()

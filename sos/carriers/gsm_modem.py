@@ -11,11 +11,11 @@ import asyncio
 import logging
 import re
 import secrets
-import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar, TypeVar
+from time import monotonic as _now_s
+from typing import Any, ClassVar
 
 from sos import pdu
 from sos.at import AtDialogue, AtError, AtLost, AtRefused, AtSilent
@@ -36,8 +36,6 @@ from sos.modem_line import (
 )
 from sos.phone_call import PhoneCall
 from sos.text_book import TextBook, telephone
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +88,7 @@ class GsmModem:
         self._line_free = asyncio.Event()
         self._line_free.set()
         self._speaks = False
+        self._rung = False
         self._pin = settings.pin
         self._joiner = secrets.randbelow(256)
         self._was_ready = True
@@ -180,6 +179,8 @@ class GsmModem:
                 call.network_said = line
         elif (stored := stored_at(line)) is not None:
             self._inbox.queue(*stored)
+        elif line.startswith(("RING", "+CRING")):
+            self._rung = True
         elif line.startswith("+CDS:"):
             self._inbox.take(body, self._hear)
         elif line.startswith("+CTTS:") and call is not None:
@@ -191,6 +192,9 @@ class GsmModem:
     async def _follow(self, at: AtDialogue) -> None:
         """Look at the line once and do what the call needs."""
         call, now_s = self._call, _now_s()
+        if call is None and self._rung:
+            await hang_up(at)  # somebody rings back: the line is needed, and our next ATD queues behind this
+        self._rung = False
         if call is None:
             if self._orphan_since_s is not None and now_s - self._orphan_since_s > ORPHAN_GRACE_S:
                 self._orphan_since_s = None
@@ -387,14 +391,10 @@ class GsmModem:
         return True
 
 
-def _remember(book: OrderedDict[str, T], key: str, value: T) -> None:
+def _remember(book: OrderedDict[str, Any], key: str, value: LegState | Message) -> None:
     book[key] = value
     if len(book) > MAX_REMEMBERED:
         book.popitem(last=False)
-
-
-def _now_s() -> float:
-    return time.monotonic()
 
 
 CARRIER = GsmModem

@@ -6,6 +6,7 @@ A new carrier needs a rig here: a network it can be refused by, lose, and leave 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -208,6 +209,14 @@ def test_every_carrier_says_what_it_can_do():
         assert carrier.channels
         assert carrier.concurrent >= 1
         assert carrier.place_deadline_s > 0
+
+
+def test_every_setting_of_every_carrier_is_explained(root):
+    page = (root / "docs" / "carriers.md").read_text(encoding="utf-8")
+    for name in plugins.load("carrier"):
+        settings = plugins.settings_of("carrier", name)
+        assert f"## {name}" in page
+        assert [field.name for field in fields(settings) if f"`{field.name}`" not in page] == []
 
 
 async def test_a_text_arrives_once_and_whole(rig):

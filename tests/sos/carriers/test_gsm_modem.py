@@ -243,6 +243,13 @@ async def test_a_second_call_goes_out_when_the_line_is_free_in_time(box):
     assert (await box.key()).leg_id == leg(LI, name="b").leg_id
 
 
+async def test_somebody_who_rings_back_is_turned_away_and_the_line_is_free(box):
+    carrier = await box.gateway()
+    await box.sim.receive_call(WANG.phone).wait()
+    await carrier.place(leg(LI), Message(body="求救"))
+    assert (await box.key()).leg_id == leg(LI).leg_id
+
+
 async def test_texts_go_out_while_a_call_rings(box):
     carrier = await box.gateway()
     await carrier.place(leg(WANG), Message(body="求救"))
