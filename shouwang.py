@@ -99,10 +99,11 @@ def check_config(options: argparse.Namespace) -> int:
 # --------------------------------------------------------------------------- the processes
 
 
-def _serve(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
-    """Run a coroutine until it ends or SIGTERM or SIGINT ask it to; the second signal is not needed."""
-    import uvloop
-
+def _serve(
+    work: Callable[[], Coroutine[Any, Any, None]],
+    run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run,
+) -> int:
+    """Run a coroutine until it ends or SIGTERM or SIGINT ask it to."""
     sys.setswitchinterval(0.0005)  # the journal's thread must not starve beside a busy loop
 
     async def until_told() -> None:
@@ -113,7 +114,7 @@ def _serve(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    uvloop.run(until_told())
+    run(until_told())
     return 0
 
 
@@ -124,6 +125,8 @@ def _ready(words: str) -> None:
 
 def run_gateway(options: argparse.Namespace) -> int:
     """`shouwang gateway`."""
+    import uvloop
+
     from gateway.app import Gateway
     from gateway.telemetry import start_logging
 
@@ -136,14 +139,13 @@ def run_gateway(options: argparse.Namespace) -> int:
             lambda addresses: _ready(", ".join(f"{name} {address}" for name, address in addresses.items()))
         )
 
-    return _serve(work)
+    return _serve(work, run=uvloop.run)
 
 
 def run_portal(options: argparse.Namespace) -> int:
     """`shouwang portal`."""
-    from portal.serve import serve
-
     from gateway.telemetry import start_logging
+    from portal.serve import serve
 
     settings = _settings(options.config, make_demo_secrets=True)
     if settings.portal is None:

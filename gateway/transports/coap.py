@@ -94,7 +94,9 @@ class CoapTransport:
         """Serve until cancelled; raises OSError when the port is taken."""
         host, port = self.settings.host, self.settings.port or _free_port(self.settings.host)
         _refuse_taken(host, port)
-        context = await Context.create_server_context(_Root(self), bind=(host, port), transports=["udp6"])
+        context = await Context.create_server_context(
+            _Root(self), bind=(host, port), transports=[_server_transport()]
+        )
         try:
             self.address = f"{host}:{port}"
             ready(self.address)
@@ -266,6 +268,16 @@ def _probe(host: str, port: int) -> int:
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.bind((host, port))
         return int(probe.getsockname()[1])
+
+
+def _server_transport() -> str:
+    """Name the aiocoap transport that works on this loop.
+
+    `udp6` reads from the socket itself, which uvloop does not allow;
+    `simplesocketserver` works on any loop, for one explicit address, and sees no ICMP errors.
+    """
+    on_standard_loop = isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
+    return "udp6" if on_standard_loop else "simplesocketserver"
 
 
 def _free_port(host: str) -> int:
