@@ -175,6 +175,27 @@ async def test_a_text_that_never_got_its_prompt_was_certainly_not_sent(box, monk
     assert box.sim.texts_sent == 0
 
 
+async def test_a_cable_pulled_before_the_prompt_means_certainly_not_sent(box):
+    carrier = await box.gateway()
+    box.sim.faults.armed.append("no_prompt")
+    placing = asyncio.create_task(carrier.place(leg(LI, Channel.TEXT), Message(body="求救")))
+    while box.sim.faults.armed:  # noqa: ASYNC110  the modem has heard the command when the fault is used up
+        await asyncio.sleep(0.01)
+    box.sim.unplug()
+    with pytest.raises(CarrierDown):
+        await placing
+
+
+async def test_a_cable_pulled_after_the_text_was_written_leaves_it_in_doubt(box):
+    carrier = await box.gateway()
+    box.sim.faults.armed.append("lost_answer")
+    placing = asyncio.create_task(carrier.place(leg(LI, Channel.TEXT), Message(body="求救")))
+    await box.sim.transcript.seen(LI.phone, "text")
+    box.sim.unplug()
+    with pytest.raises(CarrierAmbiguous):
+        await placing
+
+
 async def test_a_long_text_that_stopped_half_way_is_in_doubt_and_not_found(box, monkeypatch):
     monkeypatch.setattr(gsm_modem, "SEND_DEADLINE_S", 0.2)
     carrier = await box.gateway()
