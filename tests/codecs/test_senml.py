@@ -388,3 +388,31 @@ def test_what_was_measured_is_what_is_read(lat: float, lon: float, hr: int, step
     assert (fix.lat, fix.lon) == (lat, lon)
     assert rate == HeartRate(heart_rate_bpm=hr)
     assert walked == Steps(steps=steps)
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        b'{"n":"hr","u":"beat/min","v":999}',
+        b'{"n":"lat","u":"lat","v":31.1}',
+        b'{"n":"bp/sys","v":120}',
+    ],
+)
+def test_a_spoiled_value_never_costs_a_cry_for_help(spoiled):
+    """The alarms of the pack come through without the rest; the raw frame keeps everything."""
+    codec = SenmlCodec()
+    raw = b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vb":true},{"n":"press","v":7},' + spoiled + b"]"
+    codec.feed(raw)
+    uplink = codec.next_event()
+    assert uplink is not None
+    assert uplink.readings == (BandAlarm(alarm="sos", press_id="7"),)
+    assert uplink.device == "band-1"
+    assert uplink.raw == raw
+    assert codec.spoiled_alarms == 1
+
+
+def test_a_spoiled_pack_without_an_alarm_is_refused_whole():
+    codec = SenmlCodec()
+    codec.feed(b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vb":false},{"n":"hr","v":999}]')
+    with pytest.raises(FrameError):
+        codec.next_event()
