@@ -17,7 +17,6 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from multidict import MultiMapping
 
 from firmware_sim.people import Persona, Transcript
 from firmware_sim.twilio_calls import TelephoneNetwork, TwilioFaults
@@ -49,7 +48,7 @@ def _refused(refusal: Refusal) -> web.Response:
     return web.Response(text=refusal.body(), status=refusal.status, content_type="application/json")
 
 
-def _form(fields: MultiMapping[Any]) -> Form:
+def _form(fields: Any) -> Form:
     return {name: tuple(str(value) for value in fields.getall(name)) for name in fields}
 
 
