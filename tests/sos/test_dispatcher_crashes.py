@@ -7,6 +7,7 @@ The telephone network outlives the process; the disk keeps what was committed an
 from __future__ import annotations
 
 import asyncio
+import random
 import selectors
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -411,6 +412,24 @@ def test_without_the_intent_on_disk_the_same_kills_ring_people_twice():
         network, disk, _ = evening(kill_at=kill_at, intents=False)
         doubled += judge(network, disk)[1]
     assert doubled > 0
+
+
+def test_two_kills_and_mixed_fates_at_random_lose_nobody_and_double_nobody():
+    rng = random.Random(20260301)
+    fates = ["taken"] * 3 + ["answer lost", "answer late", "never arrived", "down", "refused"]
+    doubled = lost = 0
+    for _ in range(200):
+        lines_of = [(name, rng.choices(fates, k=8)) for name in ("one", "two")[: rng.randint(1, 2)]]
+        network, disk, _ = evening(
+            kill_at=rng.randrange(120),
+            kill_again_at=rng.randrange(120),
+            down_s=rng.choice([0.2, 3.0, 14.0, 40.0, 100.0]),
+            lines_of=lines_of,
+        )
+        lost += disk.incident.phase is not Phase.ACKNOWLEDGED
+        doubled += judge(network, disk)[1]
+    print(f"200 schedules: lost {lost}, doubled {doubled}")
+    assert (lost, doubled) == (0, 0)
 
 
 # --------------------------------------------------------------------------- one fault at a time
