@@ -78,6 +78,7 @@ class Gateway:
             clock=self.clock,
             carry_out=self._carry_out,
             leg_status=self._leg_status,
+            leg_of=self._leg_of,
             max_commit_wait_s=wait_s,
         )
         self.ledger = JournalLedger(journal=self.journal, leg_known=self.engine.leg_known)
@@ -255,6 +256,9 @@ class Gateway:
                 ),
                 reference=command.carrier_ref,
             )
+
+    def _leg_of(self, leg_id: str) -> str:
+        return self.ledger.leg_of(leg_id)
 
     def _read_events(self, after: int, limit: int) -> list[Row]:
         return [

@@ -55,7 +55,8 @@ class Engine:
 
     `rules` maps a wearer to its rules by name.
     `carry_out` is called after the commit, once for each effect.
-    `leg_status` takes what the portal relays of a carrier's callbacks.
+    `leg_status` takes what the portal relays of a carrier's callbacks;
+    `leg_of` finds the leg of a texted key, of which only the sender is known.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Engine:
         clock: Clock,
         carry_out: CarryOut,
         leg_status: Callable[[PortalCommand], None],
+        leg_of: Callable[[str], str],
         max_commit_wait_s: float,
     ) -> None:
         self._rules = {
@@ -82,6 +84,7 @@ class Engine:
         self._clock = clock
         self._carry_out = carry_out
         self._leg_status = leg_status
+        self._leg_of = leg_of
         self._max_commit_wait_s = max_commit_wait_s
         self.counts: Counter[str] = Counter()
 
@@ -184,6 +187,8 @@ class Engine:
                 self._apply(SendDown(command=command.down), "", command.wearer, record, pending, now)
                 return None
             case "acknowledge" | "resolve" | "key_pressed":
+                if command.leg is not None:
+                    command = msgspec.structs.replace(command, leg=self._leg_of(command.leg))
                 return self._incidents.ordered(command, record, pending, now)
             case "leg_status":
                 self._leg_status(command)

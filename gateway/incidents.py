@@ -14,7 +14,6 @@ from hashlib import blake2s
 from typing import Any, Protocol
 
 import msgspec
-from sos.cascade import open_incident, step
 
 from gateway.incident_view import as_view
 from gateway.journal.records import AlarmRow, EventRow, IncidentRow, OutboxRow, Record, to_ms
@@ -28,6 +27,7 @@ from gateway.model import (
     Reading,
 )
 from gateway.roster import People
+from sos.cascade import open_incident, step
 from sos.events import (
     Acknowledged,
     ClearTimer,
@@ -100,6 +100,7 @@ class Incidents:
         self._alarms: dict[str, Alarm] = {}
         self._by_kind: dict[tuple[str, str], str] = {}
         self._of_wearer: dict[str, set[str]] = {}
+        self._last_seen: dict[str, tuple[float, float]] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def restore(self, bodies: Iterable[bytes], alarm_ids: Iterable[str]) -> None:
@@ -124,6 +125,9 @@ class Incidents:
         if alarm.alarm_id in self._seen:
             return
         self._remember(alarm.alarm_id)
+        if alarm.lat is None and alarm.wearer in self._last_seen:
+            lat, lon = self._last_seen[alarm.wearer]
+            alarm = msgspec.structs.replace(alarm, lat=lat, lon=lon)
         plan = self._people.plan(alarm.wearer, alarm.kind)
         incident_id = self._by_kind.get((alarm.wearer, alarm.kind))
         if plan is None:
@@ -153,15 +157,15 @@ class Incidents:
     def wearer_seen(
         self, wearer: str, readings: Iterable[Reading], record: Record, pending: Pending, now: datetime
     ) -> None:
-        """Tell the open incidents of a wearer where the wearer is now."""
-        incident_ids = self._of_wearer.get(wearer)
-        if not incident_ids:
-            return
+        """Remember where a wearer is, and tell the wearer's open incidents."""
         for reading in readings:
             if type(reading) is Fix and reading.valid and self._good_enough(reading):
-                event = Moved(at=reading.at or now, lat=reading.lat, lon=reading.lon)
-                for incident_id in tuple(incident_ids):
-                    self._step(incident_id, event, record, pending, now)
+                self._last_seen[wearer] = (reading.lat, reading.lon)
+                incident_ids = self._of_wearer.get(wearer)
+                if incident_ids:
+                    event = Moved(at=reading.at or now, lat=reading.lat, lon=reading.lon)
+                    for incident_id in tuple(incident_ids):
+                        self._step(incident_id, event, record, pending, now)
 
     def timer_due(
         self, incident_id: str, name: str, due_at: datetime, record: Record, pending: Pending, now: datetime

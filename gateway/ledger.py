@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from sqlite3 import Row
 from typing import Protocol
@@ -17,6 +18,8 @@ from sos.events import KeyPressed, Leg, LegReported, LegState
 from sos.ledger import LegRecord
 
 OWNED_KEPT = 5000
+FROM = "from:"
+PHONE_DIGITS = 8
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +55,7 @@ class JournalLedger:
         self._slots: set[Slot] = set()
         self._owned: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._orders: dict[str, tuple[int, int]] = {}
+        self._by_phone: dict[str, str] = {}
 
     def restore(self, rows: Iterable[Row], references: Iterable[Row]) -> list[LegRecord]:
         """Take over the last run's legs; gives those whose end is not known."""
@@ -60,7 +64,7 @@ class JournalLedger:
         records = []
         for row in rows:
             body = msgspec.json.decode(row["body"], type=Body)
-            self._slots.add(slot_of(body.leg))
+            self._remember(body.leg)
             records.append(
                 LegRecord(
                     leg=body.leg,
@@ -74,8 +78,22 @@ class JournalLedger:
         return records
 
     def take_slot(self, row: Row) -> None:
-        """Remember that a leg of an earlier run exists."""
-        self._slots.add(slot_of(msgspec.json.decode(row["body"], type=Body).leg))
+        """Remember that a leg of an earlier run exists; call in the order in which they were intended."""
+        self._remember(msgspec.json.decode(row["body"], type=Body).leg)
+
+    def _remember(self, leg: Leg) -> None:
+        self._slots.add(slot_of(leg))
+        self._by_phone[leg.phone[-PHONE_DIGITS:]] = leg.leg_id
+
+    def leg_of(self, leg_id: str) -> str:
+        """The leg a key belongs to: `from:<phone>` is the newest leg to that telephone.
+
+        A text with only a digit says no more than who sent it;
+        numbers are compared by their last digits, because networks write the beginning in many ways.
+        """
+        if not leg_id.startswith(FROM):
+            return leg_id
+        return self._by_phone.get(leg_id[-PHONE_DIGITS:], leg_id)
 
     def expect(self, leg_id: str, key: tuple[int, int]) -> None:
         """The outbox row `key` ordered this leg; it is done when the leg's intent is committed."""
@@ -90,7 +108,7 @@ class JournalLedger:
         slot = slot_of(leg)
         if slot in self._slots:
             return False
-        self._slots.add(slot)
+        self._remember(leg)
         row = LegRow(
             leg.leg_id,
             leg.incident,
@@ -122,6 +140,7 @@ class JournalLedger:
     async def report(self, event: LegReported | KeyPressed) -> None:
         """Commit a fact about a leg with what the cascade makes of it."""
         record = Record(urgent=True)
+        event = replace(event, leg_id=self.leg_of(event.leg_id))
         if isinstance(event, LegReported):
             record.leg_changes.append(LegChange(event.leg_id, event.state.value, event.carrier, None))
         done = asyncio.Event()

@@ -74,7 +74,7 @@ class JournalReader:
         """Every leg of the incidents that are not over."""
         return self._rows(
             "select legs.* from legs join incidents on incidents.incident_id = legs.incident"
-            " where incidents.state not in ('resolved', 'cancelled')"
+            " where incidents.state not in ('resolved', 'cancelled') order by legs.intended_ms"
         )
 
     def leg_references(self, limit: int) -> list[sqlite3.Row]:

@@ -106,6 +106,7 @@ class House:
             clock=self.clock,
             carry_out=lambda kind, order, key: self.carried_out.append((kind, order, key)),
             leg_status=lambda _: None,
+            leg_of=lambda leg_id: leg_id,
             max_commit_wait_s=3600,
         )
         self.intake = Intake(
