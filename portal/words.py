@@ -108,14 +108,14 @@ def problem(found: Problem) -> str:
     """Say why an answer was not taken, and what to do."""
     said = {
         "missing": gettext("这一项还没有填。"),
-        "too_long": gettext("太长了,最多 %(limit)s 个字。", limit=found.limit),
-        "phone": gettext("电话号码不对,请核对后再填。"),
-        "id_number": gettext("身份证号码不对,请核对 18 位号码。"),
-        "date": gettext("日期不对,请重新选择。"),
+        "too_long": gettext("太长了，最多 %(limit)s 个字。", limit=found.limit),
+        "phone": gettext("电话号码不对，请核对后再填。"),
+        "id_number": gettext("身份证号码不对，请核对 18 位号码。"),
+        "date": gettext("日期不对，请重新选择。"),
         "number": gettext("请填写数字。"),
-        "range": gettext("数字超出范围,应为 %(limit)s。", limit=found.limit),
+        "range": gettext("数字超出范围，应为 %(limit)s。", limit=found.limit),
         "choice": gettext("请从列出的选项里选择。"),
-        "spot": gettext("地图上的位置没有读到,请重新点选。"),
+        "spot": gettext("地图上的位置没有读到，请重新点选。"),
     }
     return said[found.reason]
 

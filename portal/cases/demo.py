@@ -28,7 +28,7 @@ def seed(session: Session, *, resident: Viewer, staff: Viewer, key: str, now: dt
         key=key,
         at=bins,
         place=Place(words="9栋 垃圾房旁", lat=31.15490, lon=121.10545),
-        answers={"category": "waste", "description": "垃圾满出来没人清,味道很大。", "building": "9栋"},
+        answers={"category": "waste", "description": "垃圾满出来没人清，味道很大。", "building": "9栋"},
     )
     open_one = _report(
         session,
@@ -38,14 +38,14 @@ def seed(session: Session, *, resident: Viewer, staff: Viewer, key: str, now: dt
         place=Place(words="12栋 3单元门口", lat=31.15430, lon=121.10580),
         answers={
             "category": "drain",
-            "description": "下水道堵了,水漫到门口,老人出不来。",
+            "description": "下水道堵了，水漫到门口，老人出不来。",
             "building": "12栋",
         },
     )
     steps = (
         (solved, Action.ACCEPT, 1.0, "", ""),
-        (solved, Action.FORWARD, 2.0, "已联系街道和城管中队,对接物业。", "城管中队"),
-        (solved, Action.FINISH, 120.0, "新增三组分类垃圾桶,每天清运两次,已在公告里说明怎么分类。", ""),
+        (solved, Action.FORWARD, 2.0, "已联系街道和城管中队，对接物业。", "城管中队"),
+        (solved, Action.FINISH, 120.0, "新增三组分类垃圾桶，每天清运两次，已在公告里说明怎么分类。", ""),
         (open_one, Action.ACCEPT, 0.3, "", ""),
         (open_one, Action.FORWARD, 0.5, "物业疏通班已出发。", "物业服务处"),
         (open_one, Action.START, 1.0, "", ""),

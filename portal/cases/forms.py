@@ -67,13 +67,13 @@ def step_form(action: Action, *, photo: bool) -> tuple[Field, ...]:
                 name="handler",
                 kind="text",
                 label=gettext("由谁处理"),
-                hint=gettext("例如:物业服务处、城管中队。"),
+                hint=gettext("例如：物业服务处、城管中队。"),
                 max_length=40,
             )
         )
     if action is Action.RATE:
         fields.append(
-            Field(name="rating", kind="choice", label=gettext("您满意吗?"), choices=rating_choices())
+            Field(name="rating", kind="choice", label=gettext("您满意吗？"), choices=rating_choices())
         )
     fields.append(
         Field(
@@ -93,7 +93,7 @@ def step_form(action: Action, *, photo: bool) -> tuple[Field, ...]:
 def level_choices() -> tuple[Choice, ...]:
     """Give the three levels a case can go to."""
     words = {
-        "community": gettext("社区(物业、志愿者)"),
+        "community": gettext("社区（物业、志愿者）"),
         "street": gettext("街道、镇"),
         "department": gettext("区级部门"),
     }
@@ -108,12 +108,12 @@ def rating_choices() -> tuple[Choice, ...]:
 
 def _note_label(action: Action) -> str:
     return {
-        Action.ASK: gettext("请居民补充什么?"),
+        Action.ASK: gettext("请居民补充什么？"),
         Action.ANSWER: gettext("补充的内容"),
         Action.REPLY: gettext("回复居民"),
         Action.FINISH: gettext("处理结果"),
         Action.DECLINE: gettext("不能受理的原因"),
-        Action.REOPEN: gettext("哪里没有解决?"),
+        Action.REOPEN: gettext("哪里没有解决？"),
         Action.WITHDRAW: gettext("撤回的原因"),
         Action.RATE: gettext("想说的话"),
     }.get(action, gettext("说明"))

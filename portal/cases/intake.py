@@ -43,7 +43,7 @@ def take_photos(fields: Sequence[Field], form: Filled) -> Photos:
         if not upload.filename:
             continue
         if len(found.kept) >= question.max_count:
-            found.errors.append(gettext("照片最多 %(count)s 张,多出的没有收。", count=question.max_count))
+            found.errors.append(gettext("照片最多 %(count)s 张，多出的没有收。", count=question.max_count))
             break
         try:
             data = upload.stream.read(media.MAX_FILE_BYTES + 1)
@@ -80,7 +80,10 @@ def place_of(form: Filled) -> Place:
 def _why(filename: str, refused: PictureRefused) -> str:
     name = filename[-40:]
     return {
-        "not_a_picture": gettext("“%(name)s”不是能识别的照片,没有收;请选 JPG、PNG 或 HEIC 照片。", name=name),
-        "too_big": gettext("“%(name)s”超过 20 MB,没有收;请换一张小一点的。", name=name),
-        "too_many_pixels": gettext("“%(name)s”尺寸太大,没有收;请换一张小一点的。", name=name),
+        "not_a_picture": gettext(
+            "“%(name)s”不是能识别的照片，没有收；请选 JPG、PNG 或 HEIC 照片。",
+            name=name,
+        ),
+        "too_big": gettext("“%(name)s”超过 20 MB,没有收；请换一张小一点的。", name=name),
+        "too_many_pixels": gettext("“%(name)s”尺寸太大，没有收；请换一张小一点的。", name=name),
     }[refused.reason]

@@ -193,13 +193,13 @@ def act(number: str, step: str) -> ResponseReturnValue:
         )
     except queries.Refused as refused:
         flash(
-            gettext("这件事现在是“%(state)s”,不能这样操作。页面已刷新。", state=state_words(refused.state)),
+            gettext("这件事现在是“%(state)s”，不能这样操作。页面已刷新。", state=state_words(refused.state)),
             "warning",
         )
         return redirect(url_for("cases.case", number=found.number))
     intake.attach(photos.kept, kind="case", subject=found.id, purpose=f"event-{event.id}")
     db.session.commit()
-    flash(gettext("已记录:%(what)s。", what=done_words(action)), "good")
+    flash(gettext("已记录：%(what)s。", what=done_words(action)), "good")
     return redirect(url_for("cases.case", number=found.number))
 
 
@@ -212,7 +212,7 @@ def publish(number: str) -> ResponseReturnValue:
         abort(HTTPStatus.NOT_FOUND)
     found.public = request.form.get("public") == "1"
     db.session.commit()
-    flash(gettext("已公开,不显示报告人。") if found.public else gettext("已改为不公开。"), "good")
+    flash(gettext("已公开，不显示报告人。") if found.public else gettext("已改为不公开。"), "good")
     return redirect(url_for("cases.case", number=found.number))
 
 

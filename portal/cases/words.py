@@ -82,7 +82,7 @@ def step_words(action: str) -> str:
         "finish": gettext("办结"),
         "decline": gettext("不予受理"),
         "rate": gettext("评价"),
-        "reopen": gettext("没解决,退回重办"),
+        "reopen": gettext("没解决，退回重办"),
         "withdraw": gettext("撤回"),
     }[action]
 

@@ -64,7 +64,7 @@ def display() -> ResponseReturnValue:
         secure=bool(current_app.config["SESSION_COOKIE_SECURE"]),
     )
     flash(
-        gettext("已切换到长辈版,字更大、内容更少。") if chosen.elder else gettext("已切换到标准版。"), "good"
+        gettext("已切换到长辈版，字更大、内容更少。") if chosen.elder else gettext("已切换到标准版。"), "good"
     )
     return answer
 

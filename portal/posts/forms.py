@@ -18,7 +18,7 @@ def post_form() -> tuple[Field, ...]:
             name="body",
             kind="textarea",
             label=gettext("正文"),
-            hint=gettext("空一行分段;行首写“- ”成为列表,“## ”成为小标题。"),
+            hint=gettext("空一行分段；行首写“- ”成为列表，“## ”成为小标题。"),
             max_length=BODY_LENGTH,
             rows=12,
         ),
@@ -26,7 +26,7 @@ def post_form() -> tuple[Field, ...]:
             name="title_en",
             kind="text",
             label=gettext("英文标题"),
-            hint=gettext("有英文时,使用英文的居民看到英文。"),
+            hint=gettext("有英文时，使用英文的居民看到英文。"),
             required=False,
             max_length=TITLE_LENGTH * 2,
         ),
@@ -57,7 +57,7 @@ def post_form() -> tuple[Field, ...]:
             name="must_confirm",
             kind="agree",
             label=gettext("要求居民确认已读"),
-            hint=gettext("重要通知使用;首页会一直提示,直到本人确认。"),
+            hint=gettext("重要通知使用；首页会一直提示，直到本人确认。"),
             required=False,
         ),
         Field(name="comments_open", kind="agree", label=gettext("允许留言"), required=False),
@@ -66,7 +66,9 @@ def post_form() -> tuple[Field, ...]:
 
 def comment_form() -> tuple[Field, ...]:
     """Ask for a comment."""
-    return (Field(name="body", kind="textarea", label=gettext("留言"), max_length=COMMENT_LENGTH, rows=3),)
+    return (
+        Field(name="body", kind="textarea", label=gettext("写一句留言"), max_length=COMMENT_LENGTH, rows=3),
+    )
 
 
 def hide_form() -> tuple[Field, ...]:

@@ -157,7 +157,7 @@ def withdraw(number: int) -> ResponseReturnValue:
     if to is not None:
         found.state, found.updated_at = to, now()
         db.session.commit()
-        flash(gettext("已撤下,居民看不到了。需要时可以再发布。"), "good")
+        flash(gettext("已撤下，居民看不到了。需要时可以再发布。"), "good")
     return redirect(url_for("posts.board", name=found.board))
 
 
@@ -190,7 +190,7 @@ def confirm(number: int) -> ResponseReturnValue:
         db.session.add(read)
     read.confirmed_at = read.confirmed_at or now()
     db.session.commit()
-    flash(gettext("已确认,谢谢。"), "good")
+    flash(gettext("已确认，谢谢。"), "good")
     return redirect(url_for("posts.post", number=number))
 
 
@@ -223,12 +223,12 @@ def hide(number: int) -> ResponseReturnValue:
         abort(HTTPStatus.NOT_FOUND)
     form = fill(() if own else hide_form(), _raw())
     if form.errors:
-        flash(gettext("隐藏留言要写明原因,作者会看到。"), "danger")
+        flash(gettext("隐藏留言要写明原因，作者会看到。"), "danger")
     elif found.hidden_at is None:
         found.hidden_at, found.hidden_by_id = now(), viewer().user
         found.hidden_reason = str(form.values.get("reason", ""))
         db.session.commit()
-        flash(gettext("留言已删除。") if own else gettext("留言已隐藏,作者会看到原因。"), "good")
+        flash(gettext("留言已删除。") if own else gettext("留言已隐藏，作者会看到原因。"), "good")
     return redirect(url_for("posts.post", number=target.id) + "#comments")
 
 
@@ -336,11 +336,11 @@ def _save(found: Post, form: Filled) -> ResponseReturnValue:
     found.updated_at = now()
     db.session.commit()
     said = {
-        Standing.LIVE: gettext("已发布,居民现在就能看到。"),
-        Standing.SCHEDULED: gettext("已安排好,到时间自动发布。"),
-        Standing.EXPIRED: gettext("已保存;已过到期时间,不会列出。"),
+        Standing.LIVE: gettext("已发布，居民现在就能看到。"),
+        Standing.SCHEDULED: gettext("已安排好，到时间自动发布。"),
+        Standing.EXPIRED: gettext("已保存；已过到期时间，不会列出。"),
     }
-    flash(said.get(_standing(found), gettext("草稿已保存,只有能发布的人看得到。")), "good")
+    flash(said.get(_standing(found), gettext("草稿已保存，只有能发布的人看得到。")), "good")
     return redirect(url_for("posts.post", number=found.id))
 
 

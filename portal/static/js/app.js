@@ -2,6 +2,7 @@
 // Everything works without this file; nothing here is needed to read or to send.
 
 const body = document.body;
+document.documentElement.classList.add("js");
 
 function clock() {
   return new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }).format(new Date());
