@@ -77,7 +77,6 @@ def init_app(app: Flask, settings: PortalSettings) -> None:
         SECURITY_DEPRECATED_PASSWORD_SCHEMES=[],
         SECURITY_USER_IDENTITY_ATTRIBUTES=[{"phone": {"mapper": uia_phone_mapper}}],
         SECURITY_PHONE_REGION_DEFAULT="CN",
-        SECURITY_RETURN_GENERIC_RESPONSES=True,
         SECURITY_FLASH_MESSAGES=False,
         SECURITY_LOGIN_USER_TEMPLATE="people/login.html",
         SECURITY_SEND_PASSWORD_CHANGE_EMAIL=False,

@@ -94,9 +94,12 @@ class Subscription:
             self.events.put_nowait(None)
 
     def end(self) -> None:
-        """End the stream at once."""
-        self._drop_backlog()
-        self.events.put_nowait(None)
+        """End the stream after what is queued, at once when the queue is full."""
+        try:
+            self.events.put_nowait(None)
+        except queue.Full:
+            self._drop_backlog()
+            self.events.put_nowait(None)
 
     def _drop_backlog(self) -> None:
         while True:

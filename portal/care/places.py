@@ -13,10 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import shapely
 from shapely import STRtree
 from shapely.geometry import Point, shape
 from shapely.geometry.base import BaseGeometry
-from shapely.ops import transform
 
 LAYERS = ("boundary", "roads", "places", "buildings", "gates")
 """The files of a community's map, in drawing order."""
@@ -97,12 +97,9 @@ class Gazetteer:
         )
 
     def _plane(self, geometry: BaseGeometry) -> BaseGeometry:
-        across = METRES_A_DEGREE * math.cos(math.radians(self._lat))
-
-        def metres(lon: Any, lat: Any, *_height: Any) -> tuple[Any, Any]:
-            return (lon - self._lon) * across, (lat - self._lat) * METRES_A_DEGREE
-
-        plane: BaseGeometry = transform(metres, geometry)
+        middle = (self._lon, self._lat)
+        metres = (METRES_A_DEGREE * math.cos(math.radians(self._lat)), METRES_A_DEGREE)
+        plane: BaseGeometry = shapely.transform(geometry, lambda corners: (corners - middle) * metres)
         return plane
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from flask_babel import gettext, lazy_gettext
+from flask_babel import gettext, lazy_gettext, ngettext
 
 from gateway.model import IncidentView, LegView, Why
 from portal.care.places import Where
@@ -188,7 +188,8 @@ def doing_words(view: IncidentView) -> str:
         return str(gettext("暂时没有人接手,会继续反复拨打"))
     texts = [leg for leg in view.legs if leg.channel == "text"]
     if texts:
-        return str(gettext("已短信通知 %(count)d 人,等人接手", count=len({leg.contact for leg in texts})))
+        told = len({leg.contact for leg in texts})
+        return str(ngettext("已短信通知 %(num)s 人,等人接手", "已短信通知 %(num)s 人,等人接手", told))
     return str(gettext("正在通知"))
 
 

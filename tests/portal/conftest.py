@@ -346,7 +346,7 @@ def telemetry(
 def at_home(*, ago_s: float = 0) -> Telemetry:
     """张桂兰 near building 3 with pulse, pressure and charge."""
     return telemetry(
-        Fix(lat=31.15646, lon=121.10610, valid=True, accuracy_m=12.0, source="gnss"),
+        Fix(lat=31.15590, lon=121.10650, valid=True, accuracy_m=12.0, source="gnss"),
         HeartRate(heart_rate_bpm=76),
         BloodPressure(systolic_mmhg=132, diastolic_mmhg=84),
         Battery(battery_pct=64),
@@ -378,8 +378,8 @@ def incident(state: str = "notifying", *legs: LegView, **more) -> IncidentChange
         "severity": "critical",
         "why": Why(code="sos"),
         "opened_at": NOW - timedelta(minutes=2),
-        "lat": 31.15646,
-        "lon": 121.10610,
+        "lat": 31.15590,
+        "lon": 121.10650,
     }
     return IncidentChanged(incident=IncidentView(state=state, legs=legs, **(fields | more)))
 

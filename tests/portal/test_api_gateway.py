@@ -132,7 +132,7 @@ def test_backlog_fills_the_history_and_never_moves_the_marker(store_app, store_g
     store_gateway.send(samples.ROSTER, samples.at_home(ago_s=60), late)
     with store_app.app_context():
         state = wearer().state
-        assert (state.lat, state.lon) == (31.15646, 121.1061)
+        assert (state.lat, state.lon) == (31.1559, 121.1065)
         assert db.session.scalar(sa.select(sa.func.count()).select_from(FixHistory)) == 2
 
 
@@ -140,13 +140,13 @@ def test_a_fix_from_the_future_does_not_freeze_the_marker(app, gateway, samples)
     ahead = Fix(lat=31.1, lon=121.1, valid=True, at=samples.NOW + timedelta(days=400))
     gateway.send(samples.ROSTER, samples.telemetry(ahead, ago_s=30), samples.at_home())
     with app.app_context():
-        assert wearer().state.lat == 31.15646
+        assert wearer().state.lat == 31.1559
 
 
 def test_an_invalid_fix_does_not_move_the_marker(app, gateway, samples):
     gateway.send(samples.ROSTER, samples.at_home(ago_s=9), samples.telemetry(Fix(lat=0, lon=0, valid=False)))
     with app.app_context():
-        assert wearer().state.lat == 31.15646
+        assert wearer().state.lat == 31.1559
 
 
 def test_an_older_reading_sent_later_does_not_replace_a_newer_one(app, gateway, samples):

@@ -1,0 +1,132 @@
+"""The telephone carrier's callbacks: signed, handed to the gateway, and answered with the truth."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from twilio.request_validator import RequestValidator
+
+from gateway.model import CommandDone
+from portal.api import telephone
+
+PUBLIC = "http://portal.example:18088"
+LEG = "inc1.1.li-jianguo.call.1"
+
+
+class Twilio:
+    """The carrier: signs what it sends as its own library does."""
+
+    def __init__(self, app, token: str) -> None:
+        self.client = app.test_client()
+        self.validator = RequestValidator(token)
+
+    def post(self, path: str, **form: str):
+        signature = self.validator.compute_signature(PUBLIC + path, form)
+        return self.client.post(path, data=form, headers={"X-Twilio-Signature": signature})
+
+
+@pytest.fixture
+def twilio(app, samples):
+    return Twilio(app, samples.TWILIO_TOKEN)
+
+
+@pytest.fixture
+def no_wait(monkeypatch):
+    monkeypatch.setattr(telephone, "CONFIRM_WAIT_S", 0.0)
+
+
+def test_a_key_reaches_the_gateway_with_leg_digit_and_call(twilio, gateway, no_wait):
+    answer = twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}", Digits="1", CallSid="CA1")
+    assert answer.status_code == 200
+    assert answer.mimetype == "application/xml"
+    (command,) = gateway.commands()
+    assert (command["name"], command["leg"], command["digit"], command["carrier_ref"]) == (
+        "key_pressed",
+        LEG,
+        "1",
+        "CA1",
+    )
+    assert "正在转达" in answer.text, "not confirmed yet, so not said to be"
+
+
+def test_the_caller_hears_confirmed_only_when_the_gateway_said_so(app, twilio, gateway, monkeypatch):
+    monkeypatch.setattr(telephone, "CONFIRM_WAIT_S", 20.0)
+
+    def confirm() -> None:
+        (command,) = gateway.commands(wait_s=20)
+        gateway.send(CommandDone(command=command["command"], done=True))
+
+    waiting = threading.Thread(target=confirm)
+    waiting.start()
+    answer = twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}", Digits="1", CallSid="CA1")
+    waiting.join()
+    assert 'language="zh-CN"' in answer.text
+    assert "已确认" in answer.text
+
+
+def test_a_call_that_came_too_late_hears_that_somebody_else_is_on_it(twilio, gateway, no_wait):
+    path = f"/twilio/gw-xinhe-1/voice/{LEG}"
+    twilio.post(path, Digits="1", CallSid="CA1")
+    (command,) = gateway.commands()
+    gateway.send(CommandDone(command=command["command"], done=False, reason="resolved"))
+    assert "已经有人在处理" in twilio.post(path, Digits="1", CallSid="CA1").text
+
+
+def test_the_same_callback_twice_is_one_command(twilio, gateway, no_wait):
+    for _ in range(3):
+        twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}", Digits="1", CallSid="CA1")
+        twilio.post(
+            f"/twilio/gw-xinhe-1/status/{LEG}", CallStatus="completed", CallSid="CA1", SequenceNumber="3"
+        )
+    assert [row["name"] for row in gateway.commands()] == ["key_pressed", "leg_status"]
+
+
+def test_key_2_is_passed_on_and_the_next_is_called(twilio, gateway, no_wait):
+    answer = twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}", Digits="2", CallSid="CA1")
+    assert gateway.commands()[0]["digit"] == "2"
+    assert "继续联系其他人" in answer.text
+
+
+@pytest.mark.parametrize("digits", ["", "7", "11", "*"])
+def test_any_other_key_is_asked_again_and_orders_nothing(twilio, gateway, digits):
+    answer = twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}", Digits=digits, CallSid="CA1")
+    assert f'action="{PUBLIC}/twilio/gw-xinhe-1/voice/{LEG}"' in answer.text
+    assert "<Gather" in answer.text
+    assert gateway.commands() == []
+
+
+def test_the_status_of_a_call_reaches_the_gateway_with_its_order(twilio, gateway):
+    path = f"/twilio/gw-xinhe-1/status/{LEG}"
+    assert twilio.post(path, CallStatus="no-answer", CallSid="CA1", SequenceNumber="2").status_code == 204
+    (command,) = gateway.commands()
+    assert (command["status"], command["sequence"], command["carrier_ref"]) == ("no-answer", 2, "CA1")
+
+
+def test_the_status_of_a_text_reaches_the_gateway(twilio, gateway):
+    path = "/twilio/gw-xinhe-1/status/inc1.1.li-jianguo.text.1"
+    assert twilio.post(path, MessageStatus="delivered", MessageSid="SM1").status_code == 204
+    (command,) = gateway.commands()
+    assert (command["status"], command["carrier_ref"], "sequence" in command) == ("delivered", "SM1", False)
+
+
+def test_a_status_without_a_status_is_told_400(twilio):
+    assert twilio.post(f"/twilio/gw-xinhe-1/status/{LEG}", CallSid="CA1").status_code == 400
+
+
+@pytest.mark.parametrize("door", ["voice", "status"])
+def test_what_the_carrier_did_not_sign_is_refused(client, gateway, samples, door):
+    path = f"/twilio/gw-xinhe-1/{door}/{LEG}"
+    form = {"Digits": "1", "CallStatus": "completed", "CallSid": "CA1"}
+    right = RequestValidator(samples.TWILIO_TOKEN).compute_signature(PUBLIC + path, form)
+    wrong_key = RequestValidator("another token").compute_signature(PUBLIC + path, form)
+    wrong_leg = RequestValidator(samples.TWILIO_TOKEN).compute_signature(PUBLIC + path + "2", form)
+    for signature in ("", wrong_key, wrong_leg):
+        assert client.post(path, data=form, headers={"X-Twilio-Signature": signature}).status_code == 403
+    changed = {**form, "Digits": "2"}
+    assert client.post(path, data=changed, headers={"X-Twilio-Signature": right}).status_code == 403
+    assert gateway.commands() == []
+
+
+def test_a_gateway_that_is_not_ours_is_not_found(twilio):
+    assert twilio.post(f"/twilio/gw-nobody/voice/{LEG}", Digits="1", CallSid="CA1").status_code == 404
