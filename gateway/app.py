@@ -35,6 +35,7 @@ from gateway.transports.base import Site, Transport
 from gateway.transports.portal_link import PortalLink
 from sos.dispatcher import Dispatcher
 from sos.events import HangUp, LegReported, PlaceCall, SendText
+from sos.recovery import owed
 
 RECENT_ALARMS = 20_000
 RECENT_REFERENCES = 5000
@@ -176,8 +177,7 @@ class Gateway:
         self.incidents.restore(
             (row["body"] for row in reader.open_incidents()), reader.recent_alarm_ids(RECENT_ALARMS)
         )
-        for row in reader.legs_of_open_incidents():
-            self.ledger.take_slot(row)
+        self._intended = {self.ledger.take_slot(row).leg_id for row in reader.legs_of_open_incidents()}
         self._unsettled = self.ledger.restore(
             reader.unsettled_legs(), reader.leg_references(RECENT_REFERENCES)
         )
@@ -195,6 +195,9 @@ class Gateway:
                 self._done(key)
             else:
                 self._carry_out(row["kind"], order, key)
+        for incident in self.incidents:
+            for order in owed(incident, self._intended, self.clock.now()):
+                self.dispatcher.execute(order)
 
     def _link_portal(self) -> None:
         link = self.settings.portal_link

@@ -143,8 +143,8 @@ DEFAULT_PLANS = {
     "sos": PlanTable(),
     "fall": PlanTable(),
     "fence": PlanTable(calls_after_s=60),
-    "vitals": PlanTable(calls_after_s=120),
-    "silence": PlanTable(calls_after_s=300, rounds=1),
+    "vitals": PlanTable(calls_after_s=120, position_text_interval_s=0),
+    "silence": PlanTable(calls_after_s=300, rounds=1, position_text_interval_s=0),
 }
 """Alarms of another kind are shown on the portal and ring nobody, unless a plan is written for them."""
 

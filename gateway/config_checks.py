@@ -11,8 +11,9 @@ from gateway import plugins
 from gateway.config_tables import Checker
 from gateway.model import AlarmKind
 from geofence.shape import Circle, Polygon
+from sos.plan import diallable
 
-POSITIVE_SECONDS = ("ring_timeout_s", "rounds", "ack_timeout_s", "repeat_after_s", "position_text_interval_s")
+POSITIVE_SECONDS = ("ring_timeout_s", "rounds", "ack_timeout_s", "repeat_after_s")
 
 
 def cross_check(
@@ -75,7 +76,7 @@ def _phone(checker: Checker, path: str, phone: str) -> None:
         checker.add(path, phone, expected)
         return
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if written != phone or not phonenumbers.is_valid_number(number):
+    if written != phone or not phonenumbers.is_valid_number(number) or not diallable(phone):
         checker.add(path, phone, expected)
 
 

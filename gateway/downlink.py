@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from gateway.registry import Registry
 from gateway.transports.base import Transport
 
 RETRY_S = 5.0
+RESEND_S = 60.0
 EXPIRES_S = 900
 MAX_WAITING = 2000
 
@@ -25,11 +27,14 @@ class _Waiting:
     data: bytes
     key: tuple[int, int]
     since: datetime
-    sent: bool = False
+    sent_at: datetime | None = None
 
 
 class Downlink:
     """Keeps each order until a transport says the band has it, or it is too old to be of use.
+
+    An order whose session ended before the band had it is sent again after `RESEND_S`:
+    a band that buzzes twice is better than one that never says that help is coming.
 
     `done(key)` marks the outbox row.
     Bounded: past `MAX_WAITING` the oldest order is given up and counted.
@@ -73,16 +78,16 @@ class Downlink:
             self._try_all()
 
     def _try_all(self) -> None:
-        limit = self._clock.now() - timedelta(seconds=EXPIRES_S)
+        now = self._clock.now()
+        limit, resend = now - timedelta(seconds=EXPIRES_S), now - timedelta(seconds=RESEND_S)
         for slot, waiting in list(self._waiting.items()):
             if waiting.since < limit:
                 del self._waiting[slot]
                 self._finish(waiting, "given up: expired")
-            elif not waiting.sent:
-                waiting.sent = any(
-                    transport.send(waiting.device, waiting.data, lambda slot=slot: self._arrived(slot))  # type: ignore[misc]
-                    for transport in self._transports
-                )
+            elif waiting.sent_at is None or waiting.sent_at < resend:
+                arrived = functools.partial(self._arrived, slot)
+                if any(one.send(waiting.device, waiting.data, arrived) for one in self._transports):
+                    waiting.sent_at = now
 
     def _arrived(self, slot: tuple[tuple[int, int], str]) -> None:
         waiting = self._waiting.pop(slot, None)

@@ -7,7 +7,7 @@ The cascade itself is `sos.cascade`; here is only what stands between it and the
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2s
@@ -118,6 +118,9 @@ class Incidents:
     def __len__(self) -> int:
         return len(self._open)
 
+    def __iter__(self) -> Iterator[Incident]:
+        return iter(tuple(self._open.values()))
+
     # ------------------------------------------------------------------ what happens
 
     def raise_alarm(self, alarm: Alarm, record: Record, pending: Pending, now: datetime) -> None:
@@ -134,7 +137,8 @@ class Incidents:
             self._note_alarm(alarm, None, record, now)
         elif incident_id is not None:
             self._note_alarm(alarm, incident_id, record, now)
-            event = PressedAgain(at=alarm.at, lat=alarm.lat, lon=alarm.lon)
+            where = self._place(alarm.lat, alarm.lon)
+            event = PressedAgain(at=alarm.at, lat=alarm.lat, lon=alarm.lon, where=where)
             self._step(incident_id, event, record, pending, now)
         else:
             incident_id = blake2s(alarm.alarm_id.encode(), digest_size=6).hexdigest()
@@ -163,7 +167,8 @@ class Incidents:
                 self._last_seen[wearer] = (reading.lat, reading.lon)
                 incident_ids = self._of_wearer.get(wearer)
                 if incident_ids:
-                    event = Moved(at=reading.at or now, lat=reading.lat, lon=reading.lon)
+                    where = self._place(reading.lat, reading.lon)
+                    event = Moved(at=reading.at or now, lat=reading.lat, lon=reading.lon, where=where)
                     for incident_id in tuple(incident_ids):
                         self._step(incident_id, event, record, pending, now)
 

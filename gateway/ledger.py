@@ -56,6 +56,7 @@ class JournalLedger:
         self._owned: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._orders: dict[str, tuple[int, int]] = {}
         self._by_phone: dict[str, str] = {}
+        self._only_intended: set[str] = set()
 
     def restore(self, rows: Iterable[Row], references: Iterable[Row]) -> list[LegRecord]:
         """Take over the last run's legs; gives those whose end is not known."""
@@ -65,6 +66,8 @@ class JournalLedger:
         for row in rows:
             body = msgspec.json.decode(row["body"], type=Body)
             self._remember(body.leg)
+            if row["state"] == LegState.INTENDED.value and row["reference"] is None:
+                self._only_intended.add(body.leg.leg_id)
             records.append(
                 LegRecord(
                     leg=body.leg,
@@ -77,9 +80,11 @@ class JournalLedger:
             )
         return records
 
-    def take_slot(self, row: Row) -> None:
-        """Remember that a leg of an earlier run exists; call in the order in which they were intended."""
-        self._remember(msgspec.json.decode(row["body"], type=Body).leg)
+    def take_slot(self, row: Row) -> Leg:
+        """Remember a leg of an earlier run and give it; call in the order in which they were intended."""
+        leg = msgspec.json.decode(row["body"], type=Body).leg
+        self._remember(leg)
+        return leg
 
     def _remember(self, leg: Leg) -> None:
         self._slots.add(slot_of(leg))
@@ -109,6 +114,7 @@ class JournalLedger:
         if slot in self._slots:
             return False
         self._remember(leg)
+        self._only_intended.add(leg.leg_id)
         row = LegRow(
             leg.leg_id,
             leg.incident,
@@ -130,8 +136,17 @@ class JournalLedger:
         await self._commit(record)
         return True
 
+    async def repoint(self, leg_id: str, *, carrier: str, at: datetime) -> bool:
+        """Commit that this leg, certainly not placed with its last carrier, goes to this one now."""
+        if leg_id not in self._only_intended:
+            return False
+        change = LegChange(leg_id, None, carrier, None, to_ms(at))
+        await self._commit(Record(leg_changes=[change], urgent=True))
+        return True
+
     async def bind(self, leg_id: str, *, carrier: str, reference: str) -> None:
         """Commit the carrier's reference of a placed leg."""
+        self._only_intended.discard(leg_id)
         self._owned[carrier, reference] = leg_id
         while len(self._owned) > OWNED_KEPT:
             self._owned.popitem(last=False)
@@ -141,6 +156,7 @@ class JournalLedger:
         """Commit a fact about a leg with what the cascade makes of it."""
         record = Record(urgent=True)
         event = replace(event, leg_id=self.leg_of(event.leg_id))
+        self._only_intended.discard(event.leg_id)
         if isinstance(event, LegReported):
             record.leg_changes.append(LegChange(event.leg_id, event.state.value, event.carrier, None))
         done = asyncio.Event()

@@ -54,14 +54,13 @@ def get(kind: str, name: str) -> Any:
     return getattr(importlib.import_module(f"{package}.{name}"), attribute)
 
 
-def settings_of(kind: str, name: str) -> type:
+def settings_of(kind: str, name: str) -> Any:
     """The type of the plug-in's own table in config.toml: its class's `Settings`, or its module's.
 
     A carrier's is a dataclass in its module, because `sos` knows no library of the gateway.
     """
     plugin = get(kind, name)
-    found: type = getattr(plugin, "Settings", None) or sys.modules[plugin.__module__].Settings
-    return found
+    return getattr(plugin, "Settings", None) or sys.modules[plugin.__module__].Settings
 
 
 @cache

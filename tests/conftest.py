@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sqlite3
+import subprocess
+import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -85,3 +90,104 @@ def small_config(tmp_path):
         return path
 
     return write
+
+
+class Program:
+    """One of our own sub-commands as a real process, ended by its own process id."""
+
+    def __init__(self, name: str, config: Path, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._file = log.open("ab")
+        self._start = log.stat().st_size
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "shouwang", name, "--config", str(config)],
+            cwd=ROOT,
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+
+    def lines(self) -> list[str]:
+        """What it has printed so far."""
+        with self.log.open("rb") as file:
+            file.seek(self._start)
+            return file.read().decode("utf-8", "replace").splitlines()
+
+    def wait_for(self, words: str, timeout_s: float = 60) -> None:
+        """Wait until it prints a line with these words."""
+        ends = time.monotonic() + timeout_s
+        while not any(words in line for line in self.lines()):
+            if self.process.poll() is not None or time.monotonic() > ends:
+                raise AssertionError(f"{self.name} never said {words!r}:\n" + "\n".join(self.lines()[-40:]))
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self.process.kill()
+        self.process.wait()
+        self._file.close()
+
+    def stop(self) -> None:
+        """Ask it to end, and insist after a while."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._file.close()
+
+
+class House:
+    """The shipped configuration on free ports in a temporary folder, and the programs started from it."""
+
+    def __init__(self, folder: Path, free_port, changes: dict[str, str]) -> None:
+        self.folder = folder
+        text = (ROOT / "config.toml").read_text(encoding="utf-8")
+        self.ports = {port: str(free_port()) for port in ("18830", "15683", "15093", "18088", "18089")}
+        replaced = {"data/var": str(folder / "var"), "data/seed": str(ROOT / "data/seed")} | self.ports
+        for old, new in (replaced | changes).items():
+            assert old in text, old
+            text = text.replace(old, new)
+        self.config = folder / "config.toml"
+        self.config.write_text(text, encoding="utf-8")
+        self.journal = folder / "var" / "gw-xinhe-1.journal.db"
+        self.portal_url = f"http://127.0.0.1:{self.ports['18088']}"
+        self.twilio_url = f"http://127.0.0.1:{self.ports['18089']}"
+        self.programs: list[Program] = []
+
+    def start(self, name: str, *, ready: str = "ready ") -> Program:
+        """Start gateway, portal or sim and wait until it is ready."""
+        program = Program(name, self.config, self.folder / f"{name}.log")
+        self.programs.append(program)
+        program.wait_for(ready)
+        return program
+
+    def query(self, sql: str) -> list[tuple]:
+        """Ask the journal, read-only."""
+        connection = sqlite3.connect(f"file:{self.journal}?mode=ro", uri=True, timeout=10)
+        try:
+            return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        """Stop what still runs, the last started first."""
+        for program in reversed(self.programs):
+            program.stop()
+
+
+@pytest.fixture
+def house(tmp_path, free_port):
+    """Makes a House; its programs are ended afterwards."""
+    made: list[House] = []
+
+    def make(**changes: str) -> House:
+        made.append(House(tmp_path, free_port, changes))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()

@@ -86,6 +86,7 @@ class LegChange(NamedTuple):
     state: str | None
     carrier: str | None
     reference: str | None
+    intended_ms: int | None = None
 
 
 class QuarantineRow(NamedTuple):

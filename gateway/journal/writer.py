@@ -243,8 +243,9 @@ class JournalWriter:
         for change in record.leg_changes:
             execute(
                 "update legs set state = coalesce(?, state), carrier = coalesce(?, carrier),"
-                " reference = coalesce(?, reference) where leg_id = ?",
-                (change.state, change.carrier, change.reference, change.leg_id),
+                " reference = coalesce(?, reference), intended_ms = coalesce(?, intended_ms)"
+                " where leg_id = ?",
+                (change.state, change.carrier, change.reference, change.intended_ms, change.leg_id),
             )
         for done_seq, position in record.done:
             execute(
