@@ -177,7 +177,7 @@ def _csrf_failed(error: CSRFError) -> ResponseReturnValue:
     return _answer(
         HTTPStatus.BAD_REQUEST,
         str(error.description),
-        gettext("页面放久了,请刷新后再试一次。"),
+        gettext("页面放久了，请刷新后再试一次。"),
     )
 
 
@@ -185,17 +185,15 @@ def _error_page(error: HTTPException) -> ResponseReturnValue:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     words = {
         HTTPStatus.NOT_FOUND: gettext("这里没有您要找的内容。"),
-        HTTPStatus.TOO_MANY_REQUESTS: gettext("尝试次数太多,请过几分钟再来。"),
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: gettext("文件太大了,请换一个小一点的。"),
-        HTTPStatus.SERVICE_UNAVAILABLE: gettext("现在人很多,请稍等再刷新。"),
-        HTTPStatus.INTERNAL_SERVER_ERROR: gettext(
-            "我们这边出了点问题,您填写的内容没有提交。请稍后再试。"
-        ),
+        HTTPStatus.TOO_MANY_REQUESTS: gettext("尝试次数太多，请过几分钟再来。"),
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: gettext("文件太大了，请换一个小一点的。"),
+        HTTPStatus.SERVICE_UNAVAILABLE: gettext("现在人很多，请稍等再刷新。"),
+        HTTPStatus.INTERNAL_SERVER_ERROR: gettext("我们这边出了点问题，您填写的内容没有提交。请稍后再试。"),
     }
     return _answer(
         status,
         status.phrase,
-        words.get(status, gettext("这一步没有完成,请返回后再试。")),
+        words.get(status, gettext("这一步没有完成，请返回后再试。")),
     )
 
 

@@ -27,11 +27,11 @@ CONFIRM_WAIT_S = 4.0
 KEYS = frozenset({"1", "2"})
 LANGUAGE = "zh-CN"
 
-CONFIRMED = "已确认,谢谢您。我们会告诉其他亲友由您接手,请尽快赶到。"
-PASSED_ON = "已收到,正在转达。请尽快赶到,或打电话给其他亲友。"
-TAKEN = "已收到。这次求助已经有人在处理,谢谢您。"
-DECLINED = "好的,已收到,我们会继续联系其他人。"
-AGAIN = "没有听清。要接手请按1,不能前往请按2。"
+CONFIRMED = "已确认，谢谢您。我们会告诉其他亲友由您接手，请尽快赶到。"
+PASSED_ON = "已收到，正在转达。请尽快赶到，或打电话给其他亲友。"
+TAKEN = "已收到。这次求助已经有人在处理，谢谢您。"
+DECLINED = "好的，已收到，我们会继续联系其他人。"
+AGAIN = "没有听清。要接手请按1，不能前往请按2。"
 
 
 def check_signature(settings: PortalSettings) -> None:

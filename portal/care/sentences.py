@@ -49,13 +49,13 @@ LEG_WORDS: Mapping[str, object] = {
     "answered": lazy_gettext("已接听"),
     "delivered": lazy_gettext("已送达"),
     "confirmed": lazy_gettext("按 1 确认接手"),
-    "no_key": lazy_gettext("接听了,没有按键"),
+    "no_key": lazy_gettext("接听了，没有按键"),
     "no_answer": lazy_gettext("无人接听"),
     "busy": lazy_gettext("占线"),
     "voicemail": lazy_gettext("转到语音信箱"),
     "failed": lazy_gettext("没有打通"),
     "absent": lazy_gettext("没有发出"),
-    "hung_up": lazy_gettext("已挂断,不再需要"),
+    "hung_up": lazy_gettext("已挂断，不再需要"),
 }
 LEG_TONES: Mapping[str, str] = {
     "confirmed": "good",
@@ -89,11 +89,11 @@ def where_words(where: Where | None, home: str = "") -> str:
     name = where.name if chosen_language() == "zh" else where.name_en
     if where.kind == "near":
         if where.name and home.startswith(where.name):
-            return str(gettext("在家附近(%(place)s)", place=name))
+            return str(gettext("在家附近（%(place)s）", place=name))
         return str(gettext("在%(place)s附近", place=name))
     if where.kind == "outside" and name:
         metres = round(where.distance_m, -1)
-        return str(gettext("在小区外,离%(place)s约 %(metres)d 米", place=name, metres=metres))
+        return str(gettext("在小区外，离%(place)s约 %(metres)d 米", place=name, metres=metres))
     return str(gettext("在小区外") if where.kind == "outside" else gettext("在小区内"))
 
 
@@ -104,7 +104,7 @@ def place_words(where: Where | None) -> str:
     name = where.name if chosen_language() == "zh" else where.name_en
     if where.kind == "near":
         return str(gettext("%(place)s附近", place=name))
-    return str(gettext("小区外,离%(place)s不远", place=name) if name else gettext("小区外"))
+    return str(gettext("小区外，离%(place)s不远", place=name) if name else gettext("小区外"))
 
 
 def freshness(at: datetime | None, now: datetime) -> str:
@@ -139,9 +139,9 @@ def _vital_words(why: Why) -> str:
         if measure.startswith(known):
             value = number_words(why.value, why.unit)
             if side == "high":
-                return str(gettext("%(measure)s偏高:%(value)s", measure=words, value=value))
+                return str(gettext("%(measure)s偏高：%(value)s", measure=words, value=value))
             if side == "low":
-                return str(gettext("%(measure)s偏低:%(value)s", measure=words, value=value))
+                return str(gettext("%(measure)s偏低：%(value)s", measure=words, value=value))
     return str(KIND_WORDS["vitals"])
 
 
@@ -180,22 +180,22 @@ def doing_words(view: IncidentView) -> str:
     if view.state == "resolved":
         return str(gettext("%(name)s 已处理完毕", name=view.resolved_by or gettext("有人")))
     if view.state == "cancelled":
-        return str(gettext("本人已取消,请再确认一下"))
+        return str(gettext("本人已取消，请再确认一下"))
     call = next((leg for leg in reversed(view.legs) if leg.channel == "call"), None)
     if call is not None and call.state in LEG_UNDER_WAY:
         return str(_calling_words(call))
     if view.state == "exhausted":
-        return str(gettext("暂时没有人接手,会继续反复拨打"))
+        return str(gettext("暂时没有人接手，会继续反复拨打"))
     texts = [leg for leg in view.legs if leg.channel == "text"]
     if texts:
         told = len({leg.contact for leg in texts})
-        return str(ngettext("已短信通知 %(num)s 人,等人接手", "已短信通知 %(num)s 人,等人接手", told))
+        return str(ngettext("已短信通知 %(num)s 人，等人接手", "已短信通知 %(num)s 人，等人接手", told))
     return str(gettext("正在通知"))
 
 
 def _calling_words(leg: LegView) -> object:
     if leg.role == "staff":
-        return gettext("亲属都没有接手,正在拨打 %(name)s", name=leg.name)
+        return gettext("亲属都没有接手，正在拨打 %(name)s", name=leg.name)
     if leg.state == "answered":
-        return gettext("%(name)s 已接听,等待按 1 确认", name=leg.name)
-    return gettext("正在拨打 %(name)s(第 %(round)d 轮)", name=leg.name, round=leg.round)
+        return gettext("%(name)s 已接听，等待按 1 确认", name=leg.name)
+    return gettext("正在拨打 %(name)s（第 %(round)d 轮）", name=leg.name, round=leg.round)

@@ -207,7 +207,7 @@ def resolve(code: str) -> ResponseReturnValue:
     """处理完毕: tell the gateway that it is over, with a note."""
     note = request.form.get("note", "").strip()
     if len(note) > NOTE_CHARACTERS:
-        flash(gettext("说明太长了,请控制在 %(count)d 字以内。", count=NOTE_CHARACTERS), "danger")
+        flash(gettext("说明太长了，请控制在 %(count)d 字以内。", count=NOTE_CHARACTERS), "danger")
         return _back(code)
     _order(code, "resolve", note=note or None)
     return _back(code)

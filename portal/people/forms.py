@@ -35,6 +35,6 @@ class PhoneLoginForm(LoginForm):
             self.user = None
         if super().validate(**kwargs):
             return True
-        self.phone.errors = [gettext("手机号或密码不对,请再试一次。")]
+        self.phone.errors = [gettext("手机号或密码不对，请再试一次。")]
         self.password.errors = []
         return False

@@ -84,7 +84,7 @@ def test_a_contact_taken_off_the_roster_sees_no_more(told, people, samples):
 
 def test_a_card_is_a_sentence_before_any_number(told, people):
     page = words(people["guardian"].get("/care/").text)
-    assert "张桂兰 在家附近(3栋) 3 分钟前 · 心率 76 · 血压 132/84 · 电量 64%" in page
+    assert "张桂兰 在家附近（3栋） 3 分钟前 · 心率 76 · 血压 132/84 · 电量 64%" in page
 
 
 def test_an_alarm_says_who_what_where_since_when_and_what_is_being_done(told, people, samples):
@@ -99,7 +99,7 @@ def test_an_alarm_says_who_what_where_since_when_and_what_is_being_done(told, pe
     )
     page = words(people["guardian"].get("/care/alarms/").text)
     assert "张桂兰 按下求救" in page
-    assert "3栋附近 · 2 分钟前 · 正在拨打 李晓梅(第 1 轮)" in page
+    assert "3栋附近 · 2 分钟前 · 正在拨打 李晓梅（第 1 轮）" in page
     assert re.search(
         r"短信通知全部亲属 李建国 已送达 .*李晓梅 已送达 .*电话 · 第 1 轮 李建国 无人接听 .*李晓梅 正在响铃",
         page,
@@ -118,9 +118,9 @@ def test_a_call_acknowledged_by_key_shows_who_took_it(told, people, samples):
     ("kind", "why", "said"),
     [
         ("fence", Why(code="fence_exit", place="5栋与中心花园"), "离开了「5栋与中心花园」"),
-        ("vitals", Why(code="heart_rate_high", value=131, limit=125, unit="bpm"), "心率偏高:131 次/分"),
-        ("vitals", Why(code="systolic_high", value=158, limit=150, unit="mmHg"), "收缩压偏高:158 mmHg"),
-        ("vitals", Why(code="diastolic_low", value=48.4, limit=50, unit="mmHg"), "舒张压偏低:48.4 mmHg"),
+        ("vitals", Why(code="heart_rate_high", value=131, limit=125, unit="bpm"), "心率偏高：131 次/分"),
+        ("vitals", Why(code="systolic_high", value=158, limit=150, unit="mmHg"), "收缩压偏高：158 mmHg"),
+        ("vitals", Why(code="diastolic_low", value=48.4, limit=50, unit="mmHg"), "舒张压偏低：48.4 mmHg"),
         ("vitals", Why(code="something_new"), "身体指标异常"),
         ("low_battery", Why(code="low_battery", value=12, unit="pct"), "手环电量只剩 12%"),
         ("silence", Why(code="silent"), "手环很久没有消息"),
@@ -219,12 +219,12 @@ def test_a_refusal_is_said_and_the_button_comes_back(told, people, samples):
 def test_closing_it_sends_the_note_and_is_recorded(app, told, people, samples):
     told.send(samples.incident("acknowledged"))
     staff = people["staff"]
-    staff.post("/care/incidents/inc1/resolve", token=staff.token("/me/"), note=" 已到家中,平安 ")
+    staff.post("/care/incidents/inc1/resolve", token=staff.token("/me/"), note=" 已到家中，平安 ")
     (command,) = told.commands()
-    assert (command["name"], command["note"]) == ("resolve", "已到家中,平安")
+    assert (command["name"], command["note"]) == ("resolve", "已到家中，平安")
     with app.app_context():
         entry = db.session.scalars(sa.select(AuditEntry)).one()
-        assert (entry.action, entry.subject, entry.detail) == ("resolve", "incident:inc1", "已到家中,平安")
+        assert (entry.action, entry.subject, entry.detail) == ("resolve", "incident:inc1", "已到家中，平安")
 
 
 def test_a_note_that_is_too_long_is_not_sent(told, people, samples):
@@ -298,7 +298,7 @@ def test_an_old_position_says_that_it_is_old(app, told, people, samples):
     app.config["NOW"] = lambda: samples.NOW + timedelta(hours=2)
     page = people["guardian"].get("/care/").text
     assert "ring-old" in page
-    assert "位置是之前的,不是现在的" in page
+    assert "位置是之前的，不是现在的" in page
 
 
 def test_places_are_named_from_the_communitys_own_map():

@@ -44,7 +44,7 @@ function halos() {
   const features = [];
   for (const { data } of wearers.values()) {
     if (data.lat === undefined || !data.accuracy_m) continue;
-    features.push(feature(circle(data.lat, data.lon, data.accuracy_m), { alarm: Boolean(data.alarm) }));
+    features.push(feature(circle(data.lat, data.lon, data.accuracy_m), { alarm: Boolean(data.alarm), accuracy_m: data.accuracy_m }));
   }
   return collection(features);
 }
@@ -136,7 +136,7 @@ function overlay() {
     id: "halos",
     type: "fill",
     source: "halos",
-    paint: { "fill-color": ["case", ["get", "alarm"], colour("danger"), colour("brand")], "fill-opacity": 0.16 },
+    paint: { "fill-color": ["case", ["get", "alarm"], colour("danger"), colour("brand")], "fill-opacity": ["case", [">", ["get", "accuracy_m"], VAGUE_M], 0.07, 0.16] },
   });
 }
 
