@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Index("ix_post_board", "community", "board", "state", "publish_at"),
     )
     for name, at in (("post_read", "read_at"), ("post_like", "liked_at")):
-        more = [sa.Column("confirmed_at", moment)] if name == "post_read" else []
+        more: list[sa.Column[object]] = [sa.Column("confirmed_at", moment)] if name == "post_read" else []
         op.create_table(
             name,
             sa.Column("post_id", sa.Integer, sa.ForeignKey("post.id", ondelete="CASCADE"), primary_key=True),
@@ -73,13 +73,13 @@ def upgrade() -> None:
         sa.Column("contact_phone", sa.String(20), nullable=False),
         sa.Column("answers", sa.JSON, nullable=False),
         sa.Column("place", sa.String(200), nullable=False),
-        sa.Column("lat", sa.Float),
-        sa.Column("lon", sa.Float),
+        sa.Column("lat", sa.Double),
+        sa.Column("lon", sa.Double),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("level", sa.String(16), nullable=False),
         sa.Column("handler", sa.String(80), nullable=False),
         sa.Column("due_at", moment),
-        sa.Column("left_s", sa.Float),
+        sa.Column("left_s", sa.Double),
         sa.Column("public", sa.Boolean, nullable=False),
         sa.Column("rating", sa.Integer),
         sa.Column("created_at", moment, nullable=False),
