@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -47,6 +46,5 @@ def create_app(settings: PortalSettings) -> Flask:
     security.init_app(app, settings)
     app.register_blueprint(media.blueprint)
     for feature in FEATURES:
-        if (Path(__file__).parent / feature.split(".")[1] / "views.py").exists():
-            app.register_blueprint(import_module(feature).blueprint)
+        app.register_blueprint(import_module(feature).blueprint)
     return app

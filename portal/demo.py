@@ -1,4 +1,4 @@
-"""The demonstration's accounts: one of each role, one fixed password, only while mode = "demo"."""
+"""The demonstration: an account of each role with one fixed password, notices, cases; only in demo mode."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_security import hash_password
 
+from portal.cases import demo as cases
 from portal.db import writing
 from portal.people.models import Organisation, Role, User
 from portal.policy import Role as RoleName
+from portal.posts import demo as posts
+from portal.words import now
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -75,6 +78,26 @@ def _contents(session: Session, settings: PortalSettings) -> None:
     now = datetime.now(UTC)
     posts.seed(session, community=settings.community, author=staff.id, residents=readers, now=now)
     cases.seed(session, resident=resident.viewer, staff=staff.viewer, key=settings.secret_key, now=now)
+
+
+def furnish(app: Flask) -> None:
+    """Fill the demonstration with notices and cases where there are none; idempotent.
+
+    Raises `DemoRefused` unless mode = "demo"; needs the accounts `seed` makes.
+    """
+    settings: PortalSettings = app.config["PORTAL"]
+    if settings.mode != "demo":
+        raise DemoRefused(f"mode is {settings.mode}")
+    with app.app_context(), writing() as session:
+        people = {login.role: _known(session, login.phone) for login in LOGINS}
+        resident, staff = people[RoleName.RESIDENT], people[RoleName.STAFF]
+        readers = [people[role].id for role in (RoleName.RESIDENT, RoleName.GUARDIAN, RoleName.GRID_WORKER)]
+        posts.seed(session, community=settings.community, author=staff.id, residents=readers, now=now())
+        cases.seed(session, resident=resident.viewer, staff=staff.viewer, key=settings.secret_key, now=now())
+
+
+def _known(session: Session, phone: str) -> User:
+    return session.scalars(sa.select(User).where(User.phone == phone)).one()
 
 
 def prepare(app: Flask) -> None:

@@ -81,6 +81,7 @@ def prepare(settings: PortalSettings) -> None:
     demo.prepare(app)
     if settings.mode == "demo":
         demo.seed(app)
+        demo.furnish(app)
     with app.app_context():
         db.db.engine.dispose()
 

@@ -150,6 +150,17 @@ def test_there_is_an_account_of_each_role_and_seeding_again_adds_none(store_app)
         assert {user.viewer.community for user in users} == {"xinhe"}
 
 
+def test_the_demonstration_is_furnished_once(store_app):
+    demo.furnish(store_app)
+    with store_app.app_context():
+        once = [db.session.scalar(sa.text(f'SELECT count(*) FROM "{table}"')) for table in ("post", "case")]
+    demo.furnish(store_app)
+    with store_app.app_context():
+        twice = [db.session.scalar(sa.text(f'SELECT count(*) FROM "{table}"')) for table in ("post", "case")]
+    assert once == twice
+    assert min(once) > 0
+
+
 def live(sqlite_url, tmp_path, samples):
     return samples.make_app(msgspec.structs.replace(samples.make_settings(sqlite_url, tmp_path), mode="live"))
 
