@@ -29,14 +29,10 @@ class MqttLink:
         while True:
             try:
                 async with self._new_client() as client:
-                    await client.subscribe(f"{self._topic}/down", qos=1)
-                    self._gone.clear()
-                    self._client = client
-                    self.connected.set()
-                    backoff.reset()
-                    async for message in client.messages:
-                        if isinstance(message.payload, bytes | bytearray):
-                            heard(order_in(bytes(message.payload)))
+                    try:
+                        await self._listen(client, heard, backoff)
+                    finally:
+                        _leave_quietly(client)
             except (aiomqtt.MqttError, OSError):
                 pass
             finally:
@@ -44,6 +40,16 @@ class MqttLink:
                 self.connected.clear()
                 self._gone.set()
             await backoff.wait()
+
+    async def _listen(self, client: aiomqtt.Client, heard: Heard, backoff: Backoff) -> None:
+        await client.subscribe(f"{self._topic}/down", qos=1)
+        self._gone.clear()
+        self._client = client
+        self.connected.set()
+        backoff.reset()
+        async for message in client.messages:
+            if isinstance(message.payload, bytes | bytearray):
+                heard(order_in(bytes(message.payload)))
 
     async def deliver(self, report: Report) -> bool:
         """Publish at QoS 1 and wait for the PUBACK."""
@@ -77,3 +83,12 @@ class MqttLink:
             keepalive=KEEP_ALIVE_S,
             timeout=ANSWER_S,
         )
+
+
+def _leave_quietly(client: aiomqtt.Client) -> None:
+    """Keep aiomqtt from watching a socket that its DISCONNECT has already closed.
+
+    paho writes the DISCONNECT and closes the socket at once, but aiomqtt 2.5 puts the watching of that socket
+    off to the next turn of the loop, where it fails with "Bad file descriptor" and a traceback in the log.
+    """
+    client._client.on_socket_register_write = None  # noqa: SLF001 - there is no public way to it

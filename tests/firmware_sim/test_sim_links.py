@@ -248,6 +248,8 @@ async def test_unplugging_leaves_a_path_that_is_somebody_elses_alone(tmp_path: P
 async def test_an_mqtt_band_publishes_finds_a_restarted_broker_and_hears_its_orders(
     free_port: Callable[[], int], tmp_path: Path
 ) -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     port = free_port()
     config = tmp_path / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n", encoding="ascii")
@@ -272,6 +274,7 @@ async def test_an_mqtt_band_publishes_finds_a_restarted_broker_and_hears_its_ord
             await until(lambda: bool(heard))
     broker.terminate()
     await broker.wait()
+    assert [context for context in complaints if context.get("exception") is not None] == []
     assert {"n": "press", "vs": "p-1"} in json.loads(message.payload)
     assert heard == ["help_is_coming"]
 
