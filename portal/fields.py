@@ -91,12 +91,16 @@ Values = dict[str, str | list[str]]
 
 @dataclass(slots=True, kw_only=True)
 class Filled:
-    """A form as a person left it: `raw` is what they typed, `values` what is accepted, `errors` in words."""
+    """A form as a person left it: `raw` is what they typed, `values` what is accepted, `errors` in words.
+
+    `labels` are the questions by name, for the list of what is wrong.
+    """
 
     raw: dict[str, str] = field(default_factory=dict)
     lists: dict[str, list[str]] = field(default_factory=dict)
     values: Values = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, Words] = field(default_factory=dict)
 
     def raw_list(self, name: str) -> list[str]:
         """Give every value typed under a name."""

@@ -36,7 +36,7 @@ MAX_PIXELS: Final = 50_000_000
 MAX_JPEG_PIXELS: Final = 220_000_000
 """A JPEG is decoded at a fraction of its size, so the largest phone cameras (200 MP) are welcome."""
 QUALITY: Final = 82
-FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "HEIF", "AVIF")
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF")
 PENDING: Final = "pending"
 PENDING_LIFE: Final = dt.timedelta(days=1)
 NAME_BYTES: Final = 16

@@ -129,6 +129,7 @@ def fill(fields: Sequence[Field], raw: Raw) -> Filled:
         lists=lists,
         values=values,
         errors={name: problem(found) for name, found in problems.items()},
+        labels={question.name: question.label for question in fields},
     )
 
 

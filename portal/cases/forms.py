@@ -38,7 +38,7 @@ def case_form(service: Service, *, map_dir: str, for_other: bool) -> tuple[Field
         msgspec.structs.replace(field, choices=buildings(map_dir)) if field.kind == "building" else field
         for field in service.fields
     ]
-    who = gettext("居民姓名") if for_other else gettext("联系人")
+    who = gettext("居民姓名") if for_other else gettext("联系人姓名")
     asked += [
         Field(name="contact_name", kind="text", label=who, max_length=40, autocomplete="name"),
         Field(

@@ -45,7 +45,7 @@ def doors(viewer: Viewer) -> list[Door]:
             ("care.alarms", "siren", gettext("值班台"), {"rail_only": True, "gap": True}),
             ("cases.desk", "inbox", gettext("办件处理"), {"rail_only": True}),
         ]
-    lit = _lit()
+    lit = _lit(on_duty=bool(viewer.roles & WATCHERS))
     return [
         Door(
             endpoint=endpoint,
@@ -60,9 +60,11 @@ def doors(viewer: Viewer) -> list[Door]:
     ]
 
 
-def _lit() -> str:
+def _lit(*, on_duty: bool) -> str:
     endpoint = request.endpoint or ""
     if endpoint in {"care.alarms", "cases.desk"}:
         return endpoint
+    if on_duty and endpoint in {"cases.case", "cases.act"}:
+        return "cases.desk"
     feature = endpoint.partition(".")[0]
     return CURRENT.get(feature, {"cases": "cases.services", "care": "care.index"}.get(feature, ""))
