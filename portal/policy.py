@@ -63,17 +63,20 @@ class Policy:
 
     `anyone`: no account needed.
     `machine`: not a person at all; the view itself checks a token or a signature.
+    `closed`: nobody; a view a library brought along that this portal does not offer.
     `roles`: one of these is needed; empty means any account.
     """
 
     anyone: bool = False
     machine: bool = False
+    closed: bool = False
     roles: frozenset[Role] = field(default_factory=frozenset)
 
 
 ANYONE = Policy(anyone=True)
 SIGNED_IN = Policy()
 MACHINE = Policy(anyone=True, machine=True)
+CLOSED = Policy(closed=True)
 
 
 class Verdict(StrEnum):
@@ -107,7 +110,7 @@ def declared(view: Any) -> Policy | None:
 
 def judge(policy: Policy | None, viewer: Viewer) -> Verdict:
     """Decide about one request; a view without a policy is open to nobody."""
-    if policy is None:
+    if policy is None or policy.closed:
         return Verdict.NOT_FOUND
     if policy.anyone:
         return Verdict.ALLOWED

@@ -19,7 +19,7 @@ from flask_wtf.csrf import CSRFError
 from portal.db import db
 from portal.people.forms import PhoneLoginForm
 from portal.people.models import Role, User
-from portal.policy import ANYONE, NOBODY, SIGNED_IN, Policy, Verdict, Viewer, declared, judge
+from portal.policy import ANYONE, CLOSED, NOBODY, SIGNED_IN, Policy, Verdict, Viewer, declared, judge
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -49,7 +49,7 @@ FOREIGN_POLICIES: dict[str, Policy] = {
     "security.static": ANYONE,
     "security.login": ANYONE,
     "security.logout": SIGNED_IN,
-    "security.verify": SIGNED_IN,
+    "security.verify": CLOSED,
 }
 """Policies of views that libraries brought along and that cannot declare their own."""
 

@@ -14,6 +14,7 @@ from portal import FEATURES, create_app
 from portal.db import Model, UtcDateTime, alembic, db, upgrade, writing
 from portal.people.models import Organisation
 from portal.policy import (
+    CLOSED,
     NOBODY,
     SIGNED_IN,
     Policy,
@@ -140,6 +141,7 @@ def test_policies_decide_as_they_say():
     staff = Viewer(user=2, roles=frozenset({Role.STAFF, Role.RESIDENT}))
     desk = only(Role.STAFF, Role.ADMIN)
     assert judge(None, staff) is Verdict.NOT_FOUND
+    assert judge(CLOSED, staff) is Verdict.NOT_FOUND
     assert judge(Policy(anyone=True), NOBODY) is Verdict.ALLOWED
     assert judge(SIGNED_IN, NOBODY) is Verdict.SIGN_IN
     assert judge(SIGNED_IN, guardian) is Verdict.ALLOWED
