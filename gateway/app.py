@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -37,6 +38,7 @@ from sos.dispatcher import Dispatcher
 from sos.events import HangUp, LegReported, PlaceCall, SendText
 from sos.recovery import owed
 
+READY_WAIT_S = 2.0
 RECENT_ALARMS = 20_000
 RECENT_REFERENCES = 5000
 ORDERS = {"SendText": SendText, "PlaceCall": PlaceCall, "HangUp": HangUp, "Down": DownOrder}
@@ -127,7 +129,8 @@ class Gateway:
     async def run(self, ready: Callable[[Mapping[str, str]], None]) -> None:
         """Serve until cancelled, then stop in order: wires, then effects, then the journal.
 
-        `ready` gets the address of every transport once all of them listen.
+        `ready` gets the address of every transport once all of them have their line,
+        or after `READY_WAIT_S` with those that still wait for it.
         """
         self.journal.start()
         self._restore()
@@ -136,10 +139,19 @@ class Gateway:
         outer: list[asyncio.Task[None]] = []
         addresses: dict[str, str] = {}
 
+        everything = asyncio.Event()
+
         def listening(name: str, address: str) -> None:
             addresses[name] = address
             if len(addresses) == len(self.transports):
-                ready(addresses)
+                everything.set()
+
+        async def announce() -> None:
+            """A receiver that is unplugged or a broker that is down must not hold up the rest."""
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(READY_WAIT_S):
+                    await everything.wait()
+            ready({name: addresses.get(name, "waiting for its line") for name in self.transports})
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -159,8 +171,7 @@ class Gateway:
                     start(outer, "portal-link", self.portal_link.run())
                 for name, transport in self.transports.items():
                     start(outer, name, transport.run(functools.partial(listening, name)))
-                if not self.transports:
-                    ready(addresses)
+                start(outer, "announce", announce())
                 try:
                     await asyncio.get_running_loop().create_future()
                 finally:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
+from typing import TYPE_CHECKING
 
 from gateway.errors import JournalDamaged
 
-migrations = Migrations("journal")
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 
 FIRST_TABLES = """
@@ -52,12 +52,34 @@ create table marks (name text primary key, value integer not null) without rowid
 """
 
 
-@migrations()
 def first_tables(db: Database) -> None:
     """Events and everything that is committed together with them."""
     for statement in FIRST_TABLES.split(";\n"):
         if statement.strip():
             db.execute(statement)
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (first_tables,)
+"""Every migration in order; a new one is appended, an old one never changes."""
+
+
+def bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Apply the migrations this file has not had yet, each with its record in one transaction.
+
+    sqlite-utils keeps the record and does the work, but it is imported only when there is work:
+    it imports pandas where that is installed, which would cost every start half a second.
+    """
+    known = connection.execute("select 1 from sqlite_master where name = '_sqlite_migrations'").fetchone()
+    applied = connection.execute("select name from _sqlite_migrations").fetchall() if known else []
+    if {name for (name,) in applied} >= {step.__name__ for step in STEPS}:
+        return
+    from sqlite_utils import Database  # noqa: PLC0415 (see above)
+    from sqlite_utils.migrations import Migrations  # noqa: PLC0415 (see above)
+
+    migrations = Migrations("journal")
+    for step in STEPS:
+        migrations()(step)
+    migrations.apply(Database(connection))
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -73,7 +95,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         connection.execute("pragma synchronous=full")
         connection.execute("pragma wal_autocheckpoint=2000")
         connection.execute("pragma temp_store=memory")
-        migrations.apply(Database(connection))
+        bring_up_to_date(connection)
     except sqlite3.DatabaseError as error:
         connection.close()
         raise JournalDamaged(

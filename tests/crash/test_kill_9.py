@@ -18,7 +18,7 @@ SECONDS_TO_SETTLE = 150
 MORE_PRESSES = {
     "band-liu": '  { do = "press_sos", at_s = 45 },\n',
     "band-xu": '  { do = "press_sos", at_s = 75 },\n',
-    "band-chen": '  { do = "press_sos", at_s = 100 },\n',
+    "band-chen": '  { do = "press_sos", at_s = 19 },\n',
 }
 
 
