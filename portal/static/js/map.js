@@ -8,7 +8,7 @@ const FADING_MS = 15 * 60_000;
 const VAGUE_M = 100;
 const METRES_A_DEGREE = 111_195;
 const CIRCLE_CORNERS = 48;
-const VIEW_PADDING = 48;
+const VIEW_PADDING = { top: 56, bottom: 48, left: 56, right: 92 };
 
 const element = document.getElementById("map");
 const list = document.getElementById("wearers");
