@@ -35,7 +35,7 @@ browser: machine $(VENV)/.installed portal/static/vendor/.collected ## the stori
 	$(BIN)/python -m pytest -q tests/browser
 
 docs: $(VENV)/.installed ## rewrite the generated parts of the docs
-	$(BIN)/python -m docs.generate
+	$(BIN)/python docs/generate.py
 
 clean: ## remove what was made, keep the journal in data/var
 	rm -rf $(VENV) node_modules portal/static/vendor build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/browser/shots

@@ -30,7 +30,8 @@ from aiohttp import web
 from firmware_sim.people import Persona
 from firmware_sim.twilio import TwilioFake
 
-people = {f"+86138{n:08}": Persona(phone=f"+86138{n:08}", answer="no_answer") for n in range(int(sys.argv[2]))}
+phones = [f"+86138{n:08}" for n in range(int(sys.argv[2]))]
+people = {phone: Persona(phone=phone, answer="no_answer") for phone in phones}
 
 class Timed(TwilioFake):
     @web.middleware

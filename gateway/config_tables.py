@@ -84,7 +84,7 @@ class Checker:
             if name in value:
                 built[name] = self._value(value[name], hints[name], f"{path}.{name}", name)
             elif required:
-                self.add(f"{path}.{name}", "(missing)", _words(hints[name]))
+                self.add(f"{path}.{name}", "(missing)", words(hints[name]))
         if len(self.problems) > before:
             return None
         try:
@@ -94,20 +94,20 @@ class Checker:
             return None
 
     def _value(self, value: Any, kind: Any, path: str, name: str) -> Any:
-        inner = _without_none(kind)
+        inner = without_none(kind)
         if name.endswith(SECRET_ENDINGS) and inner is str:
             return self._secret(value, path)
-        if _is_table(inner):
+        if is_table(inner):
             return self.table(value, inner, path)
         arguments = get_args(inner)
-        if get_origin(inner) is tuple and _is_table(arguments[0]):
+        if get_origin(inner) is tuple and is_table(arguments[0]):
             return tuple(self.tables(value, arguments[0], path))
-        if get_origin(inner) is dict and _is_table(arguments[1]):
+        if get_origin(inner) is dict and is_table(arguments[1]):
             return self._mapping(value, arguments[1], path)
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            self.add(path, value, f"{_words(kind)} ({error})")
+            self.add(path, value, f"{words(kind)} ({error})")
             return None
 
     def _mapping(self, value: Any, kind: type[T], path: str) -> dict[str, T | None]:
@@ -129,7 +129,8 @@ class Checker:
         return secret
 
 
-def _is_table(kind: Any) -> bool:
+def is_table(kind: Any) -> bool:
+    """Whether a type is written as a table of its own."""
     return isinstance(kind, type) and (issubclass(kind, msgspec.Struct) or dataclasses.is_dataclass(kind))
 
 
@@ -144,7 +145,8 @@ def _fields(kind: Any) -> dict[str, bool]:
     }
 
 
-def _without_none(kind: Any) -> Any:
+def without_none(kind: Any) -> Any:
+    """A type without its annotations and without None."""
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) in (types.UnionType, Union):
@@ -162,13 +164,13 @@ PLAIN_WORDS = {
 }
 
 
-def _words(kind: Any) -> str:
+def words(kind: Any) -> str:
     """A type in words an installer knows."""
-    inner = _without_none(kind)
+    inner = without_none(kind)
     if inner in PLAIN_WORDS:
         return PLAIN_WORDS[inner]
     if get_origin(inner) is tuple:
         return "a list"
-    if get_origin(inner) is dict or _is_table(inner):
+    if get_origin(inner) is dict or is_table(inner):
         return "a table"
     return str(inner).replace("typing.", "")

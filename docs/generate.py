@@ -1,0 +1,88 @@
+"""Writes the parts of the docs that are generated from the code; `make docs` runs it, a test compares.
+
+python docs/generate.py
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+
+from gateway import config, errors, plugins
+from gateway.config_tables import SECRET_ENDINGS, is_table, without_none, words
+
+HERE = Path(__file__).parent
+REFERENCE = "a reference: `{ file = … }` or `{ env = … }`"
+
+HEAD = """# Configuration
+
+Generated from the types that check the file (`make docs`); `config.toml` explains each key in both languages.
+Units end the names. A key without a default is required.
+`shouwang check config.toml` lists every wrong key with its path, its value and what was expected, and exits 2.
+"""
+
+
+def rows(kind: Any) -> list[str]:
+    """The keys of one table type as Markdown table rows."""
+    hints = get_type_hints(kind, include_extras=True)
+    if issubclass(kind, msgspec.Struct):
+        fields = [(f.name, f.default, f.required) for f in msgspec.structs.fields(kind)]
+    else:
+        missing = dataclasses.MISSING
+        fields = [(f.name, f.default, f.default is missing) for f in dataclasses.fields(kind)]
+    found = []
+    for name, default, required in fields:
+        secret = name.endswith(SECRET_ENDINGS) and without_none(hints[name]) is str
+        shown = (
+            "required" if required else "none" if default in (None, msgspec.NODEFAULT) else f"`{default!r}`"
+        )
+        found.append(f"| `{name}` | {REFERENCE if secret else words(hints[name])} | {shown} |")
+    return found
+
+
+def table(title: str, kind: Any) -> str:
+    """One section."""
+    first_line = (kind.__doc__ or "").strip().splitlines()[0]
+    head = f"## {title}\n\n{first_line}\n\n| key | what | default |\n|---|---|---|\n"
+    return head + "\n".join(rows(kind)) + "\n"
+
+
+def configuration() -> str:
+    """docs/configuration.md."""
+    parts = [HEAD]
+    for title, kind in (
+        ("[site]", config.SiteTable),
+        ("[journal]", config.JournalTable),
+        ("[sos]", config.SosTable),
+        ("[sos.plans.KIND]", config.PlanTable),
+        ("[portal_link]", config.PortalLinkTable),
+        ("[portal]", config.PortalTable),
+        ("[[staff]] and contacts", config.ContactTable),
+        ("[[wearers]]", config.WearerTable),
+        ("devices", config.DeviceTable),
+        ("fences", config.FenceTable),
+        ("[demo]", config.DemoTable),
+    ):
+        assert is_table(kind)
+        parts.append(table(title, kind))
+    for section, plugin_kind in (("transports", "transport"), ("rules", "rule"), ("carriers", "carrier")):
+        parts += [
+            table(f"[{section}.{name}]", plugins.settings_of(plugin_kind, name))
+            for name in plugins.names(plugin_kind)
+        ]
+    parts.append("## Errors\n\n```text\n" + (errors.__doc__ or "").strip() + "\n```\n")
+    return "\n".join(parts)
+
+
+def main() -> int:
+    """Write; gives 0."""
+    (HERE / "configuration.md").write_text(configuration(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
