@@ -23,13 +23,14 @@ NEWEST = 5
 
 @blueprint.app_context_processor
 def around_every_page() -> dict[str, Any]:
-    """Give the templates what the shell needs: the doors, the size of words, the way back to this page."""
+    """Give the templates what the shell needs: the doors, the size of words, the icons, the way back."""
     here = request.full_path.rstrip("?") if request.method == "GET" else url_for("home.index")
     return {
         "display": from_cookie(request.cookies.get(COOKIE, "")),
         "sizes_px": SIZES_PX,
         "shell": doors(viewer()),
         "here": here,
+        "sprite": url_for("static", filename="vendor/lucide/icons.svg"),
     }
 
 
