@@ -174,7 +174,8 @@ def _portal_settings(settings: Any) -> Any:
 
 def run_sim(options: argparse.Namespace) -> int:
     """`shouwang sim`."""
-    from firmware_sim.app import run
+    from firmware_sim.app import build, run
+    from firmware_sim.scenario import ScenarioError
     from gateway.telemetry import start_logging
 
     settings = _settings(options.config, make_demo_secrets=True)
@@ -192,6 +193,11 @@ def run_sim(options: argparse.Namespace) -> int:
             if not telephones:
                 _ready(f"{words}, waiting for the gateway")
 
+    try:
+        build(sim, lambda _: None)
+    except ScenarioError as error:
+        print(error, file=sys.stderr)
+        return CONFIG_WRONG
     return _serve(lambda: run(sim, ready=ready, say=lambda line: print(line, flush=True)))
 
 
@@ -285,6 +291,7 @@ def _welcome(settings: Any) -> str:
 def decode_frames(options: argparse.Namespace) -> int:
     """`shouwang decode CODEC [FILE] [--hex]`."""
     from gateway import plugins
+    from gateway.clock import SystemClock
     from gateway.codecs.decode import decode_lines
 
     if options.codec not in plugins.names("codec"):
@@ -296,7 +303,8 @@ def decode_frames(options: argparse.Namespace) -> int:
         print(f"{options.file}: {error.strerror}", file=sys.stderr)
         return CONFIG_WRONG
     with source:
-        for line in decode_lines(options.codec, source, hex_lines=options.hex):
+        now = SystemClock().now
+        for line in decode_lines(options.codec, source, hex_lines=options.hex, now=now):
             print(line)
     return 0
 

@@ -71,7 +71,7 @@ def mosquitto_config(folder: Path, port: int) -> str:
     path = folder / "mosquitto.conf"
     path.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"
-        "max_inflight_messages 1000\nset_tcp_nodelay true\nuser root\n",
+        "max_inflight_messages 1000\nset_tcp_nodelay true\nuser root\nlog_type error\n",
         encoding="ascii",
     )
     return str(path)
@@ -145,7 +145,7 @@ def main(*, seconds: float) -> None:
             config = write_site(
                 folder,
                 wearers=BANDS,
-                transports=f"[transports.mqtt_client]\nport = {port}",
+                transports=f'[transports.mqtt_client]\nhost = "127.0.0.1"\nport = {port}',
                 twilio_port=free_port(),
             )
             broker = shutil.which("mosquitto") or "/usr/sbin/mosquitto"

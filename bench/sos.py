@@ -124,7 +124,7 @@ def measure(folder: Path, rate: int, seconds: float) -> None:
         *("--seconds", str(seconds + 5), "--rate", str(rate)),
     )
     with process(*fake, ready="ready") as door, process(*gateway(config), ready="ready"):
-        time.sleep(1.5)  # the twilio library loads beside us; a site has done that long ago
+        time.sleep(4)  # the twilio library loads beside us; a site has done that long ago
         if rate:
             with process(*load, ready="connected"):
                 figures = uvloop.run(press_all(port, pressing))

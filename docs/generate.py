@@ -22,7 +22,7 @@ HEAD = """# Configuration
 
 Generated from the types that check the file (`make docs`); `config.toml` explains each key in both languages.
 Units end the names. A key without a default is required.
-`shouwang check config.toml` lists every wrong key with its path, its value and what was expected, and exits 2.
+`shouwang check config.toml` lists every wrong key (path, value, what was expected) and exits 2.
 """
 
 
