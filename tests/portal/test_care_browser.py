@@ -1,0 +1,142 @@
+"""The live map and the alarms board in a real browser: what moves, what is typed, what leaves the house."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+from werkzeug.serving import make_server
+
+from gateway.model import CommandDone, Fix
+from portal import demo
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--enable-unsafe-swiftshader",
+    "--use-angle=swiftshader",
+    "--disable-background-networking",
+]
+MAPLIBRE = Path(__file__).parents[2] / "portal" / "static" / "vendor" / "maplibre-gl" / "maplibre-gl.mjs"
+
+
+@pytest.fixture
+def address(app) -> Iterator[str]:
+    app.config["NOW"] = lambda: datetime.now(UTC)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    serving = threading.Thread(target=server.serve_forever, name="portal-under-test")
+    serving.start()
+    yield f"http://127.0.0.1:{server.port}"
+    app.extensions["live"].close()
+    server.shutdown()
+    serving.join(timeout=20)
+    server.server_close()
+
+
+@pytest.fixture
+def chromium(address) -> Iterator[object]:
+    """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
+    del address
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Debian's chromium is not installed")
+    if not MAPLIBRE.exists():
+        pytest.skip("the front-end libraries are not collected: npm ci && python -m portal.collect_vendor")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitor(chromium, address) -> Iterator[Page]:
+    """周敏 of the duty desk, on a desktop; anything her browser complains about fails the test."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="zh-CN", base_url=address)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "request",
+        lambda asked: (
+            complaints.append(asked.url) if not asked.url.startswith((address, "data:", "blob:")) else None
+        ),
+    )
+    page.goto("/login?next=/care/alarms/")
+    page.fill("#phone", "13800138090")
+    page.fill("#password", demo.DEMO_PASSWORD)
+    page.locator("form[action*='/login'] button").click()
+    page.wait_for_url("**/care/alarms/")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def far(gateway):
+    """The gateway at work in a thread of its own, as it is in another house."""
+    with ThreadPoolExecutor(max_workers=1) as elsewhere:
+
+        class Far:
+            def send(self, *payloads):
+                return elsewhere.submit(gateway.send, *payloads).result(timeout=20)
+
+            def commands(self):
+                return elsewhere.submit(gateway.commands).result(timeout=20)
+
+        yield Far()
+
+
+def now_at(samples, lat: float, lon: float):
+    told = samples.telemetry(Fix(lat=lat, lon=lon, valid=True, accuracy_m=8.0))
+    return msgspec.structs.replace(told, received_at=datetime.now(UTC))
+
+
+def test_a_wearer_moves_on_the_map_and_in_the_list_without_a_reload(visitor, far, samples):
+    far.send(samples.ROSTER, now_at(samples, 31.1559, 121.1065))
+    visitor.goto("/care/")
+    visitor.wait_for_selector("#map[data-ready]", timeout=30_000)
+    visitor.evaluate("window.sameDocument = true")
+    card = visitor.locator("#wearers .wearer").first
+    expect(card).to_contain_text("张桂兰 在家附近（3栋）")
+    marker = visitor.locator("#map .marker")
+    expect(marker).to_have_count(1)
+    before = marker.get_attribute("style")
+    far.send(now_at(samples, 31.1650, 121.1065))
+    expect(card).to_contain_text("在小区外", timeout=15_000)
+    assert marker.get_attribute("style") != before
+    far.send(samples.incident())
+    expect(visitor.locator("#briefs")).to_contain_text("张桂兰 按下求救")
+    expect(visitor.locator("#map .marker-alarm")).to_have_count(1)
+    assert visitor.evaluate("window.sameDocument")
+
+
+def test_taking_it_on_is_followed_until_the_gateway_says_so_and_words_typed_stay(visitor, far, samples):
+    far.send(
+        samples.ROSTER,
+        samples.incident("notifying", samples.leg(1, "call", "ringing")),
+        samples.incident("acknowledged", incident_id="other", ref="QX3M", wearer="wang-deshun"),
+    )
+    expect(visitor.locator("#incident-inc1")).to_contain_text("正在拨打 李建国")
+    visitor.fill("#note-other", "正在路上")
+    visitor.focus("#note-other")
+    far.send(samples.incident("notifying", samples.leg(1, "call", "no_answer")))
+    expect(visitor.locator("#incident-inc1")).to_contain_text("无人接听")
+    assert visitor.input_value("#note-other") == "正在路上"
+    assert visitor.evaluate("document.activeElement.id") == "note-other"
+    visitor.click("#take-inc1")
+    expect(visitor.locator("#incident-inc1")).to_contain_text("正在告诉守望设备")
+    (command,) = far.commands()
+    far.send(
+        CommandDone(command=command["command"], done=True),
+        samples.incident("acknowledged", acknowledged_by="周敏"),
+    )
+    expect(visitor.locator("#incident-inc1")).to_contain_text("周敏 已接手")
+    expect(visitor.locator("#incident-inc1")).not_to_contain_text("正在告诉守望设备")
