@@ -240,6 +240,7 @@ def _sim_settings(settings: Any) -> Any:
             port=address.port or 0,
             account_sid=twilio.account_sid,
             auth_token=twilio.auth_token,
+            text_url=f"{twilio.callback_url}/{settings.site.gateway}/text",
         ),
         modem_path=None if modem is None else Path(modem.path),
         seed=settings.demo.seed,

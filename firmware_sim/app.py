@@ -56,6 +56,7 @@ async def run(
                 people=people,
                 host=settings.twilio.host,
                 port=settings.twilio.port,
+                text_url=settings.twilio.text_url,
                 say=overheard,
             )
             tasks.create_task(twilio.run(ready), name="simulated twilio")

@@ -27,12 +27,13 @@ class SimBand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimTwilio:
-    """Where the simulated Twilio serves, and its account."""
+    """Where the simulated Twilio serves, its account, and where it takes the texts people send back."""
 
     host: str
     port: int
     account_sid: str
     auth_token: str
+    text_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

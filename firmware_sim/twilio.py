@@ -56,6 +56,7 @@ class TwilioFake:
     """The simulated service; build it, then `run` it.
 
     `people` are by phone number; a number nobody was described for rings until the caller gives up.
+    `text_url` is the account's webhook for incoming texts, empty where there is none.
     `port` 0 takes a free one; `ready` of `run` is called with the base URL.
     """
 
@@ -68,6 +69,7 @@ class TwilioFake:
         host: str = "127.0.0.1",
         port: int = 0,
         callbacks: bool = True,
+        text_url: str = "",
         faults: TwilioFaults | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
@@ -76,6 +78,7 @@ class TwilioFake:
         self._host = host
         self._port = port
         self._callbacks = callbacks
+        self._text_url = text_url
         self.faults = faults or TwilioFaults()
         self._dice = random.Random(self.faults.seed + 1)
         self.transcript = Transcript(people, say=say)
@@ -107,6 +110,7 @@ class TwilioFake:
                 transcript=self.transcript,
                 faults=self.faults,
                 callbacks=self._callbacks,
+                text_url=self._text_url,
                 spawn=self._spawn,
                 web=session,
             )

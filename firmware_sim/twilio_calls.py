@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -72,6 +73,7 @@ class TelephoneNetwork:
         transcript: Transcript,
         faults: TwilioFaults,
         callbacks: bool,
+        text_url: str,
         spawn: Spawn,
         web: aiohttp.ClientSession,
     ) -> None:
@@ -80,6 +82,7 @@ class TelephoneNetwork:
         self._faults = faults
         self._dice = random.Random(faults.seed)
         self._callbacks = callbacks
+        self._text_url = text_url
         self._spawn = spawn
         self._web = web
         self.failed_callbacks = 0
@@ -109,6 +112,29 @@ class TelephoneNetwork:
                     "ApiVersion": API,
                 }
                 await self._tell(message.callback, params)
+        person = self._transcript.person(message.to)
+        if person.reply_text is not None and self._text_url:
+            self._spawn(self._text_back(message, person, person.reply_text))
+
+    async def _text_back(self, message: MessageRecord, person: Persona, words: str) -> None:
+        """Live through a person's answer to a text, and what comes back on it."""
+        await asyncio.sleep(person.key_after_s)
+        self._transcript.add(message.to, "replied", words)
+        sid = "SM" + secrets.token_hex(16)
+        params = {
+            "MessageSid": sid,
+            "SmsSid": sid,
+            "AccountSid": message.account,
+            "From": message.to,
+            "To": message.from_,
+            "Body": words,
+            "NumMedia": "0",
+            "ApiVersion": API,
+        }
+        answer = await self._post(self._text_url, params)
+        if answer:
+            for found in ET.fromstring(answer).iter("Message"):  # noqa: S314  our own portal answers
+                self._transcript.add(message.to, "text", "".join(found.itertext()))
 
     # ------------------------------------------------------------------ calls
 

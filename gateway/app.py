@@ -41,6 +41,7 @@ from sos.recovery import owed
 READY_WAIT_S = 2.0
 RECENT_ALARMS = 20_000
 RECENT_REFERENCES = 5000
+MISSED_EVENTS = 10_000
 ORDERS = {"SendText": SendText, "PlaceCall": PlaceCall, "HangUp": HangUp, "Down": DownOrder}
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Gateway:
             after_commit=self._after_commit,
         )
         self.reader = JournalReader(self.path)
+        self._first_seq = self.journal.seq
         self.timers = Timers(self.clock, self._timer_due)
         self.incidents = Incidents(
             people=self.people, timers=self.timers, place=Places(Path(settings.site.map_dir)).words
@@ -219,6 +221,8 @@ class Gateway:
             token=link.token,
             batch_events=link.batch_events,
             read=self._read_events,
+            last_seq=self.reader.last_seq,
+            overtaken=self._overtaken,
         )
         self.portal_link = PortalLink(
             url=link.url,
@@ -279,6 +283,13 @@ class Gateway:
             Row(row["seq"], from_ms(row["at_ms"]), row["payload"])
             for row in self.reader.events(after=after, limit=limit)
         ]
+
+    def _overtaken(self, through_seq: int) -> None:
+        """The portal knows an older journal of ours: number on above it, and say again what it missed."""
+        log.warning("this journal is younger than the portal's copy of it; numbering on from %d", through_seq)
+        missed = self.reader.events(after=self._first_seq, limit=MISSED_EVENTS)
+        rows = [EventRow(**{name: row[name] for name in EventRow._fields}) for row in missed]
+        self.journal.append(Record(events=rows, skip_to=through_seq, urgent=True))
 
     def _after_commit(self) -> None:
         if self.sync is not None:

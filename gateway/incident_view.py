@@ -42,6 +42,7 @@ def _leg(facts: LegFacts) -> LegView:
         round=leg.round,
         attempt=leg.attempt,
         state=facts.state.value,
+        purpose=leg.purpose,
         carrier=facts.carrier,
         at=facts.ordered_at,
         ended_at=facts.ended_at,

@@ -206,7 +206,10 @@ class DownCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class LegView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One text or call of a cascade, as the portal shows it."""
+    """One text or call of a cascade, as the portal shows it.
+
+    `purpose` is "alarm" for what tells of the alarm itself; anything else is news about it.
+    """
 
     leg_id: str
     contact: str
@@ -216,6 +219,7 @@ class LegView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     round: int
     attempt: int
     state: str
+    purpose: str = "alarm"
     carrier: str | None = None
     at: datetime | None = None
     ended_at: datetime | None = None

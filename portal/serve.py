@@ -11,6 +11,7 @@ More viewers than that are more processes behind one address: every process foll
 from __future__ import annotations
 
 import http.client
+import logging
 import os
 import signal
 import threading
@@ -20,8 +21,6 @@ from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
-
-import structlog
 
 from portal.stream import MAX_VIEWERS
 
@@ -37,7 +36,7 @@ KILL_AFTER_S = 2
 HEALTH_TRIES = 200
 HEALTH_EVERY_S = 0.05
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 def serve(settings: PortalSettings, ready: Callable[[str], None]) -> None:
@@ -116,11 +115,11 @@ def _announce(started: Connection, settings: PortalSettings, ready: Callable[[st
     for _ in range(HEALTH_TRIES):
         if _answers(settings):
             url = f"http://{settings.host}:{settings.port}"
-            log.info("portal is ready", url=url)
+            log.info("the portal is ready at %s", url)
             ready(url)
             return
         time.sleep(HEALTH_EVERY_S)
-    log.error("portal does not answer", host=settings.host, port=settings.port)
+    log.error("the portal does not answer at %s:%d", settings.host, settings.port)
 
 
 def _answers(settings: PortalSettings) -> bool:

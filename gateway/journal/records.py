@@ -107,6 +107,7 @@ class Record:
     """Everything that must be true together: one record is never split over two transactions.
 
     `timers` maps (owner, name) to its due time, or None to forget it.
+    `skip_to` makes the record's events, and all later ones, rise from above that seq.
     `urgent` makes the writer flush at once.
     `committed(seq)` is called on the loop after the commit with the seq of the record's last event
     (0 when it has none).
@@ -123,5 +124,6 @@ class Record:
     leg_changes: list[LegChange] = field(default_factory=list)
     quarantine: list[QuarantineRow] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
+    skip_to: int = 0
     urgent: bool = False
     committed: Callable[[int], None] | None = None

@@ -204,6 +204,7 @@ class JournalWriter:
         states: dict[str, bytes] = {}
         timers: dict[tuple[str, str], int | None] = {}
         for record in batch:
+            seq = max(seq, record.skip_to)
             for row in record.events:
                 seq += 1
                 events.append((seq, *row, crc32(row.payload)))

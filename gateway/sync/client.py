@@ -26,11 +26,24 @@ class SyncClient:
     """Reads the journal after the portal's own cursor and posts batches.
 
     `read(after, limit)` is called on a thread; `wake` is called on the loop after commits.
+    `last_seq()` is the journal's own; a portal that says it has more than that knows an older journal
+    of this gateway (a replaced disk, a restored backup): `overtaken(through_seq)` is called,
+    and must give the new events numbers above it, or the portal would take them for repeats.
     A batch the portal refuses as malformed would block for ever, so it is split down to the row,
     and that row is skipped and counted: the journal still has it.
     """
 
-    def __init__(self, *, url: str, gateway: str, token: str, batch_events: int, read: ReadEvents) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        gateway: str,
+        token: str,
+        batch_events: int,
+        read: ReadEvents,
+        last_seq: Callable[[], int],
+        overtaken: Callable[[int], None],
+    ) -> None:
         self._url = f"{url.rstrip('/')}/api/gateway/v1/events"
         self._headers = {
             "Authorization": f"Bearer {token}",
@@ -40,6 +53,8 @@ class SyncClient:
         self._gateway = gateway
         self._batch_events = batch_events
         self._read = read
+        self._last_seq = last_seq
+        self._overtaken = overtaken
         self._more = asyncio.Event()
         self.through_seq = 0
         self.refused = 0
@@ -58,6 +73,8 @@ class SyncClient:
                     if not self.connected:
                         self.through_seq = await self._post(client, [])
                         self.connected = True
+                        if self.through_seq > self._last_seq():
+                            self._overtaken(self.through_seq)
                     await self._drain(client)
                 except (httpx.HTTPError, msgspec.DecodeError) as error:
                     if self.connected or delay_s == BACKOFF_FIRST_S:

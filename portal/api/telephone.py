@@ -61,8 +61,29 @@ def take_key(gateway: str, leg_id: str) -> Response:
     digit = request.form.get("Digits", "")
     if digit not in KEYS:
         return _say_again()
-    call = request.form.get("CallSid", "")
-    name = f"key.{leg_id}.{call}.{digit}"
+    return _say(_pass_key(gateway, leg_id, digit=digit, reference=request.form.get("CallSid", "")))
+
+
+def take_text(gateway: str) -> Response:
+    """Hand a texted key to the gateway; a text that is no single key gets no answer.
+
+    Only the sender is known: the leg `from:<phone>` is the newest one to that telephone.
+    """
+    check(gateway)
+    from twilio.twiml.messaging_response import MessagingResponse  # noqa: PLC0415  # see check_signature
+
+    twiml = MessagingResponse()
+    digit = request.form.get("Body", "").strip()
+    if digit in KEYS:
+        leg_id = f"from:{request.form.get('From', '')}"
+        reference = request.form.get("MessageSid", "")
+        twiml.message(_pass_key(gateway, leg_id, digit=digit, reference=reference))
+    return Response(str(twiml), mimetype="application/xml")
+
+
+def _pass_key(gateway: str, leg_id: str, *, digit: str, reference: str) -> str:
+    """Queue a key for the gateway, wait a moment for what came of it, and give that in words."""
+    name = f"key.{leg_id}.{reference}.{digit}"
     commands.queue(
         db.session,
         gateway,
@@ -71,7 +92,7 @@ def take_key(gateway: str, leg_id: str) -> Response:
         name="key_pressed",
         leg=leg_id,
         digit=digit,
-        carrier_ref=call or None,
+        carrier_ref=reference or None,
     )
     db.session.commit()
     ring()
@@ -84,8 +105,8 @@ def take_key(gateway: str, leg_id: str) -> Response:
 
     ended = commands.wait_for(look, bell(), timeout_s=CONFIRM_WAIT_S)
     if digit != "1":
-        return _say(DECLINED)
-    return _say({"done": CONFIRMED, "refused": TAKEN}.get(ended or "", PASSED_ON))
+        return DECLINED
+    return {"done": CONFIRMED, "refused": TAKEN}.get(ended or "", PASSED_ON)
 
 
 def take_status(gateway: str, leg_id: str) -> Response:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from flask import Blueprint, Response
 
 from portal.api.gateway import answer, authorised_gateway, give_commands, refuse, take_events
-from portal.api.telephone import take_key, take_status
+from portal.api.telephone import take_key, take_status, take_text
 from portal.db import db
 from portal.policy import ANYONE, MACHINE, declare
 from portal.security import csrf
@@ -43,6 +43,13 @@ def voice(gateway: str, leg_id: str) -> Response:
 def status(gateway: str, leg_id: str) -> Response:
     """A call or text changed its state."""
     return take_status(gateway, leg_id)
+
+
+@blueprint.post("/twilio/<gateway>/text")
+@declare(MACHINE)
+def text(gateway: str) -> Response:
+    """A text came back from a telephone."""
+    return take_text(gateway)
 
 
 @blueprint.get("/healthz")

@@ -66,10 +66,11 @@ class LegRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegGroup:
-    """The legs of one kind: the texts to all, or the calls of one round."""
+    """The legs of one kind: the texts that tell of the alarm, the calls of one round, the news in between."""
 
     channel: str
     round: int
+    news: bool
     rows: tuple[LegRow, ...]
 
 
@@ -131,13 +132,15 @@ def since(now: datetime, *, hours: int) -> datetime:
 
 
 def _groups(legs: Iterable[LegView]) -> Iterable[LegGroup]:
-    """The texts first, then the calls round by round, each in the order they were made."""
-    found: dict[tuple[bool, int, str], list[LegRow]] = {}
+    """The texts of the alarm, the calls round by round, then the later texts; each in order."""
+    found: dict[tuple[int, int, str], list[LegRow]] = {}
     for leg in legs:
-        key = (leg.channel == "call", leg.round if leg.channel == "call" else 0, leg.channel)
+        is_call = leg.channel == "call"
+        place = 1 if is_call else 0 if leg.purpose == "alarm" else 2
+        key = (place, leg.round if is_call else 0, str(leg.channel))
         found.setdefault(key, []).append(_leg_row(leg))
-    for (_, round_, channel), rows in sorted(found.items()):
-        yield LegGroup(channel=channel, round=round_, rows=tuple(rows))
+    for (place, round_, channel), rows in sorted(found.items()):
+        yield LegGroup(channel=channel, round=round_, news=place > 1, rows=tuple(rows))
 
 
 def _leg_row(leg: LegView) -> LegRow:

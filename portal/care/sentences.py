@@ -186,7 +186,7 @@ def doing_words(view: IncidentView) -> str:
         return str(_calling_words(call))
     if view.state == "exhausted":
         return str(gettext("暂时没有人接手，会继续反复拨打"))
-    texts = [leg for leg in view.legs if leg.channel == "text"]
+    texts = [leg for leg in view.legs if leg.channel == "text" and leg.purpose == "alarm"]
     if texts:
         told = len({leg.contact for leg in texts})
         return str(ngettext("已短信通知 %(num)s 人，等人接手", "已短信通知 %(num)s 人，等人接手", told))

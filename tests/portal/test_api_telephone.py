@@ -130,3 +130,23 @@ def test_what_the_carrier_did_not_sign_is_refused(client, gateway, samples, door
 
 def test_a_gateway_that_is_not_ours_is_not_found(twilio):
     assert twilio.post(f"/twilio/gw-nobody/voice/{LEG}", Digits="1", CallSid="CA1").status_code == 404
+
+
+def test_a_texted_1_reaches_the_gateway_with_its_sender_and_is_answered(twilio, gateway, no_wait):
+    answer = twilio.post("/twilio/gw-xinhe-1/text", From="+8613800138002", Body=" 1\n", MessageSid="SM1")
+    assert answer.status_code == 200
+    (command,) = gateway.commands()
+    assert (command["name"], command["leg"], command["digit"]) == ("key_pressed", "from:+8613800138002", "1")
+    assert "<Message>" in answer.text
+
+
+def test_a_text_that_is_no_key_is_left_alone(twilio, gateway, no_wait):
+    answer = twilio.post("/twilio/gw-xinhe-1/text", From="+8613800138002", Body="我马上到", MessageSid="SM2")
+    assert answer.status_code == 200
+    assert "<Message>" not in answer.text
+    assert gateway.commands() == []
+
+
+def test_a_text_that_twilio_did_not_sign_is_refused(app, gateway):
+    answer = app.test_client().post("/twilio/gw-xinhe-1/text", data={"From": "+8613800138002", "Body": "1"})
+    assert answer.status_code == 403
