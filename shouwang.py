@@ -103,7 +103,12 @@ def _serve(
     work: Callable[[], Coroutine[Any, Any, None]],
     run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run,
 ) -> int:
-    """Run a coroutine until it ends or SIGTERM or SIGINT ask it to."""
+    """Run a coroutine until it ends or SIGTERM or SIGINT ask it to.
+
+    A taken port or another trouble that needs a person is said in one line; gives 1 then.
+    """
+    from gateway.errors import ShouwangError
+
     sys.setswitchinterval(0.0005)  # the journal's thread must not starve beside a busy loop
 
     async def until_told() -> None:
@@ -114,8 +119,25 @@ def _serve(
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    run(until_told())
+    try:
+        run(until_told())
+    except BaseExceptionGroup as group:
+        expected, rest = group.split((OSError, ShouwangError))
+        if rest is not None or expected is None:
+            raise
+        for error in leaves(expected):
+            print(error, file=sys.stderr)
+        return 1
     return 0
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """Every exception of a group, however deep."""
+    return [
+        leaf
+        for one in group.exceptions
+        for leaf in (leaves(one) if isinstance(one, BaseExceptionGroup) else [one])
+    ]
 
 
 def _ready(words: str) -> None:

@@ -269,3 +269,11 @@ def test_what_was_acknowledged_before_kill_9_is_there_afterwards(tmp_path, root)
         verdict = verify(path)
         assert verdict.faults == ()
         assert verdict.events >= acknowledged
+
+
+async def test_events_can_be_numbered_on_above_what_the_portal_knows(journal):
+    await journal.commit(Record(events=[event(1)]))
+    assert await journal.commit(Record(events=[event(2)], skip_to=500)) == 501
+    assert await journal.commit(Record(events=[event(3)])) == 502
+    assert await journal.commit(Record(events=[event(4)], skip_to=100)) == 503
+    assert verify(journal.path).faults == ()
