@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 CONFIG_WRONG = 2
+GC_THRESHOLD = 50_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,6 +156,9 @@ def run_gateway(options: argparse.Namespace) -> int:
 
     settings = _settings(options.config, make_demo_secrets=True)
     start_logging()
+
+    gc.freeze()  # what is imported stays; collections need not walk it again
+    gc.set_threshold(GC_THRESHOLD, 50, 50)
 
     async def work() -> None:
         gateway = Gateway(settings)

@@ -23,7 +23,7 @@ from gateway.engine import Engine
 from gateway.incidents import DownOrder, Incidents
 from gateway.intake import Intake
 from gateway.journal.reader import JournalReader
-from gateway.journal.records import EventRow, Record, from_ms, to_ms
+from gateway.journal.records import EventRow, Record, Rest, from_ms, to_ms
 from gateway.journal.writer import JournalWriter
 from gateway.ledger import JournalLedger
 from gateway.model import PortalCommand
@@ -241,7 +241,7 @@ class Gateway:
             return
         at_ms = to_ms(self.clock.now())
         row = EventRow(at_ms, at_ms, "roster", None, None, None, body, None)
-        self.journal.append(Record(events=[row], marks={"roster_digest": digest}))
+        self.journal.append(Record([row], rest=Rest(marks={"roster_digest": digest})))
 
     # ------------------------------------------------------------------ the small wires between the parts
 
@@ -259,7 +259,7 @@ class Gateway:
             self.dispatcher.execute(order)
 
     def _done(self, key: tuple[int, int]) -> None:
-        self.journal.append(Record(done=[key]))
+        self.journal.append(Record(rest=Rest(done=[key])))
 
     def _leg_status(self, command: PortalCommand) -> None:
         state = plugins.get("carrier", "twilio").state_of(command.status or "")
@@ -289,7 +289,7 @@ class Gateway:
         log.warning("this journal is younger than the portal's copy of it; numbering on from %d", through_seq)
         missed = self.reader.events(after=self._first_seq, limit=MISSED_EVENTS)
         rows = [EventRow(**{name: row[name] for name in EventRow._fields}) for row in missed]
-        self.journal.append(Record(events=rows, skip_to=through_seq, urgent=True))
+        self.journal.append(Record(rows, rest=Rest(skip_to=through_seq), urgent=True))
 
     def _after_commit(self) -> None:
         if self.sync is not None:

@@ -18,7 +18,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.effects import ClearTimer, Effect, RaiseAlarm, SendDown, SetTimer
 from gateway.incidents import DownOrder, Incidents, Pending
-from gateway.journal.records import EventRow, OutboxRow, Record, to_ms
+from gateway.journal.records import EventRow, OutboxRow, Record, Rest, to_ms
 from gateway.model import CommandDone, Envelope, PortalCommand, Telemetry
 from gateway.rules.base import Rule, TimerDue
 from sos.events import KeyPressed, LegReported
@@ -104,9 +104,11 @@ class Engine:
     def heard(self, envelope: Envelope, committed: Callable[[int], None]) -> None:
         """An admitted frame of a band."""
         uplink, wearer, now = envelope.uplink, envelope.wearer, envelope.received_at
-        record = Record()
-        pending = Pending()
-        at = next((reading.at for reading in uplink.readings if reading.at is not None), now)
+        now_ms = at_ms = to_ms(now)
+        for reading in uplink.readings:
+            if reading.at is not None:
+                at_ms = to_ms(reading.at)
+                break
         payload = Telemetry(
             device=envelope.device,
             wearer=wearer,
@@ -114,18 +116,10 @@ class Engine:
             backlog=uplink.backlog,
             readings=uplink.readings,
         )
-        record.events.append(
-            EventRow(
-                to_ms(at),
-                to_ms(now),
-                "telemetry",
-                envelope.device,
-                wearer,
-                envelope.wire,
-                encode(payload),
-                uplink.raw,
-            )
+        row = EventRow(
+            at_ms, now_ms, "telemetry", envelope.device, wearer, envelope.wire, encode(payload), uplink.raw
         )
+        record, pending = Record((row,)), Pending()
         if wearer is not None:
             states = self._states
             for owner, rule in self._rules[wearer]:
@@ -171,7 +165,7 @@ class Engine:
     def ordered(self, command: PortalCommand) -> None:
         """An order from the portal; its number is committed with what it did, so it is done once."""
         now = self._clock.now()
-        record = Record(urgent=True, marks={"command_number": command.number})
+        record = Record(urgent=True, rest=Rest(marks={"command_number": command.number}))
         pending = Pending()
         refusal = self._obey(command, record, pending, now)
         answer = CommandDone(command=command.command, done=refusal is None, reason=refusal or "")
@@ -207,7 +201,7 @@ class Engine:
                 record.urgent = record.urgent or alarm.severity == "critical"
             case SendDown(command=command):
                 down = DownOrder(wearer=wearer, command=command)
-                record.outbox.append(OutboxRow("Down", encode(down)))
+                record.rest.outbox.append(OutboxRow("Down", encode(down)))
                 pending.orders.append(("Down", down))
             case SetTimer(name=name, due_at=due_at):
                 record.timers[owner, name] = to_ms(due_at)

@@ -216,7 +216,7 @@ class Incidents:
             self._order(after, order, record, pending)
         record.urgent = record.urgent or bool(orders)
         view = as_view(after, alarm)
-        record.incidents.append(
+        record.rest.incidents.append(
             IncidentRow(
                 incident_id,
                 after.ref,
@@ -253,16 +253,16 @@ class Incidents:
                 self._timers.clear(owner, name)
             case TellBand(command=command):
                 down = DownOrder(wearer=incident.wearer, command=DownCommand(name=command))  # type: ignore[arg-type]
-                record.outbox.append(OutboxRow("Down", encode(down)))
+                record.rest.outbox.append(OutboxRow("Down", encode(down)))
                 pending.orders.append(("Down", down))
             case SendText() | PlaceCall() | HangUp():
                 kind = type(order).__name__
-                record.outbox.append(OutboxRow(kind, encode(order)))
+                record.rest.outbox.append(OutboxRow(kind, encode(order)))
                 pending.orders.append((kind, order))
 
     def _note_alarm(self, alarm: Alarm, incident_id: str | None, record: Record, now: datetime) -> None:
         at_ms = to_ms(alarm.at)
-        record.alarms.append(
+        record.rest.alarms.append(
             AlarmRow(
                 alarm.alarm_id, alarm.wearer, alarm.kind, alarm.severity, at_ms, incident_id, encode(alarm)
             )

@@ -16,7 +16,7 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.errors import FrameError
-from gateway.journal.records import QuarantineRow, Record, to_ms
+from gateway.journal.records import QuarantineRow, Record, Rest, to_ms
 from gateway.model import Envelope, Uplink
 from gateway.registry import Registry
 from gateway.transports.base import Inbound, Link, Outcome, Settlement
@@ -146,7 +146,7 @@ class Intake:
             offset,
             raw[:RAW_KEPT_BYTES],
         )
-        self._journal.append(Record(quarantine=[row], committed=committed))
+        self._journal.append(Record(rest=Rest(quarantine=[row]), committed=committed))
 
     def hand_over(self, envelope: Envelope, committed: Callable[[int], None]) -> None:
         """Pass an admitted envelope on."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.journal.records import LegChange, LegRow, Record, from_ms, to_ms
+from gateway.journal.records import LegChange, LegRow, Record, Rest, from_ms, to_ms
 from sos.carriers.base import Message
 from sos.events import KeyPressed, Leg, LegReported, LegState
 from sos.ledger import LegRecord
@@ -129,10 +129,10 @@ class JournalLedger:
             to_ms(at),
             msgspec.json.encode(Body(leg=leg, message=message)),
         )
-        record = Record(legs=[row], urgent=True)
+        record = Record(rest=Rest(legs=[row]), urgent=True)
         key = self._orders.pop(leg.leg_id, None)
         if key is not None:
-            record.done.append(key)
+            record.rest.done.append(key)
         await self._commit(record)
         return True
 
@@ -141,7 +141,7 @@ class JournalLedger:
         if leg_id not in self._only_intended:
             return False
         change = LegChange(leg_id, None, carrier, None, to_ms(at))
-        await self._commit(Record(leg_changes=[change], urgent=True))
+        await self._commit(Record(rest=Rest(leg_changes=[change]), urgent=True))
         return True
 
     async def bind(self, leg_id: str, *, carrier: str, reference: str) -> None:
@@ -150,7 +150,9 @@ class JournalLedger:
         self._owned[carrier, reference] = leg_id
         while len(self._owned) > OWNED_KEPT:
             self._owned.popitem(last=False)
-        await self._commit(Record(leg_changes=[LegChange(leg_id, None, carrier, reference)], urgent=True))
+        await self._commit(
+            Record(rest=Rest(leg_changes=[LegChange(leg_id, None, carrier, reference)]), urgent=True)
+        )
 
     async def report(self, event: LegReported | KeyPressed) -> None:
         """Commit a fact about a leg with what the cascade makes of it."""
@@ -158,7 +160,7 @@ class JournalLedger:
         event = replace(event, leg_id=self.leg_of(event.leg_id))
         self._only_intended.discard(event.leg_id)
         if isinstance(event, LegReported):
-            record.leg_changes.append(LegChange(event.leg_id, event.state.value, event.carrier, None))
+            record.rest.leg_changes.append(LegChange(event.leg_id, event.state.value, event.carrier, None))
         done = asyncio.Event()
         self._leg_known(event, record, lambda _: done.set())
         await done.wait()

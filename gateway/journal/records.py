@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -103,19 +103,9 @@ class QuarantineRow(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Record:
-    """Everything that must be true together: one record is never split over two transactions.
+class Rest:
+    """What most records do not have; made when it is first needed, because an ordinary reading never does."""
 
-    `timers` maps (owner, name) to its due time, or None to forget it.
-    `skip_to` makes the record's events, and all later ones, rise from above that seq.
-    `urgent` makes the writer flush at once.
-    `committed(seq)` is called on the loop after the commit with the seq of the record's last event
-    (0 when it has none).
-    """
-
-    events: list[EventRow] = field(default_factory=list)
-    states: dict[str, bytes] = field(default_factory=dict)
-    timers: dict[tuple[str, str], int | None] = field(default_factory=dict)
     outbox: list[OutboxRow] = field(default_factory=list)
     done: list[tuple[int, int]] = field(default_factory=list)
     alarms: list[AlarmRow] = field(default_factory=list)
@@ -125,5 +115,48 @@ class Record:
     quarantine: list[QuarantineRow] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
     skip_to: int = 0
-    urgent: bool = False
-    committed: Callable[[int], None] | None = None
+
+
+class Record:
+    """Everything that must be true together: one record is never split over two transactions.
+
+    `events`: rows of the event log.
+    `states` maps a rule's owner to its new state.
+    `timers` maps (owner, name) to its due time, or None to forget it.
+    `rest` holds what is rare: effects, alarms, incidents, legs, the quarantine, marks, and `skip_to`,
+    which makes this record's events, and all later ones, rise from above that seq.
+    `urgent` makes the writer flush at once.
+    `committed(seq)` is called on the loop after the commit with the seq of the record's last event
+    (0 when it has none).
+    """
+
+    __slots__ = ("_rest", "committed", "events", "states", "timers", "urgent")
+
+    def __init__(
+        self,
+        events: Sequence[EventRow] = (),
+        *,
+        states: Mapping[str, bytes] | None = None,
+        timers: Mapping[tuple[str, str], int | None] | None = None,
+        rest: Rest | None = None,
+        urgent: bool = False,
+        committed: Callable[[int], None] | None = None,
+    ) -> None:
+        self.events = list(events)
+        self.states: dict[str, bytes] = dict(states) if states else {}
+        self.timers: dict[tuple[str, str], int | None] = dict(timers) if timers else {}
+        self._rest = rest
+        self.urgent = urgent
+        self.committed = committed
+
+    @property
+    def rest(self) -> Rest:
+        """What is rare; made at the first use."""
+        if self._rest is None:
+            self._rest = Rest()
+        return self._rest
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether there is anything rare to write."""
+        return self._rest is not None

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from gateway.journal.records import Record
+from gateway.journal.records import Record, Rest
 from gateway.journal.retention import drop_oldest
 from gateway.journal.schema import open_for_writing
 
@@ -204,17 +204,21 @@ class JournalWriter:
         states: dict[str, bytes] = {}
         timers: dict[tuple[str, str], int | None] = {}
         for record in batch:
-            seq = max(seq, record.skip_to)
+            if record.has_rest:
+                seq = max(seq, record.rest.skip_to)
             for row in record.events:
                 seq += 1
                 events.append((seq, *row, crc32(row.payload)))
             seqs.append(seq if record.events else 0)
-            states.update(record.states)
-            timers.update(record.timers)
+            if record.states:
+                states.update(record.states)
+            if record.timers:
+                timers.update(record.timers)
         self._insert("insert into events values", 10, events)
         self._insert("insert or replace into states values", 2, states.items())
         for record, record_seq in zip(batch, seqs, strict=True):
-            self._write_rare(record, record_seq)
+            if record.has_rest:
+                self._write_rest(record.rest, record_seq)
         for (owner, name), due_ms in timers.items():
             if due_ms is None:
                 execute("delete from timers where owner = ? and name = ?", (owner, name))
@@ -227,39 +231,39 @@ class JournalWriter:
         self.commits += 1
         return seqs
 
-    def _write_rare(self, record: Record, seq: int) -> None:
+    def _write_rest(self, rest: Rest, seq: int) -> None:
         """Write what most records do not have."""
         execute = self._connection.execute
-        for position, row in enumerate(record.outbox):
+        for position, row in enumerate(rest.outbox):
             execute("insert or replace into outbox values (?, ?, ?, ?, null)", (seq, position, *row))
-        for alarm in record.alarms:
+        for alarm in rest.alarms:
             execute(
                 "insert or ignore into alarms values (?, ?, ?, ?, ?, ?, ?, ?)",
                 (alarm.alarm_id, seq, *alarm[1:]),
             )
-        for incident in record.incidents:
+        for incident in rest.incidents:
             execute("insert or replace into incidents values (?, ?, ?, ?, ?, ?, ?)", incident)
-        for leg in record.legs:
+        for leg in rest.legs:
             execute("insert or ignore into legs values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", leg)
-        for change in record.leg_changes:
+        for change in rest.leg_changes:
             execute(
                 "update legs set state = coalesce(?, state), carrier = coalesce(?, carrier),"
                 " reference = coalesce(?, reference), intended_ms = coalesce(?, intended_ms)"
                 " where leg_id = ?",
                 (change.state, change.carrier, change.reference, change.intended_ms, change.leg_id),
             )
-        for done_seq, position in record.done:
+        for done_seq, position in rest.done:
             execute(
                 "update outbox set done_ms = ? where seq = ? and position = ?",
                 (time.time_ns() // 1_000_000, done_seq, position),
             )
-        for frame in record.quarantine:
+        for frame in rest.quarantine:
             execute(
                 "insert into quarantine (received_ms, wire, protocol, peer, device, reason, offset, raw)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?)",
                 frame,
             )
-        for name, value in record.marks.items():
+        for name, value in rest.marks.items():
             execute("insert or replace into marks values (?, ?)", (name, value))
 
     def _insert(self, verb: str, width: int, rows: Iterable[tuple[Any, ...]]) -> None:

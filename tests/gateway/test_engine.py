@@ -169,8 +169,8 @@ async def test_event_incident_timers_and_orders_of_a_press_are_one_record(house,
     house.hear(SOS, band)
     (record,) = house.journal.records
     assert [row.kind for row in record.events] == ["telemetry", "alarm", "incident"]
-    assert [row.state for row in record.incidents] == ["notifying"]
-    assert [row.kind for row in record.outbox] == ["SendText", "SendText", "PlaceCall"]
+    assert [row.state for row in record.rest.incidents] == ["notifying"]
+    assert [row.kind for row in record.rest.outbox] == ["SendText", "SendText", "PlaceCall"]
     assert record.timers
     assert record.urgent
 
@@ -206,8 +206,8 @@ async def test_a_restart_in_between_changes_nothing(house, band, small_config):
     house.hear(SOS, band)
     house.journal.commit()
     again = House(house.settings)
-    rows = [row for record in house.journal.records for row in record.incidents]
-    alarms = [row.alarm_id for record in house.journal.records for row in record.alarms]
+    rows = [row for record in house.journal.records for row in record.rest.incidents]
+    alarms = [row.alarm_id for record in house.journal.records for row in record.rest.alarms]
     again.engine.restore(
         {owner: body for record in house.journal.records for owner, body in record.states.items()}
     )
@@ -222,7 +222,7 @@ async def test_a_band_that_speaks_for_another_is_kept_and_refused(house, band):
     house.hear('4700186508 [{"kind":"heart_rate","heart_rate_bpm":70}]', band)
     house.journal.commit()
     assert [settlement.outcome for settlement in house.settled] == [Outcome.FORBIDDEN]
-    assert [row.reason for r in house.journal.records for row in r.quarantine] == [
+    assert [row.reason for r in house.journal.records for row in r.rest.quarantine] == [
         "speaks for another device"
     ]
     assert house.events("telemetry") == []
@@ -250,7 +250,7 @@ async def test_a_bad_frame_between_two_good_ones_is_kept_and_the_good_ones_are_s
     assert settlement.outcome is Outcome.QUARANTINED
     assert len(settlement.replies) == 2
     assert len(house.events("telemetry")) == 2
-    assert [row.raw for r in house.journal.records for row in r.quarantine] == [b"bad"]
+    assert [row.raw for r in house.journal.records for row in r.rest.quarantine] == [b"bad"]
 
 
 async def test_a_reading_from_the_future_gets_the_gateways_time(house, band):
@@ -274,7 +274,7 @@ async def test_the_portal_acknowledges_and_resolves_and_is_answered_each_time(ho
     assert states == ["notifying", "acknowledged", "resolved"]
     assert [answer.done for answer in house.events("command")] == [True, True]
     assert len(house.incidents) == 0
-    assert [record.marks for record in house.journal.records if record.marks] == [
+    assert [record.rest.marks for record in house.journal.records if record.rest.marks] == [
         {"command_number": 1},
         {"command_number": 2},
     ]
@@ -318,7 +318,7 @@ async def test_a_stuck_disk_does_not_hold_up_help_for_ever(small_config, band):
 async def test_an_incident_survives_its_journal_row(house, band):
     house.hear(SOS, band)
     (record,) = house.journal.records
-    (row,) = record.incidents
+    (row,) = record.rest.incidents
     stored = msgspec.json.decode(row.body, type=Stored)
     assert msgspec.json.encode(stored) == row.body
 

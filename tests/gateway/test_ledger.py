@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.journal.reader import JournalReader
-from gateway.journal.records import IncidentRow, Record
+from gateway.journal.records import IncidentRow, Record, Rest
 from gateway.journal.writer import JournalWriter
 from gateway.ledger import JournalLedger
 from sos.carriers.base import Message
@@ -48,7 +48,7 @@ class House:
 async def house(tmp_path):
     house = House(tmp_path / "journal.db")
     row = IncidentRow("i1", "A7K2", "zhang", "sos", "notifying", 0, b"{}")
-    await house.journal.commit(Record(incidents=[row]))
+    await house.journal.commit(Record(rest=Rest(incidents=[row])))
     yield house
     house.reader.close()
     await house.journal.stop()

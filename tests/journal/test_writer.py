@@ -22,6 +22,7 @@ from gateway.journal.records import (
     OutboxRow,
     QuarantineRow,
     Record,
+    Rest,
     from_ms,
     to_ms,
 )
@@ -86,9 +87,9 @@ async def test_the_last_state_of_a_group_wins(journal):
 
 async def test_a_second_intent_for_the_same_slot_never_becomes_a_row(journal):
     leg = LegRow("i.1.son.call.1", "i", 1, "son", "call", "alarm", 1, "twilio", None, "intended", 0, b"{}")
-    await journal.commit(Record(legs=[leg]))
-    await journal.commit(Record(legs=[leg._replace(leg_id="other")]))
-    await journal.commit(Record(leg_changes=[LegChange("i.1.son.call.1", "placed", None, "CA1")]))
+    await journal.commit(Record(rest=Rest(legs=[leg])))
+    await journal.commit(Record(rest=Rest(legs=[leg._replace(leg_id="other")])))
+    await journal.commit(Record(rest=Rest(leg_changes=[LegChange("i.1.son.call.1", "placed", None, "CA1")])))
     reader = JournalReader(journal.path)
     assert [(row["leg_id"], row["state"], row["reference"]) for row in reader.unsettled_legs()] == [
         ("i.1.son.call.1", "placed", "CA1")
@@ -98,11 +99,11 @@ async def test_a_second_intent_for_the_same_slot_never_becomes_a_row(journal):
 
 async def test_effects_stay_open_until_they_are_marked_done(journal):
     seq = await journal.commit(
-        Record(events=[event(1)], outbox=[OutboxRow("Down", b"{}"), OutboxRow("HangUp", b"{}")])
+        Record([event(1)], rest=Rest(outbox=[OutboxRow("Down", b"{}"), OutboxRow("HangUp", b"{}")]))
     )
     reader = JournalReader(journal.path)
     assert [(row["seq"], row["position"]) for row in reader.open_outbox()] == [(seq, 0), (seq, 1)]
-    await journal.commit(Record(done=[(seq, 0)]))
+    await journal.commit(Record(rest=Rest(done=[(seq, 0)])))
     assert [(row["seq"], row["position"]) for row in reader.open_outbox()] == [(seq, 1)]
     reader.close()
 
@@ -190,7 +191,7 @@ def test_retention_drops_the_oldest_telemetry_and_never_an_alarm(tmp_path):
 
 async def test_the_quarantine_keeps_reason_offset_and_raw_bytes(journal):
     row = QuarantineRow(7, "tcp", "watch", "127.0.0.1:9", None, "no closing bracket", 3, b"\xff[3G")
-    await journal.commit(Record(quarantine=[row]))
+    await journal.commit(Record(rest=Rest(quarantine=[row])))
     reader = JournalReader(journal.path)
     (kept,) = reader.quarantine(5)
     assert tuple(kept)[1:] == tuple(row)
@@ -201,7 +202,8 @@ async def test_verify_finds_a_changed_payload_and_a_lost_incident(journal, tmp_p
     await journal.commit(Record(events=[event(1)]))
     await journal.commit(
         Record(
-            events=[event(2, "alarm")], alarms=[AlarmRow("a1", "zhang", "sos", "critical", 2, "gone", b"{}")]
+            [event(2, "alarm")],
+            rest=Rest(alarms=[AlarmRow("a1", "zhang", "sos", "critical", 2, "gone", b"{}")]),
         )
     )
     connection = sqlite3.connect(journal.path)
@@ -273,7 +275,7 @@ def test_what_was_acknowledged_before_kill_9_is_there_afterwards(tmp_path, root)
 
 async def test_events_can_be_numbered_on_above_what_the_portal_knows(journal):
     await journal.commit(Record(events=[event(1)]))
-    assert await journal.commit(Record(events=[event(2)], skip_to=500)) == 501
+    assert await journal.commit(Record([event(2)], rest=Rest(skip_to=500))) == 501
     assert await journal.commit(Record(events=[event(3)])) == 502
-    assert await journal.commit(Record(events=[event(4)], skip_to=100)) == 503
+    assert await journal.commit(Record([event(4)], rest=Rest(skip_to=100))) == 503
     assert verify(journal.path).faults == ()
