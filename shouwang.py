@@ -307,7 +307,7 @@ def _welcome(settings: Any) -> str:
             "  watch 请看:  log in as the duty desk and open 守护 → 报警台 (alarms board).",
             "    ~0:15  王德顺 (dementia) walks out of his fence            走出围栏",
             "    ~0:20  陈秀英's blood pressure climbs over her limit       血压升高",
-            "    ~0:30  张桂兰 presses SOS; her son does not answer,        按下求救,儿子未接,",
+            "    ~0:30  张桂兰 presses SOS; her son does not answer,        按下求救，儿子未接，",
             "           her daughter answers and presses 1                 女儿接听并按 1",
         ]
     return "\n".join([*lines, "", "  Ctrl-C stops everything in order. 按 Ctrl-C 依次停止。", ""])

@@ -66,7 +66,7 @@ def _vitals(subject: Subject, *, lang: str, spoken: bool) -> str | None:
         )
         return f"{english} {value} {unit}".rstrip() + limit
     limit = (
-        "" if subject.limit is None else f",{'高于' if side == 'high' else '低于'} {_number(subject.limit)}"
+        "" if subject.limit is None else f"，{'高于' if side == 'high' else '低于'} {_number(subject.limit)}"
     )
     words = (SPOKEN_UNITS if spoken else UNITS).get(unit.lower(), unit)
     if words == "百分之":
@@ -147,13 +147,16 @@ def _what(incident: Incident, now: datetime, lang: str) -> str:
 
 
 def alarm_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
-    """The first text: 【守望】张桂兰 20:03 按下求救,在3栋东门附近。请立即联系,接手回复1,危急拨120 #A7K2."""
+    """The first text.
+
+    【守望】张桂兰 20:03 按下求救，在3栋东门附近。请立即联系，接手回复1，危急拨120 #A7K2
+    """
     what, where = _what(incident, now, lang), where_words(incident, lang)
     if lang == "en":
         return _framed(
             incident, f"{what}, {where}. Please call now. Reply 1 to take it. In danger dial 120", lang
         )
-    return _framed(incident, f"{what},{where}。请立即联系,接手回复1,危急拨120", lang)
+    return _framed(incident, f"{what}，{where}。请立即联系，接手回复1，危急拨120", lang)
 
 
 def reminder_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
@@ -165,7 +168,7 @@ def reminder_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
             f"Nobody has answered yet: {what}, {where}. Reply 1 to take it. In danger dial 120",
             lang,
         )
-    return _framed(incident, f"仍无人接手:{what},{where}。接手回复1,危急拨120", lang)
+    return _framed(incident, f"仍无人接手：{what}，{where}。接手回复1，危急拨120", lang)
 
 
 def unresolved_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
@@ -177,7 +180,7 @@ def unresolved_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
             incident, f"Not closed {minutes} min after {who} took it: {what}. Reply 1 to take it", lang
         )
     return _framed(
-        incident, f"{who}接手{minutes}分钟后仍未处理完:{what},{where_words(incident)}。接手回复1", lang
+        incident, f"{who}接手{minutes}分钟后仍未处理完：{what}，{where_words(incident)}。接手回复1", lang
     )
 
 
@@ -189,8 +192,8 @@ def position_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
     if lang == "en":
         pressed = f" pressed again (press {incident.presses})" if again else " has moved"
         return _framed(incident, f"{name}{pressed}, {where} at {when}", lang)
-    pressed = f"再次求救(第{incident.presses}次)" if again else "位置有变"
-    return _framed(incident, f"{name} {when} {pressed},{where}", lang)
+    pressed = f"再次求救（第{incident.presses}次）" if again else "位置有变"
+    return _framed(incident, f"{name} {when} {pressed}，{where}", lang)
 
 
 def taken_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
@@ -199,7 +202,8 @@ def taken_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
     when = clock_words(incident.acknowledged_at or now, now, lang)
     if lang == "en":
         return _framed(incident, f"{who} took the alarm of {name} at {when}; you need not call", lang)
-    return _framed(incident, f"{who}已接手:{name} {headline(incident.subject)}({when}),您无需再拨打", lang)
+    what = f"{name} {headline(incident.subject)}（{when}）"
+    return _framed(incident, f"{who}已接手：{what}，您无需再拨打", lang)
 
 
 def confirmed_text(incident: Incident, _now: datetime, lang: str = "zh") -> str:
@@ -212,7 +216,7 @@ def confirmed_text(incident: Incident, _now: datetime, lang: str = "zh") -> str:
             lang,
         )
     return _framed(
-        incident, f"已确认由您处理:{name} {headline(incident.subject)}。请立即前往或联系,危急拨120", lang
+        incident, f"已确认由您处理：{name} {headline(incident.subject)}。请立即前往或联系，危急拨120", lang
     )
 
 
@@ -223,7 +227,7 @@ def cancelled_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
         return _framed(
             incident, f"{what}, then cancelled it on the band, {where}. Please check that all is well", lang
         )
-    return _framed(incident, f"{what},随后在手环上取消,{where}。请致电确认平安", lang)
+    return _framed(incident, f"{what}，随后在手环上取消，{where}。请致电确认平安", lang)
 
 
 def voice_script(incident: Incident, now: datetime, lang: str = "zh") -> str:
@@ -241,7 +245,7 @@ def voice_script(incident: Incident, now: datetime, lang: str = "zh") -> str:
     drill = "这是演练。" if incident.drill else ""
     late = "这是一条迟到的报警。" if incident.late else ""
     where = f",在{place}" if place else ""
-    once = f"{name},{when},{what}{where}。{late}按1表示由您处理,按2转给下一位。"
+    once = f"{name}，{when}，{what}{where}。{late}按1表示由您处理，按2转给下一位。"
     return f"这里是守望。{drill}{once}重复一遍。{drill}{once}"
 
 

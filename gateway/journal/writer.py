@@ -227,7 +227,7 @@ class JournalWriter:
         execute("commit")
         self.seq = seq
         self.rows += len(events)
-        self._rows_since_retention += len(events)
+        self._rows_since_retention += len(batch)
         self.commits += 1
         return seqs
 
@@ -279,8 +279,12 @@ class JournalWriter:
                 start += size
 
     def _keep_bounded(self) -> None:
-        """Every so often drop what the size limit and the quarantine's bound demand; never an alarm."""
-        if self._rows_since_retention < RETENTION_EVERY_ROWS or self._queue:
+        """Every so often drop what the size limit and the quarantine's bound demand; never an alarm.
+
+        It waits for a quiet moment, but not for ever.
+        """
+        overdue = self._rows_since_retention >= 5 * RETENTION_EVERY_ROWS
+        if self._rows_since_retention < RETENTION_EVERY_ROWS or (self._queue and not overdue):
             return
         self._rows_since_retention = 0
         try:

@@ -271,8 +271,8 @@ def test_the_same_1_delivered_again_does_not_quiet_the_second_ringing(story):
 
 
 def test_closing_it_stops_everything(story):
-    story.tell(Resolved(by="周敏", at=story.now, note="到场,平安"))
-    assert (story.phase, story.timers, story.incident.note) == ("resolved", {}, "到场,平安")
+    story.tell(Resolved(by="周敏", at=story.now, note="到场，平安"))
+    assert (story.phase, story.timers, story.incident.note) == ("resolved", {}, "到场，平安")
     assert story.hung_up() == ["i1.1.son.call.1"]
     texts = len(story.texts())
     story.wait(100_000)
@@ -283,7 +283,7 @@ def test_a_second_press_joins_and_is_told(story):
     story.wait(130).tell(PressedAgain(at=story.now, lat=31.157, lon=121.105, where="中心花园"))
     assert story.incident.presses == 2
     assert story.texts("position") == ["son", "daughter"]
-    assert "再次求救(第2次),在中心花园" in story.bodies("position")[0]
+    assert "再次求救（第2次），在中心花园" in story.bodies("position")[0]
 
 
 def test_the_same_press_delivered_twice_counts_once(story):

@@ -23,7 +23,7 @@ def incident(subject=SOS, **more):
 
 def test_the_alarm_text_says_the_essentials_in_one_part():
     text = alarm_text(incident(), NIGHT)
-    assert text == "【守望】张桂兰 20:03 按下求救,在3栋东门附近。请立即联系,接手回复1,危急拨120 #A7K2"
+    assert text == "【守望】张桂兰 20:03 按下求救，在3栋东门附近。请立即联系，接手回复1，危急拨120 #A7K2"
     assert len(text) <= ONE_PART_CHARS
 
 
@@ -59,11 +59,11 @@ def test_without_words_for_the_place_plain_degrees_stand_there():
         ),
         (
             Subject(name="x", kind="vitals", code="systolic_high", value=186.0, limit=150.0, unit="mmHg"),
-            "收缩压 186 mmHg,高于 150",
+            "收缩压 186 mmHg，高于 150",
         ),
         (
             Subject(name="x", kind="vitals", code="heart_rate_low", value=41.0, limit=45.0, unit="bpm"),
-            "心率 41 次/分,低于 45",
+            "心率 41 次/分，低于 45",
         ),
         (Subject(name="x", kind="silence", code="silent", value=2400.0, unit="s"), "手环已 40 分钟无数据"),
         (Subject(name="x", kind="low_battery", value=12, unit="%"), "手环电量仅剩 12%"),
