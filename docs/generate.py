@@ -14,6 +14,7 @@ import msgspec
 
 from gateway import config, errors, plugins
 from gateway.config_tables import SECRET_ENDINGS, is_table, without_none, words
+from sos.plan import Manner
 
 HERE = Path(__file__).parent
 REFERENCE = "a reference: `{ file = … }` or `{ env = … }`"
@@ -58,7 +59,7 @@ def configuration() -> str:
         ("[site]", config.SiteTable),
         ("[journal]", config.JournalTable),
         ("[sos]", config.SosTable),
-        ("[sos.plans.KIND]", config.PlanTable),
+        ("[sos.plans.KIND]", Manner),
         ("[portal_link]", config.PortalLinkTable),
         ("[portal]", config.PortalTable),
         ("[[staff]] and contacts", config.ContactTable),

@@ -19,6 +19,7 @@ from gateway import plugins
 from gateway.config_checks import cross_check
 from gateway.config_tables import Checker, SecretSource
 from gateway.errors import ConfigError, Problem
+from sos.plan import Manner
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,27 +85,13 @@ class WearerTable(Table, frozen=True):
     rules: dict[str, dict[str, Any]] = {}
 
 
-class PlanTable(Table, frozen=True):
-    """[sos.plans.KIND]: how loud an alarm of this kind is; what is left out keeps its default."""
-
-    texts: bool = True
-    calls: bool = True
-    calls_after_s: int = 0
-    ring_timeout_s: int = 25
-    rounds: int = 3
-    ack_timeout_s: int = 900
-    repeat_after_s: int = 300
-    position_text_interval_s: int = 120
-    cancel_window_s: int = 60
-
-
 class SosTable(Table, frozen=True):
     """[sos]: carriers in order of preference, and the plans by alarm kind."""
 
     carriers: tuple[str, ...] = ()
     max_commit_wait_ms: int = 500
     settle_s: float = 16.0
-    plans: dict[str, PlanTable] = {}
+    plans: dict[str, Manner] = {}
 
 
 class PortalLinkTable(Table, frozen=True):
@@ -140,11 +127,11 @@ class DemoTable(Table, frozen=True):
 
 
 DEFAULT_PLANS = {
-    "sos": PlanTable(),
-    "fall": PlanTable(),
-    "fence": PlanTable(calls_after_s=60),
-    "vitals": PlanTable(calls_after_s=120, position_text_interval_s=0),
-    "silence": PlanTable(calls_after_s=300, rounds=1, position_text_interval_s=0),
+    "sos": Manner(),
+    "fall": Manner(),
+    "fence": Manner(calls_after_s=60),
+    "vitals": Manner(calls_after_s=120, position_text_interval_s=0),
+    "silence": Manner(calls_after_s=300, rounds=1, position_text_interval_s=0),
 }
 """Alarms of another kind are shown on the portal and ring nobody, unless a plan is written for them."""
 

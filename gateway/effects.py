@@ -1,11 +1,16 @@
-"""What a rule orders; the engine writes it into the same transaction as the event that caused it."""
+"""What a rule orders; the engine writes it into the same transaction as the event that caused it.
+
+Timers are the cascade's own orders (`sos.events`): durable, one a name, given back as `TimerDue`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from gateway.model import Alarm, DownCommand
+from sos.events import ClearTimer, SetTimer
+
+__all__ = ["ClearTimer", "Effect", "RaiseAlarm", "SendDown", "SetTimer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,21 +28,6 @@ class SendDown:
     """Send an order to the wearer's band."""
 
     command: DownCommand
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetTimer:
-    """Give the rule a `TimerDue(name)` at `due_at`; setting a name again moves it. Durable."""
-
-    name: str
-    due_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClearTimer:
-    """Forget the timer; harmless when there is none."""
-
-    name: str
 
 
 Effect = RaiseAlarm | SendDown | SetTimer | ClearTimer

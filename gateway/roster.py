@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Literal
 
-from gateway.config import DEFAULT_PLANS, ContactTable, PlanTable, Settings, WearerTable
+from gateway.config import DEFAULT_PLANS, ContactTable, Settings, WearerTable
 from gateway.model import ContactView, FenceView, Roster, WearerView
 from gateway.registry import Device, Registry
-from sos.plan import Contact, Plan
+from sos.plan import Contact, Manner, Plan
 
 
 class People:
@@ -46,11 +47,11 @@ def _contact(table: ContactTable, role: str) -> Contact:
     return Contact(contact=table.id, name=table.name, phone=table.phone, role=role, relation=table.relation)
 
 
-def _plan(wearer: WearerTable, plan: PlanTable, settings: Settings) -> Plan:
+def _plan(wearer: WearerTable, manner: Manner, settings: Settings) -> Plan:
     return Plan(
         family=tuple(_contact(table, "family") for table in wearer.contacts),
         staff=tuple(_contact(table, "staff") for table in settings.staff),
-        **{name: getattr(plan, name) for name in PlanTable.__struct_fields__},
+        **dataclasses.asdict(manner),
     )
 
 

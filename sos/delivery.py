@@ -1,6 +1,6 @@
 """One leg's way: intent, carrier, reference, and what became of it.
 
-For each leg, in this order (sos.md section 2):
+For each leg, in this order (docs/sos.md):
 
 1. choose a carrier and wait for a turn with it;
 2. commit the intent; a leg that somebody has intended before is not placed again;

@@ -22,17 +22,14 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How loud an alarm of one kind is (sos.md section 1, defaults for an SOS).
+class Manner:
+    """[sos.plans.KIND]: how loud an alarm of one kind is; the defaults are those of an SOS.
 
     `calls_after_s` is 0 when ringing starts at once;
     a gentler plan texts first and rings only if nobody acknowledged in that time.
-    `family` and `staff` are in ringing order; staff are rung after `rounds` rounds of the family.
     `position_text_interval_s` 0 sends no position texts.
     """
 
-    family: tuple[Contact, ...]
-    staff: tuple[Contact, ...] = ()
     texts: bool = True
     calls: bool = True
     calls_after_s: int = 0
@@ -42,6 +39,17 @@ class Plan:
     repeat_after_s: int = 300
     position_text_interval_s: int = 120
     cancel_window_s: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Manner):
+    """Whom to tell, and how.
+
+    `family` and `staff` are in ringing order; staff are rung after `rounds` rounds of the family.
+    """
+
+    family: tuple[Contact, ...]
+    staff: tuple[Contact, ...] = ()
 
 
 def diallable(phone: str) -> bool:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
 from gateway.effects import Effect
 from gateway.model import Envelope
+from sos.events import TimerDue
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimerDue:
-    """A timer this rule had set for this wearer is due."""
-
-    name: str
-    due_at: datetime
+__all__ = ["Rule", "RuleEvent", "TimerDue"]
 
 
 RuleEvent = Envelope | TimerDue

@@ -76,9 +76,7 @@ def test_nothing_in_the_repository_names_a_registry_or_a_secret(root):
         text=True,
         check=True,
     ).stdout.split()
-    registry = re.compile(
-        r"--(?:extra-)?index-url|--find-links|\"resolved\":|registry\.npmjs|pypi\.org|pythonhosted"
-    )
+    registry = re.compile(r"--\S*index\S*url|\"resolved\":|https?://[^\"\s]*(?:/simple/?|\.tgz|\.whl)")
     found = [
         name
         for name in tracked
