@@ -46,6 +46,8 @@ SENML_CBOR = 112
 OCTET_STREAM = 42
 CONTENT_FORMATS = frozenset({SENML_JSON, SENML_CBOR})
 RETRY_AFTER_S = 5
+CLOSING_TURNS = 5
+"""Loop turns an answer needs from its settlement to the socket, and a few more."""
 MAX_IN_FLIGHT = 1024
 MAX_DEVICES = 20_000
 MAX_DOWN = 8
@@ -88,7 +90,7 @@ class CoapTransport:
         self.counts: Counter[str] = Counter()
         self.address = ""
         self._devices: OrderedDict[str, _Device] = OrderedDict()
-        self._in_flight = 0
+        self._waiting: set[asyncio.Future[Settlement]] = set()
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until cancelled; raises OSError when the port is taken."""
@@ -102,6 +104,7 @@ class CoapTransport:
             ready(self.address)
             await asyncio.get_running_loop().create_future()
         finally:
+            await self._answer_what_waits()
             await context.shutdown()
             while self._devices:
                 self._forget_oldest()
@@ -144,7 +147,7 @@ class CoapTransport:
         known = self._known(device, request.remote.hostinfo)
         if resource == "down":
             return self._next_order(known)
-        if self.sink.congested or self._in_flight >= MAX_IN_FLIGHT:
+        if self.sink.congested or len(self._waiting) >= MAX_IN_FLIGHT:
             return self._unavailable("journal behind")
         settlement = await self._deliver(known.link, request.payload)
         if settlement.outcome is Outcome.UNAVAILABLE:
@@ -158,17 +161,28 @@ class CoapTransport:
         settled: asyncio.Future[Settlement] = asyncio.get_running_loop().create_future()
 
         def settle(settlement: Settlement) -> None:
-            if settled.cancelled():
+            if settled.done():
                 self.counts["settled after the request was gone"] += 1
             else:
                 settled.set_result(settlement)
 
-        self._in_flight += 1
+        self._waiting.add(settled)
         try:
             self.sink.receive(Inbound(link, data, settle))
             return await settled
         finally:
-            self._in_flight -= 1
+            self._waiting.discard(settled)
+
+    async def _answer_what_waits(self) -> None:
+        """Tell every request still in our hands to come again, before the socket is gone.
+
+        aiocoap would otherwise acknowledge it on a closed socket a moment later.
+        """
+        for settled in self._waiting:
+            if not settled.done():
+                settled.set_result(Settlement(Outcome.UNAVAILABLE))
+        for _ in range(CLOSING_TURNS):
+            await asyncio.sleep(0)
 
     def _next_order(self, known: _Device) -> Any:
         self.counts["2.05"] += 1

@@ -131,5 +131,8 @@ async def test_a_violation_of_either_side_is_seen(monkeypatch):
         with pytest.raises(CarrierError):
             await CARRIER(settings_for(url)).place(leg(Channel.CALL), Message(body="a"))
         assert fake.requests == 1
+        async with asyncio.timeout(30):  # prism prints after it has answered
+            while len(violations(printed)) < 2:  # noqa: ASYNC110 (another process prints)
+                await asyncio.sleep(0.05)
     running.cancel()
     assert len(violations(printed)) == 2
