@@ -60,10 +60,19 @@ class CoapLink:
         client = self._client
         if client is None:
             return None
+        answer = client.request(request).response
+        answer.add_done_callback(_heed)
         try:
-            response = await asyncio.wait_for(client.request(request).response, ANSWER_S)
+            # Shielded: aiocoap's shutdown trips over an answer that somebody has cancelled.
+            response = await asyncio.wait_for(asyncio.shield(answer), ANSWER_S)
         except (CoapError, OSError, TimeoutError):
             self.connected.clear()
             return None
         self.connected.set()
         return response
+
+
+def _heed(answer: asyncio.Future[Any]) -> None:
+    """Take note of an answer nobody waits for any more, so that its error is not logged as forgotten."""
+    if not answer.cancelled():
+        answer.exception()
