@@ -7,6 +7,7 @@ import os
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -74,8 +75,7 @@ class Checker:
             self.add(path, value, "a table")
             return None
         before = len(self.problems)
-        hints = get_type_hints(kind, include_extras=True)
-        fields = _fields(kind)
+        hints, fields = _hints(kind), _fields(kind)
         for key in value:
             if key not in fields:
                 self.add(f"{path}.{key}", value[key], "no such key; known: " + ", ".join(fields))
@@ -134,6 +134,13 @@ def is_table(kind: Any) -> bool:
     return isinstance(kind, type) and (issubclass(kind, msgspec.Struct) or dataclasses.is_dataclass(kind))
 
 
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """The types of a table's keys; cached, because a site has a thousand tables of one type."""
+    return get_type_hints(kind, include_extras=True)
+
+
+@cache
 def _fields(kind: Any) -> dict[str, bool]:
     """The keys of a table type and whether each is required."""
     if issubclass(kind, msgspec.Struct):

@@ -304,7 +304,9 @@ def _load_client(settings: Settings) -> Any:
     http.session.headers["Connection"] = "close"
     if settings.base_url:
         http.session.trust_env = False
-    return Client(settings.account_sid, settings.auth_token, http_client=http)
+    client = Client(settings.account_sid, settings.auth_token, http_client=http)
+    _ = client.calls, client.messages  # imports their modules now, so that the first press does not wait
+    return client
 
 
 def _translated(request: Callable[[], T]) -> T:
