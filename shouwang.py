@@ -121,16 +121,14 @@ def _serve(
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
+    failed = False
     try:
         run(until_told())
-    except BaseExceptionGroup as group:
-        expected, rest = group.split((OSError, ShouwangError))
-        if rest is not None or expected is None:
-            raise
-        for error in leaves(expected):
+    except* (OSError, ShouwangError) as group:
+        failed = True
+        for error in leaves(group):
             print(error, file=sys.stderr)
-        return 1
-    return 0
+    return 1 if failed else 0
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

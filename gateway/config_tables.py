@@ -75,7 +75,8 @@ class Checker:
             self.add(path, value, "a table")
             return None
         before = len(self.problems)
-        hints, fields = _hints(kind), _fields(kind)
+        hashable: Any = kind
+        hints, fields = _hints(hashable), _fields(hashable)
         for key in value:
             if key not in fields:
                 self.add(f"{path}.{key}", value[key], "no such key; known: " + ", ".join(fields))

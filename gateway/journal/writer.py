@@ -14,6 +14,7 @@ nothing is dropped, nothing is acknowledged, `degraded` tells the engine.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import sqlite3
 import threading
 import time
@@ -21,9 +22,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zlib import crc32
 
+from gateway.errors import NeedsHuman
 from gateway.journal.records import Record, Rest
 from gateway.journal.retention import drop_oldest
 from gateway.journal.schema import open_for_writing
@@ -63,6 +65,7 @@ class JournalWriter:
         self._max_queue = max_queue
         self._degraded = degraded
         self._after_commit = after_commit
+        self._lock = hold(path.with_suffix(".lock"))
         self._connection = open_for_writing(path)
         row = self._connection.execute("select seq from sqlite_sequence where name = 'events'").fetchone()
         self.seq: int = row[0] if row else 0
@@ -134,6 +137,7 @@ class JournalWriter:
             await asyncio.to_thread(self._thread.join)
             await asyncio.sleep(0)  # lets the last `committed` callbacks run
         self._connection.close()
+        self._lock.close()
 
     def _deliver(self, batch: Sequence[Record], seqs: Sequence[int]) -> None:
         for record, seq in zip(batch, seqs, strict=True):
@@ -295,3 +299,19 @@ class JournalWriter:
             if self._connection.in_transaction:
                 self._connection.execute("rollback")
             self._tell(f"{type(error).__name__}: {error}")
+
+
+def hold(path: Path) -> IO[str]:
+    """Hold a journal for this process alone; the hold ends with the file, and so with the process.
+
+    Two writers would undo each other's checkpoints (docs/adr/0002).
+    Raises NeedsHuman when another process has it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise NeedsHuman(f"another gateway is running on this journal ({path}); stop it first") from error
+    return file

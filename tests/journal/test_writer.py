@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from gateway.errors import JournalDamaged
+from gateway.errors import JournalDamaged, NeedsHuman
 from gateway.journal.reader import JournalReader, verify
 from gateway.journal.records import (
     AlarmRow,
@@ -214,6 +214,11 @@ async def test_verify_finds_a_changed_payload_and_a_lost_incident(journal, tmp_p
     assert len(faults) == 2
     assert "event 1" in faults[0]
     assert "a1" in faults[1]
+
+
+async def test_a_second_gateway_on_the_same_journal_is_refused_in_words(journal):
+    with pytest.raises(NeedsHuman, match="another gateway"):
+        JournalWriter(journal.path)
 
 
 def test_a_file_that_is_no_journal_is_refused_in_words(tmp_path):
