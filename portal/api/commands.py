@@ -69,6 +69,30 @@ def after(session: Session, gateway: str, number: int) -> tuple[PortalCommand, .
     return tuple(msgspec.json.decode(body, type=PortalCommand) for body in rows)
 
 
+def number_on(session: Session, gateway: str, *, above: int) -> None:
+    """Number on above what a gateway has seen, when it has seen more than we ever gave.
+
+    That gateway knows an older store of this portal (a restored backup, a new disk) and would take
+    our numbers for repeats: what waits is given new ones, what comes later rises from there.
+    """
+    line = lock_line(session, gateway)
+    if above <= line.last_command:
+        return
+    waiting = session.scalars(
+        sa.select(Command)
+        .where(Command.gateway == gateway, Command.state == "queued")
+        .where(Command.number > line.acknowledged_command)
+        .order_by(Command.number)
+    ).all()
+    line.last_command = line.acknowledged_command = above
+    for row in waiting:
+        line.last_command += 1
+        order = msgspec.json.decode(row.body, type=PortalCommand)
+        row.number = line.last_command
+        row.body = msgspec.json.encode(msgspec.structs.replace(order, number=row.number)).decode()
+    session.flush()
+
+
 def wait_for(look: Callable[[], Found | None], bell: Bell, *, timeout_s: float) -> Found | None:
     """What `look` finds, looking again at every ring of the bell and every second; None after `timeout_s`."""
     ends = time.monotonic() + timeout_s

@@ -21,6 +21,8 @@ from portal.words import now
 if TYPE_CHECKING:
     from portal.stream import Bell
 
+MAX_NUMBER = 2**53
+"""The largest whole number every JSON reader keeps exactly (RFC 8259, section 6)."""
 MAX_WAIT_S = 25.0
 MAX_POLLS = 16
 """Gateways that may wait at once; one more is answered at once, empty or not."""
@@ -81,6 +83,8 @@ def give_commands(gateway: str) -> Response:
         wait_s = min(float(request.args.get("wait_s", "0")), MAX_WAIT_S)
     except ValueError:
         return answer({"error": "after and wait_s are numbers"}, HTTPStatus.BAD_REQUEST)
+    if not 0 <= asked <= MAX_NUMBER:
+        return answer({"error": f"after is 0 to {MAX_NUMBER}"}, HTTPStatus.BAD_REQUEST)
     start = _acknowledge(gateway, asked)
 
     def look() -> tuple[PortalCommand, ...] | None:
@@ -112,10 +116,12 @@ def _acknowledge(gateway: str, asked: int) -> int:
     query = sa.select(GatewayLine.acknowledged_command, GatewayLine.last_command)
     with db.sessionmaker() as session:
         known = session.execute(query.where(GatewayLine.gateway == gateway)).one_or_none()
-    if known is None:
-        return 0
-    acknowledged, last = known
-    reached = min(asked, last)
+    acknowledged, last = (0, 0) if known is None else known
+    if asked > last:
+        with writing() as session:
+            commands.number_on(session, gateway, above=asked)
+        return asked
+    reached = asked
     if reached <= acknowledged:
         return int(acknowledged)
     with writing() as session:

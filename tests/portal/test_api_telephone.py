@@ -150,3 +150,20 @@ def test_a_text_that_is_no_key_is_left_alone(twilio, gateway, no_wait):
 def test_a_text_that_twilio_did_not_sign_is_refused(app, gateway):
     answer = app.test_client().post("/twilio/gw-xinhe-1/text", data={"From": "+8613800138002", "Body": "1"})
     assert answer.status_code == 403
+
+
+def test_a_gateway_that_has_seen_more_than_this_portal_gave_still_gets_its_commands(twilio, gateway, no_wait):
+    """The portal was restored from a backup: its numbers are below those the gateway remembers."""
+    twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}", Digits="1", CallSid="CA1")
+    (command,) = gateway.commands(after=37)
+    assert (command["number"], command["digit"]) == (38, "1")
+    assert gateway.commands(after=38) == []
+    twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}", Digits="2", CallSid="CA1")
+    (command,) = gateway.commands(after=38)
+    assert (command["number"], command["digit"]) == (39, "2")
+
+
+def test_an_impossible_command_number_is_refused_in_words(app, gateway):
+    for number in (-1, 10**30):
+        answer = gateway.client.get(f"/api/gateway/v1/commands?after={number}", headers=gateway.headers)
+        assert answer.status_code == 400
