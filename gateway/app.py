@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -18,7 +18,7 @@ import msgspec
 from gateway import plugins
 from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
-from gateway.downlink import Downlink
+from gateway.downlink import EXPIRES_S, Downlink
 from gateway.engine import Engine
 from gateway.incidents import DownOrder, Incidents
 from gateway.intake import Intake
@@ -28,6 +28,7 @@ from gateway.journal.writer import JournalWriter
 from gateway.ledger import JournalLedger
 from gateway.model import PortalCommand
 from gateway.places import Places
+from gateway.registry import Device
 from gateway.roster import People
 from gateway.sync.batcher import Row
 from gateway.sync.client import SyncClient
@@ -113,7 +114,7 @@ class Gateway:
         self.downlink = Downlink(
             registry=self.people.registry,
             transports=tuple(self.transports.values()),
-            codec=functools.cache(lambda protocol: make_codec(protocol, None, self.clock.now)),
+            codec=self._codec_of,
             clock=self.clock,
             done=self._done,
         )
@@ -199,12 +200,14 @@ class Gateway:
     def _resume(self) -> None:
         """Carry on: legs whose end is unknown are settled, effects not yet done are carried out."""
         self.dispatcher.resume(self._unsettled)
+        too_old = self.clock.now() - timedelta(seconds=EXPIRES_S)
         for row in self.reader.open_outbox():
             order: Any = msgspec.json.decode(row["body"], type=ORDERS[row["kind"]])
             key = (row["seq"], row["position"])
             placed = isinstance(order, SendText | PlaceCall) and self.ledger.knows(order.leg)
             useless = isinstance(order, PlaceCall) and self.incidents.get(order.leg.incident) is None
-            if placed or useless:
+            stale = row["kind"] == "Down" and from_ms(row["received_ms"]) < too_old
+            if placed or useless or stale:
                 self._done(key)
             else:
                 self._carry_out(row["kind"], order, key)
@@ -275,6 +278,10 @@ class Gateway:
                 reference=command.carrier_ref,
             )
 
+    def _codec_of(self, device: Device) -> Any:
+        """The codec that speaks with this band now (a watch is answered as its make speaks), or a new one."""
+        return self.intake.codec_of(device.device) or make_codec(device.protocol, None, self.clock.now)
+
     def _leg_of(self, leg_id: str) -> str:
         return self.ledger.leg_of(leg_id)
 
@@ -303,9 +310,9 @@ class Gateway:
 
 
 def make_codec(protocol: str, settings: Any, now: Callable[[], datetime]) -> Any:
-    """A new codec of this protocol for one link."""
+    """A new codec of this protocol for one link; `settings` is the link's own table, checked at start."""
     kind = plugins.get("codec", protocol)
-    return kind(settings if settings is not None else kind.Settings(), now=now)
+    return kind(msgspec.convert(settings or {}, kind.Settings), now=now)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

@@ -215,7 +215,8 @@ def _settings(document: dict[str, Any], checker: Checker) -> Settings | None:
     for key, kind in (("portal_link", PortalLinkTable), ("portal", PortalTable), ("demo", DemoTable)):
         if key in document:
             parts[key] = checker.table(document[key], kind, key)
-    cross_check(checker, document, wearers=wearers, staff=staff, sos=sos)
+    transports = {name: table for name, table in kinds["transport"].items() if table is not None}
+    cross_check(checker, document, wearers=wearers, staff=staff, sos=sos, transports=transports)
     wearer_rules = _wearer_rules(document, checker)
     if site is None or journal is None or sos is None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import phonenumbers
@@ -17,16 +17,20 @@ POSITIVE_SECONDS = ("ring_timeout_s", "rounds", "ack_timeout_s", "repeat_after_s
 
 
 def cross_check(
-    checker: Checker, document: dict[str, Any], *, wearers: Sequence[Any], staff: Sequence[Any], sos: Any
+    checker: Checker,
+    document: dict[str, Any],
+    *,
+    wearers: Sequence[Any],
+    staff: Sequence[Any],
+    sos: Any,
+    transports: Mapping[str, Any],
 ) -> None:
     """Note every contradiction; the single keys have been checked before."""
     _unique(checker, "wearers", [wearer.id for wearer in wearers])
     devices = [device for wearer in wearers for device in wearer.devices]
     _unique(checker, "wearers[].devices", [device.id for device in devices])
-    codecs = plugins.names("codec")
     for device in devices:
-        if device.protocol not in codecs:
-            checker.add(f"devices.{device.id}.protocol", device.protocol, "one of " + ", ".join(codecs))
+        _protocol(checker, f"devices.{device.id}", device)
     for wearer in wearers:
         _unique(checker, f"wearers.{wearer.id}.contacts", [contact.id for contact in wearer.contacts])
         if not wearer.contacts and not staff:
@@ -39,8 +43,30 @@ def cross_check(
             _fence(checker, f"wearers.{wearer.id}.fences.{fence.id}", fence)
     for person in staff:
         _phone(checker, f"staff.{person.id}.phone", person.phone)
+    for name, table in transports.items():
+        for path, entry in _doors(name, table):
+            _protocol(checker, path, entry)
     if sos is not None:
         _sos(checker, document, sos)
+
+
+def _doors(name: str, table: Any) -> Iterable[tuple[str, Any]]:
+    """Everything in a transport's table that names a protocol: the table itself, its ports, its listeners."""
+    path = f"transports.{name}"
+    if hasattr(table, "protocol") and isinstance(table.protocol, str):
+        yield path, table
+    for part in ("listeners", "ports"):
+        for index, entry in enumerate(getattr(table, part, ())):
+            yield f"{path}.{part}[{index}]", entry
+
+
+def _protocol(checker: Checker, path: str, entry: Any) -> None:
+    """A protocol must be known, and the table for its codec must be right."""
+    codecs = plugins.names("codec")
+    if entry.protocol not in codecs:
+        checker.add(f"{path}.protocol", entry.protocol, "one of " + ", ".join(codecs))
+    elif getattr(entry, "codec", None) is not None:
+        checker.table(entry.codec, plugins.settings_of("codec", entry.protocol), f"{path}.codec")
 
 
 def _sos(checker: Checker, document: dict[str, Any], sos: Any) -> None:

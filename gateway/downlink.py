@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.clock import Clock
 from gateway.model import DownCommand
-from gateway.registry import Registry
+from gateway.registry import Device, Registry
 from gateway.transports.base import Transport
 
 RETRY_S = 5.0
@@ -45,7 +45,7 @@ class Downlink:
         *,
         registry: Registry,
         transports: Sequence[Transport],
-        codec: Callable[[str], Any],
+        codec: Callable[[Device], Any],
         clock: Clock,
         done: Callable[[tuple[int, int]], None],
     ) -> None:
@@ -60,7 +60,7 @@ class Downlink:
     def send(self, wearer: str, command: DownCommand, key: tuple[int, int]) -> None:
         """Send to every band of the wearer; idempotent by `key`."""
         for device in self._registry.of_wearer(wearer):
-            data = self._codec(device.protocol).encode_down(command, device.device)
+            data = self._codec(device).encode_down(command, device.device)
             if data is None or (key, device.device) in self._waiting:
                 continue
             self._waiting[key, device.device] = _Waiting(device.device, data, key, self._clock.now())

@@ -3,7 +3,6 @@
 ShouwangError
 ├── ConfigError      the installer's: every wrong key at once; the program exits 2
 ├── FrameError       the band's (or its radio's): the frame goes to quarantine, the stream goes on
-├── Retryable        nobody's: wait and do the same again (journal busy, link down)
 └── NeedsHuman       ours: cannot mend itself; health turns red and says what to do
     └── JournalDamaged   the journal's file fails its own checks
 
@@ -59,10 +58,6 @@ class FrameError(ShouwangError):
     def head(self) -> bytes:
         """The first bytes of the frame, enough for a person to recognise it."""
         return self.raw[:HEAD_BYTES]
-
-
-class Retryable(ShouwangError):
-    """Failed for a reason that passes by itself; doing the same again is safe."""
 
 
 class NeedsHuman(ShouwangError):

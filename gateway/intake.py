@@ -69,6 +69,7 @@ class Intake:
         self._clock = clock
         self._codec = codec
         self.counts: Counter[str] = Counter()
+        self._speaking: dict[str, Any] = {}
 
     # ------------------------------------------------------------------ Sink
 
@@ -126,7 +127,10 @@ class Intake:
             return "unknown device", Outcome.QUARANTINED
         if device.protocol != link.protocol:
             return "device is registered for another protocol", Outcome.FORBIDDEN
-        link.pinned = claimed
+        if link.pinned is None:
+            link.pinned = claimed
+            if link.streaming:
+                self._speaking[claimed] = link.codec
         return Envelope(
             uplink=sane(uplink, now), wire=link.wire, device=claimed, wearer=device.wearer, received_at=now
         )
@@ -152,6 +156,10 @@ class Intake:
         """Pass an admitted envelope on."""
         self.counts["frames"] += 1
         self._engine.heard(envelope, committed)
+
+    def codec_of(self, device: str) -> Any | None:
+        """The codec of the stream this band was last heard on; None for message wires."""
+        return self._speaking.get(device)
 
     def now(self) -> datetime:
         """The wall clock."""

@@ -27,7 +27,6 @@ MAX_SENTENCE_BYTES = 256
 MAX_EPOCH_BYTES = 2048
 MPS_PER_KNOT = 1852 / 3600
 DAY_S = 86400.0
-MIN_TAIL_BYTES = 5
 TWO_DIGIT_CENTURY = 2000
 
 _SENTENCE = re.compile(rb"\$([A-Z]{2})([A-Z]{3}),([\x20-\x7e]*)\*([0-9A-Fa-f]{2})\s*")

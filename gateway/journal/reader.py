@@ -51,8 +51,11 @@ class JournalReader:
         return self._rows("select * from timers order by due_ms")
 
     def open_outbox(self) -> list[sqlite3.Row]:
-        """Effects committed and not marked done, in order: seq, position, kind, body."""
-        return self._rows("select * from outbox where done_ms is null order by seq, position")
+        """Effects committed and not marked done, in order: seq, position, kind, body, received_ms."""
+        return self._rows(
+            "select outbox.*, events.received_ms from outbox join events using (seq)"
+            " where done_ms is null order by seq, position"
+        )
 
     def open_incidents(self) -> list[sqlite3.Row]:
         """Incidents that are not over."""

@@ -9,12 +9,15 @@ beside a busy loop.
 
 A commit that fails (disk full, I/O error) is rolled back and tried again for ever, with backoff:
 nothing is dropped, nothing is acknowledged, `degraded` tells the engine.
+A record that SQLite can never take must not hold up the others: the group is then committed one by one,
+and that record alone stays uncommitted and unacknowledged, counted in `unwritable` and logged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import sqlite3
 import threading
 import time
@@ -36,6 +39,8 @@ CHUNKS = (256, 64, 16, 4, 1)
 RETRY_FIRST_S = 0.05
 RETRY_MAX_S = 5.0
 RETENTION_EVERY_ROWS = 20_000
+
+log = logging.getLogger(__name__)
 
 
 class JournalWriter:
@@ -59,6 +64,7 @@ class JournalWriter:
         self.rows = 0
         self.commits = 0
         self.retries = 0
+        self.unwritable = 0
         self.dropped = 0
         self._group_commit_s = group_commit_s
         self._max_size_bytes = max_size_mb * 1024 * 1024
@@ -139,9 +145,9 @@ class JournalWriter:
         self._connection.close()
         self._lock.close()
 
-    def _deliver(self, batch: Sequence[Record], seqs: Sequence[int]) -> None:
+    def _deliver(self, batch: Sequence[Record], seqs: Sequence[int | None]) -> None:
         for record, seq in zip(batch, seqs, strict=True):
-            if record.committed is not None:
+            if record.committed is not None and seq is not None:
                 record.committed(seq)
         if self._after_commit is not None:
             self._after_commit()
@@ -178,14 +184,17 @@ class JournalWriter:
         self._in_commit = len(batch)
         return batch
 
-    def _commit_for_ever(self, batch: Sequence[Record]) -> list[int]:
+    def _commit_for_ever(self, batch: Sequence[Record]) -> list[int | None]:
+        """Commit a group, however long the disk is in trouble; None: that record cannot be written."""
         delay_s = RETRY_FIRST_S
         while True:
             try:
                 seqs = self._commit(batch)
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 (this thread must outlive every record)
                 if self._connection.in_transaction:
                     self._connection.execute("rollback")
+                if not is_trouble_of_the_disk(error):
+                    return self._one_by_one(batch, error)
                 self.retries += 1
                 self._tell(f"{type(error).__name__}: {error}")
                 time.sleep(delay_s)
@@ -193,7 +202,16 @@ class JournalWriter:
             else:
                 if delay_s > RETRY_FIRST_S:
                     self._tell(None)
-                return seqs
+                return list(seqs)
+
+    def _one_by_one(self, batch: Sequence[Record], error: Exception) -> list[int | None]:
+        if len(batch) > 1:
+            return [seq for record in batch for seq in self._commit_for_ever([record])]
+        self.unwritable += 1
+        log.critical(
+            "a record cannot be written and stays unacknowledged: %s: %s", type(error).__name__, error
+        )
+        return [None]
 
     def _tell(self, reason: str | None) -> None:
         if self._degraded is not None and self._loop is not None:
@@ -299,6 +317,12 @@ class JournalWriter:
             if self._connection.in_transaction:
                 self._connection.execute("rollback")
             self._tell(f"{type(error).__name__}: {error}")
+
+
+def is_trouble_of_the_disk(error: Exception) -> bool:
+    """Whether the same commit may succeed later (full, locked, I/O): not so a value SQLite cannot hold."""
+    never = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+    return isinstance(error, sqlite3.Error) and not isinstance(error, never)
 
 
 def hold(path: Path) -> IO[str]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from gateway.model import IncidentView
 from portal.care.history import milliseconds
-from portal.care.models import AlarmRecord, Command, Contact, Incident, VitalHistory, Wearer
+from portal.care.models import Command, Contact, Incident, VitalHistory, Wearer
 from portal.care.sentences import OPEN_STATES, SEVERITY_ORDER, UNTAKEN_STATES
 from portal.policy import WATCHERS, Role, Viewer, sees_wearer
 
@@ -119,12 +119,6 @@ def alarming_wearers(session: Session, ids: Sequence[int]) -> dict[int, str]:
         if known is None or SEVERITY_ORDER[severity] < SEVERITY_ORDER[known]:
             worst[wearer_id] = severity
     return worst
-
-
-def recent_alarms(session: Session, wearer: Wearer, *, limit: int = 20) -> list[AlarmRecord]:
-    """The newest alarms of one wearer."""
-    query = sa.select(AlarmRecord).where(AlarmRecord.wearer_id == wearer.id)
-    return list(session.scalars(query.order_by(AlarmRecord.at.desc()).limit(limit)))
 
 
 def recent_vitals(

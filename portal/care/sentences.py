@@ -69,11 +69,6 @@ LEG_TONES: Mapping[str, str] = {
     "failed": "danger",
     "absent": "warning",
 }
-SEVERITY_WORDS: Mapping[str, object] = {
-    "critical": lazy_gettext("紧急"),
-    "warning": lazy_gettext("注意"),
-    "notice": lazy_gettext("提示"),
-}
 SEVERITY_ORDER: Mapping[str, int] = {"critical": 0, "warning": 1, "notice": 2}
 SOURCE_WORDS: Mapping[str, object] = {
     "gnss": lazy_gettext("北斗卫星定位"),

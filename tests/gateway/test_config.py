@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.app import make_codec
+from gateway.clock import SystemClock
 from gateway.config import load
 from gateway.errors import ConfigError
 from shouwang import main
@@ -151,3 +153,25 @@ def test_every_key_of_the_shipped_file_is_explained_in_both_languages(root):
         assert seen_before or (
             words.isascii() is False and any(c.isascii() and c.isalpha() for c in words)
         ), line
+
+
+def test_an_unknown_protocol_and_a_wrong_codec_table_of_a_port_are_found(small_config):
+    path = small_config(
+        more="""
+        [transports.tcp]
+        listeners = [
+          { port = 5093, protocol = "wach" },
+          { port = 5094, protocol = "watch", codec = { zone_hours = 8 } },
+        ]
+        """
+    )
+    assert set(problems_of(path)) == {
+        "transports.tcp.listeners[0].protocol",
+        "transports.tcp.listeners[1].codec.zone_hours",
+    }
+
+
+def test_a_codec_takes_the_table_its_port_gives_it():
+    codec = make_codec("nmea", {"interval_s": 5.0}, SystemClock().now)
+    assert codec.settings.interval_s == 5.0
+    assert make_codec("nmea", None, SystemClock().now).settings.interval_s == 1.0

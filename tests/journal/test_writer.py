@@ -133,6 +133,19 @@ async def test_a_full_disk_acknowledges_nothing_loses_nothing_and_says_so(tmp_pa
     await writer.stop()
 
 
+async def test_a_record_that_can_never_be_written_holds_up_nobody_and_is_not_acknowledged(journal, caplog):
+    """A number beyond 64 bits stands for whatever SQLite refuses for good."""
+    told: list[str] = []
+    bad = event(1)._replace(at_ms=2**70)
+    for name, row in (("before", event(1)), ("bad", bad), ("after", event(2))):
+        journal.append(Record([row], committed=lambda _, name=name: told.append(name)))
+    await journal.commit(Record([event(3)]))
+    assert told == ["before", "after"]
+    assert journal.unwritable == 1
+    assert "cannot be written" in caplog.text
+    assert verify(journal.path).events == 3
+
+
 async def test_the_transports_are_told_to_wait_while_too_much_is_queued(tmp_path):
     writer = JournalWriter(tmp_path / "journal.db", max_queue=10)
     writer.start()

@@ -100,7 +100,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL of our own on a free port, run by an ordinary account; ended by its own process."""
     if not (POSTGRES / "initdb").exists():
-        pytest.skip("Debian's postgresql-15 is not installed")
+        pytest.fail("Debian's postgresql-15 is not installed")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -46,9 +46,9 @@ def chromium(address) -> Iterator[object]:
     """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
     del address
     if not Path(CHROMIUM).exists():
-        pytest.skip("Debian's chromium is not installed")
+        pytest.fail("Debian's chromium is not installed")
     if not MAPLIBRE.exists():
-        pytest.skip("the front-end libraries are not collected: npm ci && python -m portal.collect_vendor")
+        pytest.fail("the front-end libraries are not collected: npm ci && python -m portal.collect_vendor")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

@@ -63,7 +63,7 @@ def chromium(address: str) -> Iterator[Browser]:
     """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
     del address
     if not (CHROMIUM.exists() and AXE.exists()):
-        pytest.skip("needs Debian's chromium and `npm ci`")
+        pytest.fail("needs Debian's chromium and `npm ci`")
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-background-networking", *WEBGL]
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
