@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from gateway.sync.client import SyncClient
 from gateway.timers import Timers
 from gateway.transports.base import Site, Transport
 from gateway.transports.portal_link import PortalLink
+from sos.carriers.base import Carrier
 from sos.dispatcher import Dispatcher
 from sos.events import HangUp, LegReported, PlaceCall, SendText
 from sos.recovery import owed
@@ -54,14 +55,24 @@ def journal_path(settings: Settings) -> Path:
 
 
 class Gateway:
-    """Every part of one gateway, wired; `run` serves until cancelled."""
+    """Every part of one gateway, wired; `run` serves until cancelled.
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+    `clock`, `make_journal` and `carriers` replace what the settings name, for proofs in virtual time.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        make_journal: Callable[..., JournalWriter] = JournalWriter,
+        carriers: Sequence[Carrier] | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.people = People(settings)
         self.path = journal_path(settings)
-        self.journal = JournalWriter(
+        self.journal = make_journal(
             self.path,
             group_commit_s=settings.journal.group_commit_ms / 1000,
             max_size_mb=settings.journal.max_size_mb,
@@ -90,7 +101,7 @@ class Gateway:
         self.ledger = JournalLedger(journal=self.journal, leg_known=self.engine.leg_known)
         self.dispatcher = Dispatcher(
             ledger=self.ledger,
-            carriers=[self._carrier(name) for name in settings.sos.carriers],
+            carriers=carriers or [self._carrier(name) for name in settings.sos.carriers],
             now=self.clock.now,
             settle_s=settings.sos.settle_s,
             max_intent_wait_s=wait_s,
@@ -122,9 +133,10 @@ class Gateway:
         self.portal_link: PortalLink | None = None
 
     def _carrier(self, name: str) -> Any:
-        table = self.settings.carriers[name]
-        if any(entry.name == "gateway" for entry in dataclasses.fields(table)):
-            table = dataclasses.replace(table, gateway=self.settings.site.gateway)
+        table, site = self.settings.carriers[name], self.settings.site
+        given = {"gateway": site.gateway, "data_dir": site.data_dir}
+        known = {entry.name for entry in dataclasses.fields(table)}
+        table = dataclasses.replace(table, **{key: given[key] for key in given.keys() & known})
         return plugins.get("carrier", name)(table)
 
     # ------------------------------------------------------------------ running

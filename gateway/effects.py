@@ -6,11 +6,12 @@ Timers are the cascade's own orders (`sos.events`): durable, one a name, given b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.model import Alarm, DownCommand
 from sos.events import ClearTimer, SetTimer
 
-__all__ = ["ClearTimer", "Effect", "RaiseAlarm", "SendDown", "SetTimer"]
+__all__ = ["CancelAlarm", "ClearTimer", "Effect", "RaiseAlarm", "SendDown", "SetTimer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,4 +31,11 @@ class SendDown:
     command: DownCommand
 
 
-Effect = RaiseAlarm | SendDown | SetTimer | ClearTimer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAlarm:
+    """The wearer took an SOS back `at` that time; the cascade decides what it is worth."""
+
+    at: datetime
+
+
+Effect = RaiseAlarm | CancelAlarm | SendDown | SetTimer | ClearTimer

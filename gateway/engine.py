@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.clock import Clock
-from gateway.effects import ClearTimer, Effect, RaiseAlarm, SendDown, SetTimer
+from gateway.effects import CancelAlarm, ClearTimer, Effect, RaiseAlarm, SendDown, SetTimer
 from gateway.incidents import DownOrder, Incidents, Pending
 from gateway.journal.records import EventRow, OutboxRow, Record, Rest, to_ms
 from gateway.model import CommandDone, Envelope, PortalCommand, Telemetry
@@ -199,6 +199,8 @@ class Engine:
             case RaiseAlarm(alarm=alarm):
                 self._incidents.raise_alarm(alarm, record, pending, now)
                 record.urgent = record.urgent or alarm.severity == "critical"
+            case CancelAlarm(at=at):
+                self._incidents.wearer_cancelled(wearer, at, record, pending, now)
             case SendDown(command=command):
                 down = DownOrder(wearer=wearer, command=command)
                 record.rest.outbox.append(OutboxRow("Down", encode(down)))

@@ -30,6 +30,7 @@ from gateway.roster import People
 from sos.cascade import open_incident, step
 from sos.events import (
     Acknowledged,
+    CancelPressed,
     ClearTimer,
     Event,
     HangUp,
@@ -171,6 +172,14 @@ class Incidents:
                     event = Moved(at=reading.at or now, lat=reading.lat, lon=reading.lon, where=where)
                     for incident_id in tuple(incident_ids):
                         self._step(incident_id, event, record, pending, now)
+
+    def wearer_cancelled(
+        self, wearer: str, at: datetime, record: Record, pending: Pending, now: datetime
+    ) -> None:
+        """The wearer takes an SOS back."""
+        incident_id = self._by_kind.get((wearer, "sos"))
+        if incident_id is not None:
+            self._step(incident_id, CancelPressed(at=at), record, pending, now)
 
     def timer_due(
         self, incident_id: str, name: str, due_at: datetime, record: Record, pending: Pending, now: datetime

@@ -93,6 +93,7 @@ class Worn(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="wor
 
 BandAlarmKind = Literal[
     "sos",
+    "cancel",
     "fall",
     "removed",
     "geofence_exit",
@@ -104,6 +105,7 @@ BandAlarmKind = Literal[
 ]
 BAND_ALARM_ORDER: tuple[BandAlarmKind, ...] = (
     "sos",
+    "cancel",
     "fall",
     "removed",
     "geofence_exit",
@@ -120,6 +122,7 @@ class BandAlarm(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     """An alarm the band itself raised.
 
     `press_id` is the band's own number for this press, where its protocol has one.
+    "cancel" is the wearer taking an SOS back (a long press).
     """
 
     alarm: BandAlarmKind
@@ -197,9 +200,11 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class DownCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An order to a band, in words every protocol can translate (or refuse by giving None)."""
 
-    name: Literal["help_is_coming", "cancelled", "find", "locate_now", "message", "interval"]
+    name: Literal["help_is_coming", "cancelled", "find", "locate_now", "message", "interval", "call_back"]
     text: str | None = None
     interval_s: int | None = None
+    phone: str | None = None
+    """Whom the band is to ring (`call_back`), E.164."""
 
 
 # --------------------------------------------------------------------------- what the portal is told
@@ -214,8 +219,8 @@ class LegView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     leg_id: str
     contact: str
     name: str
-    role: Literal["family", "staff"]
-    channel: Literal["text", "call"]
+    role: Literal["family", "staff", "station", "site"]
+    channel: Literal["text", "call", "beidou", "siren"]
     round: int
     attempt: int
     state: str
@@ -240,6 +245,9 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     presses: int = 1
     lat: float | None = None
     lon: float | None = None
+    acks_wanted: int = 1
+    takers: tuple[str, ...] = ()
+    """Who has taken it on, in order; `acknowledged_by` is the first of them."""
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
     resolved_by: str | None = None
@@ -306,10 +314,48 @@ class AlarmRaised(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     incident: str | None
 
 
-class IncidentChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="incident"):
-    """An incident opened, or anything about it changed."""
+class StoryLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of an incident's story, in codes a screen turns into words (`sos.story.What`).
+
+    `channel` is that of the leg it is about, `carrier` its carrier.
+    """
+
+    at: datetime
+    what: str
+    who: str = ""
+    channel: str = ""
+    detail: str = ""
+    carrier: str = ""
+
+
+class IncidentChanged(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="incident", omit_defaults=True
+):
+    """An incident opened, or anything about it changed; `story` is what this change adds to its story."""
 
     incident: IncidentView
+    story: tuple[StoryLine, ...] = ()
+
+
+class CarrierHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether one way to people can be used; `detail` says why not, `since` since when."""
+
+    carrier: str
+    healthy: bool
+    detail: str = ""
+    since: datetime | None = None
+
+
+class GatewayHealth(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="health"):
+    """How the gateway itself is; each one sent replaces the last.
+
+    `journal` is empty while the journal writes, else why it does not;
+    `warnings` are things an administrator should look at, as codes (`many_calls`).
+    """
+
+    carriers: tuple[CarrierHealth, ...]
+    journal: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class CommandDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="command"):
@@ -320,7 +366,7 @@ class CommandDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     reason: str = ""
 
 
-SyncPayload = Roster | Telemetry | AlarmRaised | IncidentChanged | CommandDone
+SyncPayload = Roster | Telemetry | AlarmRaised | IncidentChanged | CommandDone | GatewayHealth
 
 
 class SyncEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -349,7 +395,8 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     `number` rises by one a gateway; `command` is unique for ever, so a repeat is recognised.
     acknowledge and resolve carry `incident`, `by`, `note`;
-    key_pressed and leg_status carry `leg` with `digit`, or with the carrier's `status` and `sequence`.
+    key_pressed and leg_status carry `leg` with `digit`, or with the carrier's `status` and `sequence`;
+    drill carries `wearer`, and `kind` (an SOS where it is left out).
     """
 
     number: int
@@ -365,6 +412,7 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     by: str | None = None
     note: str | None = None
     down: DownCommand | None = None
+    kind: AlarmKind | None = None
 
 
 class CommandPage(msgspec.Struct, frozen=True, kw_only=True):

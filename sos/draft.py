@@ -42,6 +42,7 @@ RANK = {
     LegState.BUSY: 8,
     LegState.VOICEMAIL: 8,
     LegState.FAILED: 8,
+    LegState.UNREACHED: 8,
     LegState.HUNG_UP: 8,
     LegState.CONFIRMED: 9,  # nothing takes a 1 back
 }

@@ -16,6 +16,10 @@ class Channel(StrEnum):
 
     TEXT = "text"
     CALL = "call"
+    BEIDOU = "beidou"
+    """A BeiDou short message to a station; the body is the hexadecimal of `sos.beidou.pack`."""
+    SIREN = "siren"
+    """A siren or a loud voice on the spot, on until it is hung up."""
 
 
 class LegState(StrEnum):
@@ -47,6 +51,8 @@ class LegState(StrEnum):
     VOICEMAIL = "voicemail"
     FAILED = "failed"
     """The carrier refused it or could not do it."""
+    UNREACHED = "unreached"
+    """No carrier at all could be reached: nothing has left the house."""
     ABSENT = "absent"
     """Settled: the carrier never had it; it may be placed again as the next attempt."""
     HUNG_UP = "hung_up"
@@ -62,6 +68,7 @@ LEG_ENDS = frozenset(
         LegState.BUSY,
         LegState.VOICEMAIL,
         LegState.FAILED,
+        LegState.UNREACHED,
         LegState.ABSENT,
         LegState.HUNG_UP,
     }
@@ -102,13 +109,14 @@ class Opened:
 class PressedAgain:
     """The same wearer raised the same kind of alarm while the incident was open.
 
-    `where` says the position in words, empty where nobody put it into words.
+    `where` says the position in words, empty where nobody put it into words; `where_en` in English.
     """
 
     at: datetime
     lat: float | None = None
     lon: float | None = None
     where: str = ""
+    where_en: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +127,7 @@ class Moved:
     lat: float
     lon: float
     where: str = ""
+    where_en: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +156,7 @@ class LegReported:
 class KeyPressed:
     """A digit was pressed during a call, or a text with only that digit came back.
 
-    `via` says how, for the record: "call", "text" or "portal".
+    `via` says how, for the record: "call", "text", "portal" or "beidou".
     """
 
     leg_id: str
@@ -158,11 +167,15 @@ class KeyPressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledged:
-    """A person took the incident on without a leg (portal, band, staff desk)."""
+    """A person took the incident on without a leg (portal, band, staff desk).
+
+    `contact` names the contact of the plan where it is known who of them it was.
+    """
 
     by: str
     at: datetime
     via: str = "portal"
+    contact: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,17 +228,34 @@ class PlaceCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendBeidou:
+    """Send `body` (hexadecimal of twenty bytes, `sos.beidou.pack`) as a BeiDou short message."""
+
+    leg: Leg
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundSiren:
+    """Sound the siren until this leg is hung up; `script` is what a voice on the spot says."""
+
+    leg: Leg
+    script: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HangUp:
-    """End the leg's call if it still goes on; harmless otherwise."""
+    """End the leg's call, or silence its siren, if it still goes on; harmless otherwise."""
 
     leg_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TellBand:
-    """Let the wearer know: `help_is_coming` or `cancelled`."""
+    """Order something of the band: `help_is_coming`, `cancelled`, or `call_back` (ring `phone`)."""
 
     command: str
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,4 +273,5 @@ class ClearTimer:
     name: str
 
 
-Order = SendText | PlaceCall | HangUp | TellBand | SetTimer | ClearTimer
+LegOrder = SendText | PlaceCall | SendBeidou | SoundSiren
+Order = LegOrder | HangUp | TellBand | SetTimer | ClearTimer

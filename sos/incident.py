@@ -46,6 +46,8 @@ class Subject:
     are those of the alarm (`gateway.model.Alarm` and `Why`);
     `where` says the position in words ("3栋东门附近");
     `link` is a short https address of the portal's page of this incident, empty where there is none.
+    `where_en` is `where` in English; `beidou_number` is the wearer's in BeiDou short messages,
+    `heart_rate_bpm` and `battery_pct` the newest known when it happened.
     """
 
     name: str
@@ -57,7 +59,11 @@ class Subject:
     unit: str | None = None
     place: str | None = None
     where: str = ""
+    where_en: str = ""
     link: str = ""
+    beidou_number: int | None = None
+    heart_rate_bpm: float | None = None
+    battery_pct: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +126,7 @@ class Incident:
     lat: float | None = None
     lon: float | None = None
     where: str = ""
+    where_en: str = ""
     position_at: datetime | None = None
     told_lat: float | None = None
     told_lon: float | None = None

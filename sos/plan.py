@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sos.shifts import Shift
+
 E164 = re.compile(r"\+[1-9][0-9]{7,14}", re.ASCII)
 CHINESE_E164 = re.compile(r"\+86[1-9][0-9]{9,11}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """A person who can be told; `phone` is E.164, `lang` is "zh" or "en"."""
+    """A person who can be told; `phone` is E.164, `lang` is "zh" or "en".
+
+    `shifts` are the hours of a person of the staff, empty where always.
+    A station's `phone` is its BeiDou card number and its role "station"; the siren's role is "site".
+    """
 
     contact: str
     name: str
@@ -19,6 +25,7 @@ class Contact:
     role: str = "family"
     relation: str = ""
     lang: str = "zh"
+    shifts: tuple[Shift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +35,9 @@ class Manner:
     `calls_after_s` is 0 when ringing starts at once;
     a gentler plan texts first and rings only if nobody acknowledged in that time.
     `position_text_interval_s` 0 sends no position texts.
+    `acks_wanted` people must press 1 before nobody else is rung.
+    `call_back` offers key 3: take it, and have the wearer's band ring this telephone.
+    `siren` sounds the siren on the spot when everybody was rung in vain, or nobody could be reached.
     """
 
     texts: bool = True
@@ -39,6 +49,9 @@ class Manner:
     repeat_after_s: int = 300
     position_text_interval_s: int = 120
     cancel_window_s: int = 60
+    acks_wanted: int = 1
+    call_back: bool = True
+    siren: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +59,14 @@ class Plan(Manner):
     """Whom to tell, and how.
 
     `family` and `staff` are in ringing order; staff are rung after `rounds` rounds of the family.
+    `stations` receive a BeiDou short message when no telephone can be reached.
+    `call_back` is true only where the wearer's band can ring a telephone,
+    `siren` only where the gateway has one.
     """
 
     family: tuple[Contact, ...]
     staff: tuple[Contact, ...] = ()
+    stations: tuple[Contact, ...] = ()
 
 
 def diallable(phone: str) -> bool:
@@ -83,6 +100,7 @@ def problems(plan: Plan) -> tuple[str, ...]:
         "calls_after_s": 0,
         "position_text_interval_s": 0,
         "cancel_window_s": 0,
+        "acks_wanted": 1,
     }
     found += [
         f"{key} is {getattr(plan, key)}: at least {least}"

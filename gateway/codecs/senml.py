@@ -67,8 +67,8 @@ class SenmlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 # Places of the values of one moment.
 _LAT, _LON, _ALT, _ACC, _SPEED, _COURSE, _SATS = range(7)
 _HR, _SYS, _DIA, _SPO2, _TEMP, _BATT, _STEPS = range(7, 14)
-_WORN, _SOS, _FALL, _PRESS = range(14, 18)
-_EMPTY: list[Any] = [None] * 18
+_WORN, _SOS, _FALL, _PRESS, _CANCEL = range(14, 19)
+_EMPTY: list[Any] = [None] * 19
 
 _Units = dict[str | None, tuple[float, float] | None]
 _PLAIN = None
@@ -101,6 +101,7 @@ FIELDS: dict[str, tuple[int, _Units, float, float]] = {
     "sos": (_SOS, _FLAG, 0, 0),
     "fall": (_FALL, _FLAG, 0, 0),
     "press": (_PRESS, _FLAG, 0, 0),
+    "cancel": (_CANCEL, _FLAG, 0, 0),
 }
 """Name -> (place, unit -> scale and offset to our unit, lowest, highest value in our unit)."""
 
@@ -327,10 +328,12 @@ def _readings(  # noqa: C901, PLR0912 - one plain branch a kind of reading
     Raises SpoiledError for half a position or half a blood pressure.
     """
     (lat, lon, alt, acc, speed, course, sats, hr, sys, dia, spo2, temp, batt, steps) = values[:14]
-    worn, sos, fall, press = values[14:]
+    worn, sos, fall, press, cancel = values[14:]
     readings: list[Reading] = []
     if sos:
         readings.append(BandAlarm(alarm="sos", press_id=press, at=at))
+    if cancel:
+        readings.append(BandAlarm(alarm="cancel", at=at))
     if fall:
         readings.append(BandAlarm(alarm="fall", at=at))
     if lat is not None and lon is not None:

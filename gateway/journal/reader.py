@@ -63,6 +63,22 @@ class JournalReader:
             "select * from incidents where state not in ('resolved', 'cancelled') order by opened_ms"
         )
 
+    def incident(self, name: str) -> sqlite3.Row | None:
+        """The newest incident of this id or of this short reference (A7K2), open or over."""
+        rows = self._rows(
+            "select * from incidents where incident_id = ? or ref = upper(?)"
+            " order by incident_id = ? desc, opened_ms desc limit 1",
+            name,
+            name.lstrip("#"),
+            name,
+        )
+        return rows[0] if rows else None
+
+    def steps(self, incident: str) -> list[bytes]:
+        """Every event of an incident, in order."""
+        found = self._rows("select body from steps where incident = ? order by number", incident)
+        return [row["body"] for row in found]
+
     def recent_alarm_ids(self, limit: int) -> list[str]:
         """The newest alarm ids, oldest first."""
         return [row[0] for row in self._rows("select alarm_id from alarms order by seq desc limit ?", limit)][

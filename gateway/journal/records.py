@@ -62,6 +62,14 @@ class IncidentRow(NamedTuple):
     body: bytes
 
 
+class StepRow(NamedTuple):
+    """One row of `steps`: the n-th event of an incident, from 0, as the cascade judged it."""
+
+    incident: str
+    number: int
+    body: bytes
+
+
 class LegRow(NamedTuple):
     """One row of `legs`: the intent, written before any I/O."""
 
@@ -110,6 +118,7 @@ class Rest:
     done: list[tuple[int, int]] = field(default_factory=list)
     alarms: list[AlarmRow] = field(default_factory=list)
     incidents: list[IncidentRow] = field(default_factory=list)
+    steps: list[StepRow] = field(default_factory=list)
     legs: list[LegRow] = field(default_factory=list)
     leg_changes: list[LegChange] = field(default_factory=list)
     quarantine: list[QuarantineRow] = field(default_factory=list)

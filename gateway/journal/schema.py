@@ -59,7 +59,15 @@ def first_tables(db: Database) -> None:
             db.execute(statement)
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (first_tables,)
+def steps_of_incidents(db: Database) -> None:
+    """Every event of every incident, exactly as the cascade judged it: the incident can be made again."""
+    db.execute(
+        "create table steps (incident text not null, number integer not null, body blob not null,"
+        " primary key (incident, number)) without rowid"
+    )
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (first_tables, steps_of_incidents)
 """Every migration in order; a new one is appended, an old one never changes."""
 
 

@@ -265,6 +265,8 @@ class JournalWriter:
             )
         for incident in rest.incidents:
             execute("insert or replace into incidents values (?, ?, ?, ?, ?, ?, ?)", incident)
+        for step in rest.steps:
+            execute("insert into steps values (?, ?, ?)", step)
         for leg in rest.legs:
             execute("insert or ignore into legs values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", leg)
         for change in rest.leg_changes:

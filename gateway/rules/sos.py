@@ -24,7 +24,7 @@ from zlib import crc32
 
 import msgspec
 
-from gateway.effects import Effect, RaiseAlarm
+from gateway.effects import CancelAlarm, Effect, RaiseAlarm
 from gateway.model import Alarm, AlarmKind, BandAlarm, BandAlarmKind, Envelope, Fix, Severity, WearerView, Why
 from gateway.rules.base import RuleEvent, TimerDue
 from gateway.rules.moment import happened_at, milliseconds
@@ -138,6 +138,9 @@ class SosRule:
         if known is not None and (known.tzinfo is None or not SANE_FROM <= known <= heard_at):
             known = None
         at = known or heard_at
+        if alarm.alarm == "cancel":
+            effects.append(CancelAlarm(at=at))
+            return state
         late = event.uplink.backlog or heard_at - at > self._max_age
         if alarm.alarm != "sos" and late:
             return state

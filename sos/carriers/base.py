@@ -38,7 +38,10 @@ class CarrierAmbiguous(CarrierError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What is said or written: `body` is the text, or the voice script; `ring_timeout_s` is for calls."""
+    """What is said or written: `body` is the text, the voice script, or the hexadecimal of a BeiDou message.
+
+    `ring_timeout_s` is for calls.
+    """
 
     body: str
     ring_timeout_s: int = 25
@@ -52,9 +55,14 @@ class Carrier(Protocol):
 
     A carrier module ends with `CARRIER = TheClass`; the class takes its `Settings` as only argument.
 
-    Two optional class attributes declare its limits to the dispatcher:
+    Optional attributes declare its limits to the dispatcher:
     `concurrent: int` is how many `place` calls it can take at a time (a modem: 1),
     `place_deadline_s: float` is how long one `place` may take before its outcome counts as lost.
+    `needs_relay: bool` says that keys pressed in its calls come back through the portal only:
+    while the gateway cannot hear the portal, such a carrier stands behind the others for calls.
+    `trouble: str` (an instance attribute) says why it cannot be used now, empty while it can.
+    A setting named `gateway` or `data_dir` is filled in by the composition root
+    with this box's name and the folder where a carrier may keep what must survive a restart.
     Being busy for the moment (the one line is taken) is `CarrierDown`, not `CarrierRefused`.
     """
 
@@ -74,7 +82,7 @@ class Carrier(Protocol):
         ...
 
     async def hang_up(self, reference: str) -> None:
-        """End a call; idempotent, quiet when it is already over. Raises CarrierError."""
+        """End a call or silence a siren; idempotent, quiet when it is over already. Raises CarrierError."""
         ...
 
     async def find(self, leg: Leg, *, since: datetime, owned: frozenset[str]) -> str | None:

@@ -1,203 +1,33 @@
 """What every carrier owes the dispatcher, proved on each against its own simulated network.
 
-A new carrier needs a rig here: a network it can be refused by, lose, and leave in doubt.
+A new carrier needs a rig in `rigs/<carrier>.py`: a network it can be refused by, lose, and leave in doubt.
+A point about a channel the carrier does not have is skipped.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from aiohttp import web
-from twilio.request_validator import RequestValidator
+from rigs.base import ANSWERS, BODY, BUSY, PRESSES, REJECTS, RINGS, SCRIPT, SILENT, TALKS, leg
 
-from firmware_sim.modem import SimModem
 from firmware_sim.people import Persona
-from firmware_sim.twilio import TwilioFake
 from gateway import plugins
-from sos.carriers import gsm_modem, twilio
 from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierRefused, Message
-from sos.events import LEG_ENDS, Channel, KeyPressed, Leg, LegState
+from sos.events import Channel, LegState
 
-ACCOUNT, TOKEN = "AC" + "0" * 32, "a-token-for-tests"
-SCRIPT = "张桂兰按下了求救,请按1"
-BODY = "张桂兰(3栋2单元401)按下了求救,住户𠮷田在场。" * 3 + "#A7K2"
-
-
-def persona(number: int, answer: str, **more) -> Persona:
-    return Persona(
-        phone=f"+8613800138{number:03}",
-        **({"answer": answer, "after_s": 0.15, "key_after_s": 0.3} | more),
-    )
-
-
-SILENT = persona(1, "no_answer")
-BUSY = persona(2, "busy")
-REJECTS = persona(3, "rejects")
-ANSWERS = persona(4, "answers")
-PRESSES = persona(5, "presses")
-TALKS = persona(6, "answers", key_after_s=60)
-RINGS = persona(7, "no_answer")
-PEOPLE = {who.phone: who for who in (SILENT, BUSY, REJECTS, ANSWERS, PRESSES, TALKS, RINGS)}
-_count = iter(range(1, 1_000_000))
-
-
-def leg(who: Persona, channel: Channel) -> Leg:
-    number = next(_count)
-    return Leg(
-        leg_id=f"inc1.1.{who.phone[-3:]}.{channel}.{number}",
-        incident="inc1",
-        contact=who.phone[-3:],
-        name="x",
-        phone=who.phone,
-        role="family",
-        channel=channel,
-        round=1,
-        attempt=number,
-    )
-
-
-class Rig:
-    """One carrier on its own network; `keys` and `states` are what the gateway would come to know."""
-
-    def __init__(self) -> None:
-        self.keys: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def serve(self, service) -> str:
-        ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._tasks.append(asyncio.create_task(service.run(ready.set_result)))
-        return await ready
-
-    def report(self, event) -> None:
-        if isinstance(event, KeyPressed):
-            self.keys.put_nowait((event.leg_id, event.digit))
-
-    async def settled(self) -> None:
-        """Wait until the carrier can be used (again); nothing to wait for where each request stands alone."""
-
-    async def close(self) -> None:
-        for task in reversed(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def heard(self, who: Persona, kind: str) -> tuple[str, ...]:
-        return self.network.transcript.of(who.phone, kind)
-
-
-class TwilioRig(Rig):
-    """The real client against the fake; a tiny portal takes the callbacks and checks their signatures."""
-
-    async def open(self, _tmp_path, _monkeypatch) -> None:
-        self._portal = web.AppRunner(app := web.Application())
-        app.router.add_post("/twilio/gw/{kind}/{leg}", self._callback)
-        await self._portal.setup()
-        site = web.TCPSite(self._portal, "127.0.0.1", 0)
-        await site.start()
-        port = self._portal.addresses[0][1]
-        self.network = TwilioFake(account_sid=ACCOUNT, auth_token=TOKEN, people=PEOPLE)
-        self.carrier = twilio.CARRIER(
-            twilio.Settings(
-                account_sid=ACCOUNT,
-                auth_token=TOKEN,
-                from_number="+15005550006",
-                callback_url=f"http://127.0.0.1:{port}/twilio",
-                gateway="gw",
-                base_url=await self.serve(self.network),
-            )
-        )
-        self._tasks.append(asyncio.create_task(self.carrier.run(self.report)))
-
-    async def _callback(self, request: web.Request) -> web.Response:
-        form = dict(await request.post())
-        signature = request.headers["X-Twilio-Signature"]
-        assert RequestValidator(TOKEN).validate(str(request.url), form, signature)
-        if request.match_info["kind"] == "voice":
-            self.keys.put_nowait((request.match_info["leg"], form["Digits"]))
-        return web.Response(text="<Response><Say>已确认</Say></Response>", content_type="text/xml")
-
-    async def close(self) -> None:
-        await super().close()
-        await self._portal.cleanup()
-
-    async def lose(self) -> None:
-        await self.network.unplug()
-
-    async def restore(self) -> None:
-        await self.network.plug()
-
-    def refuse_next(self) -> None:
-        self.carrier = twilio.CARRIER(
-            twilio.Settings(
-                account_sid=ACCOUNT,
-                auth_token="wrong",
-                from_number="+15005550006",
-                callback_url="http://127.0.0.1:9",
-                base_url=self.network.url,
-            )
-        )
-
-    def lose_next_answer(self, _channel: Channel) -> None:
-        self.network.faults.armed.append("lost_response")
-
-    async def ended(self, who: Persona, reference: str) -> LegState:
-        await self.network.transcript.seen(who.phone, "hung_up")
-        return await self.carrier.status(reference)
-
-
-class ModemRig(Rig):
-    """Our AT dialogue against the modem on a pseudo-terminal."""
-
-    async def open(self, tmp_path, monkeypatch) -> None:
-        monkeypatch.setattr(gsm_modem, "SEND_DEADLINE_S", 0.3)
-        monkeypatch.setattr(gsm_modem, "DIAL_DEADLINE_S", 0.3)
-        self.network = SimModem(path=tmp_path / "modem0", people=PEOPLE)
-        path = await self.serve(self.network)
-        settings = gsm_modem.Settings(path=path, poll_s=0.03, reopen_min_s=0.05, reopen_max_s=0.05)
-        self.carrier = gsm_modem.CARRIER(settings)
-        self._ends: dict[str, asyncio.Event] = {}
-        self._tasks.append(asyncio.create_task(self.carrier.run(self.report)))
-        await self.settled()
-
-    async def settled(self) -> None:
-        await self.carrier.ready.wait()
-
-    def report(self, event) -> None:
-        super().report(event)
-        if not isinstance(event, KeyPressed) and event.state in LEG_ENDS:
-            self._end(event.leg_id).set()
-
-    def _end(self, leg_id: str) -> asyncio.Event:
-        return self._ends.setdefault(leg_id, asyncio.Event())
-
-    async def lose(self) -> None:
-        self.network.unplug()
-
-    async def restore(self) -> None:
-        self.network.plug()
-
-    def refuse_next(self) -> None:
-        self.network.faults.armed.append("text_error")
-
-    def lose_next_answer(self, channel: Channel) -> None:
-        self.network.faults.armed.append("lost_dial_answer" if channel is Channel.CALL else "lost_answer")
-
-    async def ended(self, who: Persona, reference: str) -> LegState:
-        await self.network.transcript.seen(who.phone, "hung_up")
-        await self._end(reference.rsplit("/", maxsplit=1)[-1]).wait()
-        return await self.carrier.status(reference)
-
-
-RIGS = {"twilio": TwilioRig, "gsm_modem": ModemRig}
+RIGS = Path(__file__).parent / "rigs"
 
 
 @pytest.fixture(params=sorted(plugins.load("carrier")))
 async def rig(request, tmp_path, monkeypatch):
-    if request.param not in RIGS:
-        pytest.fail(f"carrier {request.param!r} has no rig here: it is not proved")
-    made = RIGS[request.param]()
+    if not (RIGS / f"{request.param}.py").exists():
+        pytest.fail(f"carrier {request.param!r} has no rig in tests/contract/rigs: it is not proved")
+    made = importlib.import_module(f"rigs.{request.param}").RIG()
     await made.open(tmp_path, monkeypatch)
     yield made
     await made.close()
@@ -283,7 +113,7 @@ async def test_what_the_network_refuses_is_refused_and_nothing_was_placed(rig):
 
 
 @pytest.mark.parametrize("number", ["110", "120", "13800138001", "+", "hello", "+86138 00138001", ""])
-@pytest.mark.parametrize("channel", list(Channel))
+@pytest.mark.parametrize("channel", [Channel.TEXT, Channel.CALL])
 async def test_only_e164_is_ever_dialled(rig, number, channel):
     with pytest.raises(CarrierRefused):
         await rig.carrier.place(leg(Persona(phone=number), channel), Message(body="a"))
@@ -292,7 +122,7 @@ async def test_only_e164_is_ever_dialled(rig, number, channel):
 
 async def test_a_network_that_is_gone_is_down_and_works_when_it_is_back(rig):
     await rig.lose()
-    for channel in Channel:
+    for channel in sorted(rig.carrier.channels):
         with pytest.raises(CarrierDown):
             await rig.carrier.place(leg(ANSWERS, channel), Message(body="a"))
     await rig.restore()
@@ -328,14 +158,14 @@ async def test_a_text_whose_answer_was_lost_is_found_when_it_went_out(rig):
 
 
 async def test_what_was_never_placed_is_not_found(rig):
-    for channel in Channel:
+    for channel in sorted(rig.carrier.channels):
         since = datetime.now(UTC) - timedelta(hours=1)
         assert await rig.carrier.find(leg(ANSWERS, channel), since=since, owned=frozenset()) is None
 
 
 async def test_what_another_leg_owns_is_not_found_again(rig):
     since = datetime.now(UTC)
-    for channel in Channel:
+    for channel in sorted(rig.carrier.channels):
         reference = await rig.carrier.place(leg(TALKS, channel), Message(body="求救 #A7K2"))
         await rig.network.transcript.seen(TALKS.phone, "text" if channel is Channel.TEXT else "picked_up")
         other = leg(TALKS, channel)

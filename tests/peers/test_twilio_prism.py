@@ -109,7 +109,7 @@ async def test_the_real_client_and_our_fake_keep_to_twilios_own_description():
         assert await carrier.find(leg(Channel.TEXT), since=since, owned=frozenset()) == text
         assert await carrier.status(text) is LegState.DELIVERED
         owned = frozenset({call, text})
-        listed = [await carrier.find(leg(channel), since=since, owned=owned) for channel in Channel]
+        listed = [await carrier.find(leg(channel), since=since, owned=owned) for channel in carrier.channels]
         assert listed == [None, None]
     running.cancel()
     assert fake.requests == 10

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.effects import CancelAlarm
 from gateway.model import BAND_ALARM_ORDER, BandAlarm, Battery, Envelope, Fix, Uplink, WearerView
 from gateway.rules.sos import MEANING, REMEMBERED_PRESSES, RULE
 
@@ -154,8 +155,8 @@ def test_the_other_band_alarms_have_their_kind_and_not_from_the_store(alarm, kin
 
 
 def test_every_band_alarm_has_a_meaning_of_its_own():
-    assert set(MEANING) == set(BAND_ALARM_ORDER)
-    assert len({code for _, _, code in MEANING.values()}) == len(BAND_ALARM_ORDER)
+    assert set(MEANING) | {"cancel"} == set(BAND_ALARM_ORDER)
+    assert len({code for _, _, code in MEANING.values()}) == len(MEANING)
 
 
 def test_all_alarms_of_a_frame_are_raised():
@@ -221,3 +222,9 @@ def test_an_older_position_never_replaces_a_newer_one():
     old = Fix(lat=31.2, lon=121.2, valid=True, at=at(50))
     _, (alarm,) = run([frame(100, new), frame(101, old), frame(102, sos())])
     assert (alarm.lat, alarm.lon) == (31.1, 121.1)
+
+
+def test_a_long_press_asks_to_cancel_and_raises_nothing():
+    cancel = BandAlarm(alarm="cancel", at=at(3))
+    _, effects = RULE_OF_CHEN.step(RULE_OF_CHEN.initial(), frame(4, cancel), at(4))
+    assert effects == (CancelAlarm(at=at(3)),)

@@ -360,7 +360,7 @@ def judge(network, disk):
         seen[key] = seen.get(key, 0) + 1
     doubled = sum(count - 1 for count in seen.values())
     reached = {(call.leg.contact, call.leg.channel) for call in network.calls if call.leg.purpose == "alarm"}
-    due = {(contact, channel) for contact in ("son", "daughter") for channel in Channel}
+    due = {(contact, channel) for contact in ("son", "daughter") for channel in (Channel.TEXT, Channel.CALL)}
     son = disk.incident.leg("i1.1.son.call.1")
     if son is not None and son.state is LegState.ABSENT:
         due.discard(("son", Channel.CALL))  # never placed, and his sister took it before his turn came again
