@@ -4,8 +4,7 @@ Records queue in the order the engine made them and are committed in that order,
 never lands before an earlier one.
 Ordinary records wait up to `group_commit_s` to share an fsync;
 an urgent one wakes the thread at once and takes whatever stands before it along.
-Rows go in as multi-row INSERTs: one statement holds the GIL for a moment, hundreds would starve
-beside a busy loop.
+How a group becomes one transaction is `gateway.journal.committer`.
 
 A commit that fails (disk full, I/O error) is rolled back and tried again for ever, with backoff:
 nothing is dropped, nothing is acknowledged, `degraded` tells the engine.
@@ -22,20 +21,18 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
-from zlib import crc32
+from typing import IO
 
 from gateway.errors import NeedsHuman
-from gateway.journal.records import Record, Rest
+from gateway.journal.committer import Committer
+from gateway.journal.records import Record
 from gateway.journal.retention import drop_oldest
 from gateway.journal.schema import open_for_writing
 
 GROUP_RECORDS = 1000
 QUARANTINE_ROWS = 10_000
-CHUNKS = (256, 64, 16, 4, 1)
 RETRY_FIRST_S = 0.05
 RETRY_MAX_S = 5.0
 RETENTION_EVERY_ROWS = 20_000
@@ -61,8 +58,6 @@ class JournalWriter:
         after_commit: Callable[[], None] | None = None,
     ) -> None:
         self.path = path
-        self.rows = 0
-        self.commits = 0
         self.retries = 0
         self.unwritable = 0
         self.dropped = 0
@@ -73,8 +68,7 @@ class JournalWriter:
         self._after_commit = after_commit
         self._lock = hold(path.with_suffix(".lock"))
         self._connection = open_for_writing(path)
-        row = self._connection.execute("select seq from sqlite_sequence where name = 'events'").fetchone()
-        self.seq: int = row[0] if row else 0
+        self._committer = Committer(self._connection)
         self._queue: deque[Record] = deque()
         self._condition = threading.Condition()
         self._urgent = False
@@ -84,7 +78,7 @@ class JournalWriter:
         self._thread: threading.Thread | None = None
         self._room = asyncio.Event()
         self._room.set()
-        self._rows_since_retention = 0
+        self._records_at_retention = 0
 
     # ------------------------------------------------------------------ on the loop
 
@@ -119,6 +113,21 @@ class JournalWriter:
         record.committed = committed
         self.append(record)
         return await future
+
+    @property
+    def seq(self) -> int:
+        """The highest seq ever committed."""
+        return self._committer.seq
+
+    @property
+    def rows(self) -> int:
+        """Events committed since the start."""
+        return self._committer.rows
+
+    @property
+    def commits(self) -> int:
+        """Transactions since the start."""
+        return self._committer.commits
 
     @property
     def congested(self) -> bool:
@@ -189,7 +198,7 @@ class JournalWriter:
         delay_s = RETRY_FIRST_S
         while True:
             try:
-                seqs = self._commit(batch)
+                seqs = self._committer.commit(batch)
             except Exception as error:  # noqa: BLE001 (this thread must outlive every record)
                 if self._connection.in_transaction:
                     self._connection.execute("rollback")
@@ -217,100 +226,16 @@ class JournalWriter:
         if self._degraded is not None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._degraded, reason)
 
-    def _commit(self, batch: Sequence[Record]) -> list[int]:
-        execute = self._connection.execute
-        execute("begin immediate")
-        seq = self.seq
-        seqs: list[int] = []
-        events: list[tuple[Any, ...]] = []
-        states: dict[str, bytes] = {}
-        timers: dict[tuple[str, str], int | None] = {}
-        for record in batch:
-            if record.has_rest:
-                seq = max(seq, record.rest.skip_to)
-            for row in record.events:
-                seq += 1
-                events.append((seq, *row, crc32(row.payload)))
-            seqs.append(seq if record.events else 0)
-            if record.states:
-                states.update(record.states)
-            if record.timers:
-                timers.update(record.timers)
-        self._insert("insert into events values", 10, events)
-        self._insert("insert or replace into states values", 2, states.items())
-        for record, record_seq in zip(batch, seqs, strict=True):
-            if record.has_rest:
-                self._write_rest(record.rest, record_seq)
-        for (owner, name), due_ms in timers.items():
-            if due_ms is None:
-                execute("delete from timers where owner = ? and name = ?", (owner, name))
-            else:
-                execute("insert or replace into timers values (?, ?, ?)", (owner, name, due_ms))
-        execute("commit")
-        self.seq = seq
-        self.rows += len(events)
-        self._rows_since_retention += len(batch)
-        self.commits += 1
-        return seqs
-
-    def _write_rest(self, rest: Rest, seq: int) -> None:
-        """Write what most records do not have."""
-        execute = self._connection.execute
-        for position, row in enumerate(rest.outbox):
-            execute("insert or replace into outbox values (?, ?, ?, ?, null)", (seq, position, *row))
-        for alarm in rest.alarms:
-            execute(
-                "insert or ignore into alarms values (?, ?, ?, ?, ?, ?, ?, ?)",
-                (alarm.alarm_id, seq, *alarm[1:]),
-            )
-        for incident in rest.incidents:
-            execute("insert or replace into incidents values (?, ?, ?, ?, ?, ?, ?)", incident)
-        for step in rest.steps:
-            execute("insert into steps values (?, ?, ?)", step)
-        for leg in rest.legs:
-            execute("insert or ignore into legs values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", leg)
-        for change in rest.leg_changes:
-            execute(
-                "update legs set state = coalesce(?, state), carrier = coalesce(?, carrier),"
-                " reference = coalesce(?, reference), intended_ms = coalesce(?, intended_ms)"
-                " where leg_id = ?",
-                (change.state, change.carrier, change.reference, change.intended_ms, change.leg_id),
-            )
-        for done_seq, position in rest.done:
-            execute(
-                "update outbox set done_ms = ? where seq = ? and position = ?",
-                (time.time_ns() // 1_000_000, done_seq, position),
-            )
-        for frame in rest.quarantine:
-            execute(
-                "insert into quarantine (received_ms, wire, protocol, peer, device, reason, offset, raw)"
-                " values (?, ?, ?, ?, ?, ?, ?, ?)",
-                frame,
-            )
-        for name, value in rest.marks.items():
-            execute("insert or replace into marks values (?, ?)", (name, value))
-
-    def _insert(self, verb: str, width: int, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Insert rows in multi-row statements of a few fixed sizes, so that each is prepared once."""
-        pending = list(rows)
-        one = "(" + ",".join("?" * width) + ")"
-        start = 0
-        for size in CHUNKS:
-            while len(pending) - start >= size:
-                values = ",".join([one] * size)
-                chunk = pending[start : start + size]
-                self._connection.execute(f"{verb} {values}", tuple(chain.from_iterable(chunk)))
-                start += size
-
     def _keep_bounded(self) -> None:
         """Every so often drop what the size limit and the quarantine's bound demand; never an alarm.
 
         It waits for a quiet moment, but not for ever.
         """
-        overdue = self._rows_since_retention >= 5 * RETENTION_EVERY_ROWS
-        if self._rows_since_retention < RETENTION_EVERY_ROWS or (self._queue and not overdue):
+        committed = self._committer.records - self._records_at_retention
+        overdue = committed >= 5 * RETENTION_EVERY_ROWS
+        if committed < RETENTION_EVERY_ROWS or (self._queue and not overdue):
             return
-        self._rows_since_retention = 0
+        self._records_at_retention = self._committer.records
         try:
             self.dropped += drop_oldest(
                 self._connection, max_size_bytes=self._max_size_bytes, quarantine_rows=QUARANTINE_ROWS
