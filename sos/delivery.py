@@ -34,9 +34,13 @@ from sos.underway import Counters, Underway
 log = logging.getLogger(__name__)
 
 FOLLOW_S = 180
-"""Besides the ringing: how long after its intent a leg is polled."""
+"""Besides the ringing: how long after its intent a text or call is polled."""
+FOLLOW_BEIDOU_S = 600
+"""A BeiDou message waits for its card's turn and for the sky."""
 TEXT_POLL_FACTOR = 5
 """A text is asked after less often than a call: nothing waits for it."""
+WE_END = frozenset({Channel.CALL, Channel.SIREN})
+"""What goes on until somebody ends it, and so can be hung up."""
 UNDECIDED_S = 60
 REPORT_TRIES = 8
 KEY_TRIES = 100
@@ -51,7 +55,7 @@ class Limits:
     place_deadline_s: float = 5
     skew_s: float = 5
     poll_s: float = 3
-    patience_s: float = 20
+    patience_s: float = 10
     max_intent_wait_s: float = 2
 
 
@@ -88,7 +92,11 @@ class Delivery:
     # ------------------------------------------------------------------ placing
 
     async def carry(self, leg: Underway) -> None:
-        """Place a new leg and follow it to its end."""
+        """Place a new leg and follow it to its end.
+
+        It ends `unreached` when no carrier answered for `patience_s`,
+        `failed` when a carrier refused it and no other could be reached, or when none has its channel.
+        """
         gives_up_at = self._now() + timedelta(seconds=self._limits.patience_s)
         refused: dict[str, str] = {}
         pause_s = 0.5
@@ -108,10 +116,10 @@ class Delivery:
             if not left or self._now() >= gives_up_at:
                 self._counters.no_carrier += 1
                 said = "; ".join(f"{name}: {why}" for name, why in refused.items())
-                missing = (
-                    "no carrier could be reached" if left else f"no carrier for a {leg.leg.channel.value}"
-                )
-                return await self.tell(leg, LegState.FAILED, said or missing)
+                if left and not said:
+                    return await self.tell(leg, LegState.UNREACHED, "no carrier could be reached")
+                said = said or f"no carrier for a {leg.leg.channel.value}"
+                return await self.tell(leg, LegState.FAILED, said)
             await self._sleep(pause_s)
             pause_s = min(pause_s * 2, SLOWEST_RETRY_S)
 
@@ -281,21 +289,33 @@ class Delivery:
         await self.follow(leg, ask_first=ask_first)
 
     async def follow(self, leg: Underway, *, ask_first: bool = False) -> None:
-        """Poll a placed leg until its end, for reports get lost; end it when it is no longer wanted."""
-        is_call = leg.leg.channel is Channel.CALL
-        since = leg.intended_at or self._now()
-        until = since + timedelta(seconds=FOLLOW_S + leg.message.ring_timeout_s)
-        poll_s = self._limits.poll_s if is_call else self._limits.poll_s * TEXT_POLL_FACTOR
+        """Poll a placed leg until its end, for reports get lost; end it when it is no longer wanted.
+
+        A siren is followed until it was silenced, however long that takes.
+        """
+        can_end = leg.leg.channel in WE_END
+        until = self._follow_until(leg)
+        poll_s = self._limits.poll_s if can_end else self._limits.poll_s * TEXT_POLL_FACTOR
         hung_up = False
         while not leg.has_ended:
             leg.changed.clear()
-            if leg.unwanted and is_call and not hung_up:
+            if leg.unwanted and can_end and not hung_up:
                 hung_up = await self.hang_up(leg)
             if ask_first:
                 await self._poll(leg)
-            if leg.has_ended or self._now() >= until:
+            if leg.has_ended or (until is not None and self._now() >= until):
                 return
             ask_first = not await self._changes(leg, poll_s)
+
+    def _follow_until(self, leg: Underway) -> datetime | None:
+        since = leg.intended_at or self._now()
+        match leg.leg.channel:
+            case Channel.SIREN:
+                return None
+            case Channel.BEIDOU:
+                return since + timedelta(seconds=FOLLOW_BEIDOU_S)
+            case _:
+                return since + timedelta(seconds=FOLLOW_S + leg.message.ring_timeout_s)
 
     async def _poll(self, leg: Underway) -> None:
         if leg.carrier is None or leg.reference is None:
@@ -317,7 +337,7 @@ class Delivery:
             changed.cancel()
 
     async def hang_up(self, leg: Underway) -> bool:
-        """End the leg's call; True when the carrier took it."""
+        """End the leg's call or silence its siren; True when the carrier took it."""
         if leg.carrier is None or leg.reference is None:
             return False
         for _ in range(HANG_UP_TRIES):

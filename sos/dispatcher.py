@@ -18,7 +18,19 @@ from typing import Any
 
 from sos.carriers.base import Carrier, Message, Report
 from sos.delivery import Delivery, Limits
-from sos.events import LEG_ENDS, HangUp, KeyPressed, Leg, LegReported, LegState, PlaceCall, SendText
+from sos.events import (
+    LEG_ENDS,
+    HangUp,
+    KeyPressed,
+    Leg,
+    LegOrder,
+    LegReported,
+    LegState,
+    PlaceCall,
+    SendBeidou,
+    SendText,
+    SoundSiren,
+)
 from sos.ledger import Ledger, LegRecord
 from sos.patience import Sleep
 from sos.switchboard import Health, Switchboard
@@ -45,6 +57,7 @@ class Dispatcher:
     `max_intent_wait_s` how long a leg waits for the disk: past it the leg is placed all the same and counted,
     because ringing twice is better than not ringing.
     `on_carrier_health(name, healthy, detail)` hears of carriers that go down and come back.
+    `relay_up()` says whether the gateway hears the portal: keys of some carriers' calls come that way only.
     """
 
     def __init__(
@@ -57,16 +70,19 @@ class Dispatcher:
         place_deadline_s: float = 5,
         skew_s: float = 5,
         poll_s: float = 3,
-        patience_s: float = 20,
+        patience_s: float = 10,
         down_s: float = 30,
         max_intent_wait_s: float = 2,
         on_carrier_health: Health | None = None,
+        relay_up: Callable[[], bool] = lambda: True,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.counters = Counters()
         self._now = now
         self._sleep = sleep
-        self._switchboard = Switchboard(carriers, now=now, down_s=down_s, on_health=on_carrier_health)
+        self._switchboard = Switchboard(
+            carriers, now=now, down_s=down_s, on_health=on_carrier_health, relay_up=relay_up
+        )
         self._delivery = Delivery(
             ledger=ledger,
             switchboard=self._switchboard,
@@ -107,16 +123,18 @@ class Dispatcher:
 
     # ------------------------------------------------------------------ orders
 
-    def execute(self, order: SendText | PlaceCall | HangUp) -> None:
+    def execute(self, order: LegOrder | HangUp) -> None:
         """Begin to carry an order out; at once, never raises, and the same leg again changes nothing.
 
         When `MAX_UNDERWAY` legs are under way the leg is reported failed, so that the cascade tries again.
         """
         match order:
-            case SendText():
+            case SendText() | SendBeidou():
                 self._begin(order.leg, Message(body=order.body))
             case PlaceCall():
                 self._begin(order.leg, Message(body=order.script, ring_timeout_s=order.ring_timeout_s))
+            case SoundSiren():
+                self._begin(order.leg, Message(body=order.script))
             case HangUp():
                 self._hang_up(order.leg_id)
 

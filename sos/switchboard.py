@@ -26,8 +26,8 @@ Health = Callable[[str, bool, str], None]
 
 
 def urgency_of(leg: Leg) -> int:
-    """A ringing telephone first, then the alarm in words, then the rest."""
-    if leg.channel is Channel.CALL:
+    """What rings, sounds or goes by satellite first, then the alarm in words, then the rest."""
+    if leg.channel is not Channel.TEXT:
         return 0
     return 1 if leg.purpose == "alarm" else 2
 
@@ -88,11 +88,13 @@ class Switchboard:
         now: Callable[[], datetime],
         down_s: float,
         on_health: Health | None = None,
+        relay_up: Callable[[], bool] = lambda: True,
     ) -> None:
         self.carriers = tuple(carriers)
         self._now = now
         self._down_s = down_s
         self._on_health = on_health
+        self._relay_up = relay_up
         self._outages: dict[tuple[str, Channel], _Outage] = {}
         self._lanes = {
             one.name: Lane(max(1, getattr(one, "concurrent", CONCURRENT))) for one in self.carriers
