@@ -14,6 +14,8 @@ from sos.events import LEG_ENDS, Channel, KeyPressed, LegState
 class ModemRig(Rig):
     """Our AT dialogue against the modem on a pseudo-terminal."""
 
+    refuses = frozenset({Channel.TEXT})
+
     async def open(self, tmp_path, monkeypatch) -> None:
         monkeypatch.setattr(gsm_modem, "SEND_DEADLINE_S", 0.3)
         monkeypatch.setattr(gsm_modem, "DIAL_DEADLINE_S", 0.3)
@@ -22,7 +24,7 @@ class ModemRig(Rig):
         settings = gsm_modem.Settings(path=path, poll_s=0.03, reopen_min_s=0.05, reopen_max_s=0.05)
         self.carrier = gsm_modem.CARRIER(settings)
         self._ends: dict[str, asyncio.Event] = {}
-        self._tasks.append(asyncio.create_task(self.carrier.run(self.report)))
+        self.listen()
         await self.settled()
 
     async def settled(self) -> None:
@@ -42,7 +44,7 @@ class ModemRig(Rig):
     async def restore(self) -> None:
         self.network.plug()
 
-    def refuse_next(self) -> None:
+    def refuse_next(self, _channel: Channel) -> None:
         self.network.faults.armed.append("text_error")
 
     def lose_next_answer(self, channel: Channel) -> None:

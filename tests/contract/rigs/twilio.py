@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 from rigs.base import PEOPLE, Persona, Rig
 from twilio.request_validator import RequestValidator
@@ -36,7 +34,7 @@ class TwilioRig(Rig):
                 base_url=await self.serve(self.network),
             )
         )
-        self._tasks.append(asyncio.create_task(self.carrier.run(self.report)))
+        self.listen()
 
     async def _callback(self, request: web.Request) -> web.Response:
         form = dict(await request.post())
@@ -56,7 +54,7 @@ class TwilioRig(Rig):
     async def restore(self) -> None:
         await self.network.plug()
 
-    def refuse_next(self) -> None:
+    def refuse_next(self, _channel: Channel) -> None:
         self.carrier = twilio.CARRIER(
             twilio.Settings(
                 account_sid=ACCOUNT,
