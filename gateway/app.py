@@ -20,13 +20,14 @@ from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
 from gateway.downlink import EXPIRES_S, Downlink
 from gateway.engine import Engine
+from gateway.health import Health
 from gateway.incidents import DownOrder, Incidents
 from gateway.intake import Intake
 from gateway.journal.reader import JournalReader
 from gateway.journal.records import EventRow, Record, Rest, from_ms, to_ms
 from gateway.journal.writer import JournalWriter
 from gateway.ledger import JournalLedger
-from gateway.model import PortalCommand
+from gateway.model import ControlAnswer, PortalCommand
 from gateway.places import Places
 from gateway.registry import Device
 from gateway.roster import People
@@ -34,17 +35,18 @@ from gateway.sync.batcher import Row
 from gateway.sync.client import SyncClient
 from gateway.timers import Timers
 from gateway.transports.base import Site, Transport
+from gateway.transports.control import Control
 from gateway.transports.portal_link import PortalLink
 from sos.carriers.base import Carrier
 from sos.dispatcher import Dispatcher
-from sos.events import HangUp, LegReported, PlaceCall, SendText
+from sos.events import HangUp, LegOrder, LegReported, PlaceCall, SendBeidou, SendText, SoundSiren
 from sos.recovery import owed
 
 READY_WAIT_S = 2.0
 RECENT_ALARMS = 20_000
 RECENT_REFERENCES = 5000
 MISSED_EVENTS = 10_000
-ORDERS = {"SendText": SendText, "PlaceCall": PlaceCall, "HangUp": HangUp, "Down": DownOrder}
+ORDERS = {kind.__name__: kind for kind in (SendText, PlaceCall, SendBeidou, SoundSiren, HangUp)}
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,16 @@ log = logging.getLogger(__name__)
 def journal_path(settings: Settings) -> Path:
     """Where this gateway's journal lies."""
     return Path(settings.site.data_dir) / f"{settings.site.gateway}.journal.db"
+
+
+def control_path(settings: Settings) -> Path:
+    """Where this gateway's door for local commands is."""
+    return Path(settings.site.data_dir) / f"{settings.site.gateway}.sock"
+
+
+def state_path(settings: Settings) -> Path:
+    """Where this gateway says how it is, for whoever stands before the box."""
+    return Path(settings.site.data_dir) / f"{settings.site.gateway}.state.json"
 
 
 class Gateway:
@@ -83,7 +95,10 @@ class Gateway:
         self._first_seq = self.journal.seq
         self.timers = Timers(self.clock, self._timer_due)
         self.incidents = Incidents(
-            people=self.people, timers=self.timers, place=Places(Path(settings.site.map_dir)).words
+            people=self.people,
+            timers=self.timers,
+            place=Places(Path(settings.site.map_dir)).words,
+            link=self._link,
         )
         wait_s = settings.sos.max_commit_wait_ms / 1000
         rules = {name: plugins.get("rule", name) for name in plugins.names("rule")}
@@ -105,7 +120,18 @@ class Gateway:
             now=self.clock.now,
             settle_s=settings.sos.settle_s,
             max_intent_wait_s=wait_s,
+            relay_up=self._relay_up,
         )
+        self.health = Health(
+            carriers=getattr(self.dispatcher, "carrier_health", lambda: ()),
+            open_incidents=lambda: len(self.incidents),
+            legs_today=lambda: self.ledger.legs_today(self.clock.now()),
+            warn_legs_a_day=settings.sos.warn_legs_a_day,
+            journal=self.journal,
+            clock=self.clock,
+            path=state_path(settings),
+        )
+        self.control = Control(control_path(settings), obey=self._obey)
         self.intake = Intake(
             registry=self.people.registry,
             engine=self.engine,
@@ -177,6 +203,8 @@ class Gateway:
                 start(inner, "timers", self.timers.run())
                 start(inner, "dispatcher", self.dispatcher.run())
                 start(inner, "downlink", self.downlink.run())
+                start(inner, "health", self.health.run())
+                start(outer, "control", self.control.run())
                 self._resume()
                 if self.settings.portal_link is not None:
                     self._link_portal()
@@ -201,11 +229,13 @@ class Gateway:
         reader = self.reader
         self.engine.restore(reader.states())
         self.incidents.restore(
-            (row["body"] for row in reader.open_incidents()), reader.recent_alarm_ids(RECENT_ALARMS)
+            (row["body"] for row in reader.open_incidents()),
+            reader.recent_alarm_ids(RECENT_ALARMS),
+            reader.step_counts(),
         )
         self._intended = {self.ledger.take_slot(row).leg_id for row in reader.legs_of_open_incidents()}
         self._unsettled = self.ledger.restore(
-            reader.unsettled_legs(), reader.leg_references(RECENT_REFERENCES)
+            reader.unsettled_legs(), reader.leg_references(RECENT_REFERENCES), self.clock.now()
         )
         self.timers.restore((row["owner"], row["name"], from_ms(row["due_ms"])) for row in reader.timers())
 
@@ -214,10 +244,11 @@ class Gateway:
         self.dispatcher.resume(self._unsettled)
         too_old = self.clock.now() - timedelta(seconds=EXPIRES_S)
         for row in self.reader.open_outbox():
-            order: Any = msgspec.json.decode(row["body"], type=ORDERS[row["kind"]])
+            order: Any = msgspec.json.decode(row["body"], type=ORDERS.get(row["kind"], DownOrder))
             key = (row["seq"], row["position"])
-            placed = isinstance(order, SendText | PlaceCall) and self.ledger.knows(order.leg)
-            useless = isinstance(order, PlaceCall) and self.incidents.get(order.leg.incident) is None
+            placed = isinstance(order, LegOrder) and self.ledger.knows(order.leg)
+            is_urgent = isinstance(order, PlaceCall | SendBeidou | SoundSiren)
+            useless = is_urgent and self.incidents.get(order.leg.incident) is None
             stale = row["kind"] == "Down" and from_ms(row["received_ms"]) < too_old
             if placed or useless or stale:
                 self._done(key)
@@ -314,7 +345,32 @@ class Gateway:
         if self.sync is not None:
             self.sync.wake()
 
+    def _link(self, incident_id: str) -> str:
+        """A short address of the incident's page, for the texts; empty where there is no portal."""
+        portal, link = self.settings.portal, self.settings.portal_link
+        base = portal.public_url if portal else link.public_url or link.url if link else ""
+        return f"{base.rstrip('/')}/i/{incident_id}" if base else ""
+
+    def _relay_up(self) -> bool:
+        """Whether keys pressed in a Twilio call would reach us."""
+        return self.portal_link is not None and self.portal_link.connected
+
+    async def _obey(self, command: PortalCommand) -> ControlAnswer:
+        """An order given on this box; answers after its commit."""
+        done = asyncio.Event()
+        refusal = self.engine.ordered_here(command, lambda _: done.set())
+        if refusal is not None:
+            return ControlAnswer(done=False, reason=refusal)
+        await done.wait()
+        made = None
+        if command.name == "drill" and command.wearer is not None:
+            made = self.incidents.of(command.wearer, command.kind or "sos", drill=True)
+        return ControlAnswer(
+            done=True, incident=made.incident_id if made else "", ref=made.ref if made else ""
+        )
+
     def _journal_degraded(self, reason: str | None) -> None:
+        self.health.journal_trouble = reason or ""
         if reason is None:
             log.warning("the journal writes again")
         else:

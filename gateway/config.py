@@ -53,12 +53,27 @@ class DeviceTable(Table, frozen=True):
 
 
 class ContactTable(Table, frozen=True):
-    """One person to tell; `phone` is E.164."""
+    """One person to tell; `phone` is E.164, `lang` the language of their texts and calls."""
 
     id: str
     name: str
     phone: str
     relation: str = ""
+    lang: Literal["zh", "en"] = "zh"
+
+
+class StaffTable(ContactTable, frozen=True):
+    """[[staff]]: a duty person; `shifts` such as "mon-fri 08:00-20:00", none means always."""
+
+    shifts: tuple[str, ...] = ()
+
+
+class StationTable(Table, frozen=True):
+    """[[sos.stations]]: who receives a BeiDou short message when no telephone can be reached."""
+
+    id: str
+    name: str
+    card: str
 
 
 class FenceTable(Table, frozen=True):
@@ -81,6 +96,7 @@ class WearerTable(Table, frozen=True):
     contacts: tuple[ContactTable, ...]
     birth_year: int | None = None
     home: str = ""
+    beidou_number: int | None = None
     fences: tuple[FenceTable, ...] = ()
     rules: dict[str, dict[str, Any]] = {}
 
@@ -91,14 +107,20 @@ class SosTable(Table, frozen=True):
     carriers: tuple[str, ...] = ()
     max_commit_wait_ms: int = 500
     settle_s: float = 16.0
+    warn_legs_a_day: int = 300
+    stations: tuple[StationTable, ...] = ()
     plans: dict[str, Manner] = {}
 
 
 class PortalLinkTable(Table, frozen=True):
-    """[portal_link]: where the portal is and how we prove who we are."""
+    """[portal_link]: where the portal is and how we prove who we are.
+
+    `public_url` is its address as families reach it, where that is another one: it stands in the texts.
+    """
 
     url: str
     token: str
+    public_url: str = ""
     poll_s: int = 25
     batch_events: int = 500
 
@@ -114,6 +136,7 @@ class PortalTable(Table, frozen=True):
     database_url: str = "sqlite:///data/var/portal.db"
     media_url: str = "data/var/media"
     twilio_auth_token: str = ""
+    twilio_previous_auth_token: str = ""
     public_url: str = "http://127.0.0.1:18088"
 
 
@@ -151,7 +174,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rules: dict[str, Any]
     carriers: dict[str, Any]
     wearers: tuple[WearerTable, ...]
-    staff: tuple[ContactTable, ...]
+    staff: tuple[StaffTable, ...]
     wearer_rules: dict[tuple[str, str], Any]
     portal_link: PortalLinkTable | None = None
     portal: PortalTable | None = None
@@ -209,14 +232,14 @@ def _settings(document: dict[str, Any], checker: Checker) -> Settings | None:
     journal = checker.table(document.get("journal", {}), JournalTable, "journal")
     sos = checker.table(document.get("sos", {}), SosTable, "sos")
     wearers = checker.tables(document.get("wearers", []), WearerTable, "wearers")
-    staff = checker.tables(document.get("staff", []), ContactTable, "staff")
+    staff = checker.tables(document.get("staff", []), StaffTable, "staff")
     kinds = {kind: _plugin_tables(document, checker, kind) for kind in ("transport", "rule", "carrier")}
     parts: dict[str, Any] = {}
     for key, kind in (("portal_link", PortalLinkTable), ("portal", PortalTable), ("demo", DemoTable)):
         if key in document:
             parts[key] = checker.table(document[key], kind, key)
     transports = {name: table for name, table in kinds["transport"].items() if table is not None}
-    cross_check(checker, document, wearers=wearers, staff=staff, sos=sos, transports=transports)
+    cross_check(checker, document, wearers=wearers, staff=staff, sos=sos, transports=transports, mode=mode)
     wearer_rules = _wearer_rules(document, checker)
     if site is None or journal is None or sos is None:
         return None

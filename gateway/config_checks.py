@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -11,9 +12,13 @@ from gateway import plugins
 from gateway.config_tables import Checker
 from gateway.model import AlarmKind
 from geofence.shape import Circle, Polygon
+from sos.beidou import MOST_NUMBER
+from sos.events import Channel
 from sos.plan import diallable
+from sos.shifts import parse_shift
 
-POSITIVE_SECONDS = ("ring_timeout_s", "rounds", "ack_timeout_s", "repeat_after_s")
+CARD = re.compile(r"[0-9]{6,7}", re.ASCII)
+POSITIVE_SECONDS = ("ring_timeout_s", "rounds", "ack_timeout_s", "repeat_after_s", "acks_wanted")
 
 
 def cross_check(
@@ -24,30 +29,49 @@ def cross_check(
     staff: Sequence[Any],
     sos: Any,
     transports: Mapping[str, Any],
+    mode: str,
 ) -> None:
     """Note every contradiction; the single keys have been checked before."""
+    _wearers(checker, wearers, staffed=bool(staff))
+    _staff(checker, staff)
+    for name, table in transports.items():
+        for path, entry in _doors(name, table):
+            _protocol(checker, path, entry)
+    if sos is not None:
+        _sos(checker, document, sos, mode=mode)
+
+
+def _wearers(checker: Checker, wearers: Sequence[Any], *, staffed: bool) -> None:
     _unique(checker, "wearers", [wearer.id for wearer in wearers])
     devices = [device for wearer in wearers for device in wearer.devices]
     _unique(checker, "wearers[].devices", [device.id for device in devices])
     for device in devices:
         _protocol(checker, f"devices.{device.id}", device)
+    numbers = [wearer.beidou_number for wearer in wearers if wearer.beidou_number is not None]
+    _unique(checker, "wearers[].beidou_number", numbers)
+    for number in numbers:
+        if not 0 <= number <= MOST_NUMBER:
+            checker.add("wearers[].beidou_number", number, f"0 to {MOST_NUMBER}")
     for wearer in wearers:
-        _unique(checker, f"wearers.{wearer.id}.contacts", [contact.id for contact in wearer.contacts])
-        if not wearer.contacts and not staff:
-            checker.add(
-                f"wearers.{wearer.id}.contacts", "(empty)", "at least one person to tell, or [[staff]]"
-            )
+        path = f"wearers.{wearer.id}"
+        _unique(checker, f"{path}.contacts", [contact.id for contact in wearer.contacts])
+        if not wearer.contacts and not staffed:
+            checker.add(f"{path}.contacts", "(empty)", "at least one person to tell, or [[staff]]")
         for contact in wearer.contacts:
-            _phone(checker, f"wearers.{wearer.id}.contacts.{contact.id}.phone", contact.phone)
+            _phone(checker, f"{path}.contacts.{contact.id}.phone", contact.phone)
         for fence in wearer.fences:
-            _fence(checker, f"wearers.{wearer.id}.fences.{fence.id}", fence)
+            _fence(checker, f"{path}.fences.{fence.id}", fence)
+
+
+def _staff(checker: Checker, staff: Sequence[Any]) -> None:
+    _unique(checker, "staff", [person.id for person in staff])
     for person in staff:
         _phone(checker, f"staff.{person.id}.phone", person.phone)
-    for name, table in transports.items():
-        for path, entry in _doors(name, table):
-            _protocol(checker, path, entry)
-    if sos is not None:
-        _sos(checker, document, sos)
+        for shift in person.shifts:
+            try:
+                parse_shift(shift)
+            except ValueError as error:
+                checker.add(f"staff.{person.id}.shifts", shift, str(error))
 
 
 def _doors(name: str, table: Any) -> Iterable[tuple[str, Any]]:
@@ -69,25 +93,49 @@ def _protocol(checker: Checker, path: str, entry: Any) -> None:
         checker.table(entry.codec, plugins.settings_of("codec", entry.protocol), f"{path}.codec")
 
 
-def _sos(checker: Checker, document: dict[str, Any], sos: Any) -> None:
+def _sos(checker: Checker, document: dict[str, Any], sos: Any, *, mode: str) -> None:
+    channels = _carriers(checker, document, sos, mode=mode)
+    if not channels & {Channel.CALL, Channel.TEXT}:
+        shown = "(empty)" if not sos.carriers else ", ".join(sos.carriers)
+        checker.add("sos.carriers", shown, "at least one carrier of calls or texts, or nobody can be told")
+    if sos.stations and Channel.BEIDOU not in channels:
+        checker.add("sos.stations", "(table)", 'a carrier of BeiDou short messages in sos.carriers ("rdss")')
+    _unique(checker, "sos.stations", [station.id for station in sos.stations])
+    for station in sos.stations:
+        if not CARD.fullmatch(station.card):
+            expected = "a BeiDou card number of 6 or 7 digits"
+            checker.add(f"sos.stations.{station.id}.card", station.card, expected)
+    for kind, plan in sos.plans.items():
+        _plan(checker, kind, plan)
+
+
+def _carriers(checker: Checker, document: dict[str, Any], sos: Any, *, mode: str) -> set[Channel]:
+    """What the named carriers can do together."""
     configured = document.get("carriers", {})
+    channels: set[Channel] = set()
     for name in sos.carriers:
         if name not in configured:
             checker.add("sos.carriers", name, "carriers that have a [carriers.NAME] table")
-    if not sos.carriers:
-        checker.add("sos.carriers", "(empty)", "at least one carrier, or nobody can be called")
+        if name in plugins.names("carrier"):
+            carrier = plugins.get("carrier", name)
+            channels |= carrier.channels
+            if getattr(carrier, "demo_only", False) and mode != "demo":
+                checker.add("sos.carriers", name, 'real carriers; this one only pretends, in mode = "demo"')
+    return channels
+
+
+def _plan(checker: Checker, kind: str, plan: Any) -> None:
     kinds = get_args(AlarmKind)
-    for kind, plan in sos.plans.items():
-        if kind not in kinds:
-            checker.add(f"sos.plans.{kind}", "(table)", "one of " + ", ".join(kinds))
-        if plan is not None:
-            for name in POSITIVE_SECONDS:
-                if getattr(plan, name) < 1:
-                    checker.add(f"sos.plans.{kind}.{name}", getattr(plan, name), "at least 1")
+    if kind not in kinds:
+        checker.add(f"sos.plans.{kind}", "(table)", "one of " + ", ".join(kinds))
+    if plan is not None:
+        for name in POSITIVE_SECONDS:
+            if getattr(plan, name) < 1:
+                checker.add(f"sos.plans.{kind}.{name}", getattr(plan, name), "at least 1")
 
 
-def _unique(checker: Checker, path: str, ids: Iterable[str]) -> None:
-    seen: set[str] = set()
+def _unique(checker: Checker, path: str, ids: Iterable[Any]) -> None:
+    seen: set[Any] = set()
     for name in ids:
         if name in seen:
             checker.add(path, name, "ids that differ")

@@ -174,6 +174,14 @@ class Engine:
         )
         self._append(record, pending, None)
 
+    def ordered_here(self, command: PortalCommand, committed: Callable[[int], None]) -> str | None:
+        """An order given on this box; gives the reason when it is refused, and nothing is written then."""
+        record, pending = Record(urgent=True), Pending()
+        refusal = self._obey(command, record, pending, self._clock.now())
+        if refusal is None:
+            self._append(record, pending, committed)
+        return refusal
+
     def _obey(self, command: PortalCommand, record: Record, pending: Pending, now: datetime) -> str | None:
         """Do what the portal orders; gives the reason when it cannot be done."""
         match command.name:
@@ -187,6 +195,8 @@ class Engine:
             case "leg_status":
                 self._leg_status(command)
                 return None
+            case "drill" if command.wearer is not None:
+                return self._incidents.drill(command.wearer, command.kind or "sos", record, pending, now)
             case _:
                 return f"{command.name} is not something this gateway can do"
 

@@ -37,7 +37,7 @@ def _leg(facts: LegFacts) -> LegView:
         leg_id=leg.leg_id,
         contact=leg.contact,
         name=leg.name,
-        role="staff" if leg.role == "staff" else "family",
+        role=leg.role,  # type: ignore[arg-type]  # family, staff, station or site, as the roster made it
         channel=leg.channel.value,
         round=leg.round,
         attempt=leg.attempt,

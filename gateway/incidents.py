@@ -7,26 +7,35 @@ The cascade itself is `sos.cascade`; here is only what stands between it and the
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2s
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
 
 from gateway.incident_view import as_view
-from gateway.journal.records import AlarmRow, EventRow, IncidentRow, OutboxRow, Record, to_ms
+from gateway.journal.records import AlarmRow, EventRow, IncidentRow, OutboxRow, Record, StepRow, to_ms
 from gateway.model import (
     Alarm,
+    AlarmKind,
     AlarmRaised,
+    Battery,
     DownCommand,
     Fix,
+    HeartRate,
     IncidentChanged,
     PortalCommand,
     Reading,
+    StoryLine,
+    Why,
 )
 from gateway.roster import People
+from gateway.steps import Opening, Step, encode_opening, encode_step
+from gateway.steps import decode as decode_step
+from sos import story as stories
 from sos.cascade import open_incident, step
 from sos.events import (
     Acknowledged,
@@ -42,8 +51,10 @@ from sos.events import (
     PlaceCall,
     PressedAgain,
     Resolved,
+    SendBeidou,
     SendText,
     SetTimer,
+    SoundSiren,
     TellBand,
     TimerDue,
 )
@@ -55,6 +66,16 @@ REF_LETTERS = "ACDEFGHJKLMNPQRTUVWXY3479"
 OVER = frozenset({"resolved", "cancelled"})
 
 encode = msgspec.json.encode
+
+
+@dataclass(slots=True)
+class Seen:
+    """The newest known of a wearer, for the texts: degrees WGS-84, 1/min, per cent."""
+
+    lat: float | None = None
+    lon: float | None = None
+    heart_rate_bpm: float | None = None
+    battery_pct: float | None = None
 
 
 @dataclass(slots=True)
@@ -79,7 +100,7 @@ class TimerBook(Protocol):
 class Incidents:
     """All open incidents of this gateway.
 
-    `place(lat, lon)` gives a place in words, `link(incident)` the address of its page;
+    `place(lat, lon)` gives a place in words, Chinese and English; `link(incident)` the address of its page;
     `max_fix_accuracy_m` keeps vague fixes out of texts.
     """
 
@@ -88,7 +109,7 @@ class Incidents:
         *,
         people: People,
         timers: TimerBook,
-        place: Callable[[float | None, float | None], str],
+        place: Callable[[float | None, float | None], tuple[str, str]],
         link: Callable[[str], str] = lambda _: "",
         max_fix_accuracy_m: float = 100.0,
     ) -> None:
@@ -99,16 +120,23 @@ class Incidents:
         self._max_fix_accuracy_m = max_fix_accuracy_m
         self._open: dict[str, Incident] = {}
         self._alarms: dict[str, Alarm] = {}
-        self._by_kind: dict[tuple[str, str], str] = {}
+        self._by_kind: dict[tuple[str, str, bool], str] = {}
         self._of_wearer: dict[str, set[str]] = {}
-        self._last_seen: dict[str, tuple[float, float]] = {}
+        self._steps: dict[str, int] = {}
+        self._seen_last: dict[str, Seen] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
 
-    def restore(self, bodies: Iterable[bytes], alarm_ids: Iterable[str]) -> None:
-        """Take over the open incidents of the last run."""
+    def restore(
+        self,
+        bodies: Iterable[bytes],
+        alarm_ids: Iterable[str],
+        steps: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Take over the open incidents of the last run; `steps`: how many steps of each are journalled."""
         for body in bodies:
             stored = msgspec.json.decode(body, type=Stored)
             self._keep(stored.incident, stored.alarm)
+        self._steps = {name: steps.get(name, 0) for name in self._open}
         for alarm_id in alarm_ids:
             self._remember(alarm_id)
 
@@ -125,22 +153,27 @@ class Incidents:
     # ------------------------------------------------------------------ what happens
 
     def raise_alarm(self, alarm: Alarm, record: Record, pending: Pending, now: datetime) -> None:
-        """Open an incident or join the open one of this wearer and kind; the same alarm twice is one."""
+        """Open an incident or join the open one of this wearer and kind; the same alarm twice is one.
+
+        A real alarm ends every drill: the telephones are needed.
+        """
         if alarm.alarm_id in self._seen:
             return
         self._remember(alarm.alarm_id)
-        if alarm.lat is None and alarm.wearer in self._last_seen:
-            lat, lon = self._last_seen[alarm.wearer]
-            alarm = msgspec.structs.replace(alarm, lat=lat, lon=lon)
+        if not alarm.drill:
+            self._end_drills(record, pending, now)
+        seen = self._seen_last.get(alarm.wearer)
+        if alarm.lat is None and seen is not None:
+            alarm = msgspec.structs.replace(alarm, lat=seen.lat, lon=seen.lon)
         plan = self._people.plan(alarm.wearer, alarm.kind)
-        incident_id = self._by_kind.get((alarm.wearer, alarm.kind))
+        incident_id = self._by_kind.get((alarm.wearer, alarm.kind, alarm.drill))
         if plan is None:
             self._note_alarm(alarm, None, record, now)
         elif incident_id is not None:
             self._note_alarm(alarm, incident_id, record, now)
-            where = self._place(alarm.lat, alarm.lon)
-            event = PressedAgain(at=alarm.at, lat=alarm.lat, lon=alarm.lon, where=where)
-            self._step(incident_id, event, record, pending, now)
+            where, where_en = self._place(alarm.lat, alarm.lon)
+            again = PressedAgain(at=alarm.at, lat=alarm.lat, lon=alarm.lon, where=where, where_en=where_en)
+            self._step(incident_id, again, record, pending, now)
         else:
             incident_id = blake2s(alarm.alarm_id.encode(), digest_size=6).hexdigest()
             incident = open_incident(
@@ -156,20 +189,65 @@ class Incidents:
                 drill=alarm.drill,
             )
             self._note_alarm(alarm, incident.incident_id, record, now)
-            self._keep(incident, alarm)
+            self._begin(incident, alarm, record)
             self._step(incident.incident_id, Opened(), record, pending, now)
+
+    def drill(
+        self, wearer: str, kind: AlarmKind, record: Record, pending: Pending, now: datetime
+    ) -> str | None:
+        """Begin a drill of this kind; gives the reason when it cannot be done now."""
+        if wearer not in self._people.wearers:
+            return f"there is no wearer {wearer}"
+        if self._people.plan(wearer, kind) is None:
+            return f"an alarm of kind {kind} has no plan: nobody would be told"
+        if any(not incident.drill for incident in self._open.values()):
+            return "a real alarm is open; the telephones are needed for it"
+        if (wearer, kind, True) in self._by_kind:
+            return "a drill of this kind is already under way for this wearer"
+        alarm = Alarm(
+            alarm_id=f"drill.{kind}.{wearer}.{to_ms(now)}",
+            wearer=wearer,
+            kind=kind,
+            severity="critical",
+            why=Why(code="drill"),
+            at=now,
+            drill=True,
+        )
+        self.raise_alarm(alarm, record, pending, now)
+        return None
+
+    def of(self, wearer: str, kind: str, *, drill: bool) -> Incident | None:
+        """The open incident of this wearer and kind."""
+        return self._open.get(self._by_kind.get((wearer, kind, drill), ""))
+
+    def _end_drills(self, record: Record, pending: Pending, now: datetime) -> None:
+        for incident in tuple(self._open.values()):
+            if incident.drill:
+                over = Resolved(by="守望", at=now, note="有真实报警，演练结束")
+                self._step(incident.incident_id, over, record, pending, now)
 
     def wearer_seen(
         self, wearer: str, readings: Iterable[Reading], record: Record, pending: Pending, now: datetime
     ) -> None:
-        """Remember where a wearer is, and tell the wearer's open incidents."""
+        """Remember where a wearer is and how, and tell the wearer's open incidents."""
+        seen = self._seen_last.get(wearer)
+        if seen is None:
+            seen = self._seen_last[wearer] = Seen()
         for reading in readings:
-            if type(reading) is Fix and reading.valid and self._good_enough(reading):
-                self._last_seen[wearer] = (reading.lat, reading.lon)
+            kind = type(reading)
+            if kind is HeartRate:
+                seen.heart_rate_bpm = reading.heart_rate_bpm  # type: ignore[union-attr]  # its type was asked
+            elif kind is Battery:
+                seen.battery_pct = reading.battery_pct  # type: ignore[union-attr]  # the same
+            elif kind is Fix and reading.valid and self._good_enough(reading):  # type: ignore[union-attr, arg-type]
+                assert isinstance(reading, Fix)
+                seen.lat, seen.lon = reading.lat, reading.lon
                 incident_ids = self._of_wearer.get(wearer)
                 if incident_ids:
-                    where = self._place(reading.lat, reading.lon)
-                    event = Moved(at=reading.at or now, lat=reading.lat, lon=reading.lon, where=where)
+                    where, where_en = self._place(reading.lat, reading.lon)
+                    event = Moved(
+                        at=reading.at or now, lat=reading.lat, lon=reading.lon, where=where, where_en=where_en
+                    )
                     for incident_id in tuple(incident_ids):
                         self._step(incident_id, event, record, pending, now)
 
@@ -177,7 +255,7 @@ class Incidents:
         self, wearer: str, at: datetime, record: Record, pending: Pending, now: datetime
     ) -> None:
         """The wearer takes an SOS back."""
-        incident_id = self._by_kind.get((wearer, "sos"))
+        incident_id = self._by_kind.get((wearer, "sos", False))
         if incident_id is not None:
             self._step(incident_id, CancelPressed(at=at), record, pending, now)
 
@@ -216,14 +294,32 @@ class Incidents:
         before = self._open.get(incident_id)
         if before is None:
             return
-        after, orders = step(before, event, now)
+        body = encode_step(now, event)
+        written = decode_step(body)  # what is judged is what was written, so that it can be judged again
+        assert isinstance(written, Step)
+        after, orders = step(before, written.event, written.now)
         if after is before and not orders and not isinstance(event, Opened):
             return
         alarm = self._alarms[incident_id]
+        if not self._steps.get(incident_id):  # opened by a version that wrote no steps
+            self._begin(before, alarm, record)
+        record.rest.steps.append(StepRow(incident_id, self._steps[incident_id], body))
+        self._steps[incident_id] += 1
         self._keep(after, alarm)
         for order in orders:
             self._order(after, order, record, pending)
         record.urgent = record.urgent or bool(orders)
+        story = tuple(
+            StoryLine(
+                at=line.at,
+                what=line.what.value,
+                who=line.who,
+                channel=line.channel,
+                detail=line.detail,
+                carrier=line.carrier,
+            )
+            for line in getattr(stories, "lines", lambda *_: ())(before, event, after, orders, now)
+        )
         view = as_view(after, alarm)
         record.rest.incidents.append(
             IncidentRow(
@@ -244,12 +340,22 @@ class Incidents:
                 None,
                 after.wearer,
                 None,
-                encode(IncidentChanged(incident=view)),
+                encode(IncidentChanged(incident=view, story=story)),
                 None,
             )
         )
         if view.state in OVER:
             self._forget(after, alarm)
+
+    def _begin(self, incident: Incident, alarm: Alarm, record: Record) -> Incident:
+        """Write an incident down as it opens; gives it as it was written, for that is what is judged."""
+        body = encode_opening(incident, alarm)
+        opening = decode_step(body)
+        assert isinstance(opening, Opening)
+        record.rest.steps.append(StepRow(incident.incident_id, 0, body))
+        self._steps[incident.incident_id] = 1
+        self._keep(opening.incident, opening.alarm)
+        return opening.incident
 
     def _order(self, incident: Incident, order: Order, record: Record, pending: Pending) -> None:
         owner = f"incident/{incident.incident_id}"
@@ -260,11 +366,12 @@ class Incidents:
             case ClearTimer(name=name):
                 record.timers[owner, name] = None
                 self._timers.clear(owner, name)
-            case TellBand(command=command):
-                down = DownOrder(wearer=incident.wearer, command=DownCommand(name=command))  # type: ignore[arg-type]
+            case TellBand(command=command, phone=phone):
+                told = DownCommand(name=command, phone=phone or None)  # type: ignore[arg-type]
+                down = DownOrder(wearer=incident.wearer, command=told)
                 record.rest.outbox.append(OutboxRow("Down", encode(down)))
                 pending.orders.append(("Down", down))
-            case SendText() | PlaceCall() | HangUp():
+            case SendText() | PlaceCall() | SendBeidou() | SoundSiren() | HangUp():
                 kind = type(order).__name__
                 record.rest.outbox.append(OutboxRow(kind, encode(order)))
                 pending.orders.append((kind, order))
@@ -281,6 +388,8 @@ class Incidents:
 
     def _subject(self, alarm: Alarm, incident_id: str) -> Subject:
         wearer = self._people.wearers[alarm.wearer]
+        where, where_en = self._place(alarm.lat, alarm.lon)
+        seen = self._seen_last.get(alarm.wearer, Seen())
         return Subject(
             name=wearer.name,
             kind=alarm.kind,
@@ -290,8 +399,12 @@ class Incidents:
             limit=alarm.why.limit,
             unit=alarm.why.unit,
             place=alarm.why.place,
-            where=self._place(alarm.lat, alarm.lon),
+            where=where,
+            where_en=where_en,
             link=self._link(incident_id),
+            beidou_number=self._people.beidou_numbers.get(alarm.wearer),
+            heart_rate_bpm=seen.heart_rate_bpm,
+            battery_pct=seen.battery_pct,
         )
 
     def _good_enough(self, fix: Fix) -> bool:
@@ -300,13 +413,14 @@ class Incidents:
     def _keep(self, incident: Incident, alarm: Alarm) -> None:
         self._open[incident.incident_id] = incident
         self._alarms[incident.incident_id] = alarm
-        self._by_kind[incident.wearer, alarm.kind] = incident.incident_id
+        self._by_kind[incident.wearer, alarm.kind, incident.drill] = incident.incident_id
         self._of_wearer.setdefault(incident.wearer, set()).add(incident.incident_id)
 
     def _forget(self, incident: Incident, alarm: Alarm) -> None:
         del self._open[incident.incident_id]
         del self._alarms[incident.incident_id]
-        self._by_kind.pop((incident.wearer, alarm.kind), None)
+        self._by_kind.pop((incident.wearer, alarm.kind, incident.drill), None)
+        self._steps.pop(incident.incident_id, None)
         self._of_wearer[incident.wearer].discard(incident.incident_id)
 
     def _remember(self, alarm_id: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from sqlite3 import Row
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from gateway.journal.records import LegChange, LegRow, Record, Rest, from_ms, to
 from sos.carriers.base import Message
 from sos.events import KeyPressed, Leg, LegReported, LegState
 from sos.ledger import LegRecord
+from sos.shifts import CHINA
 
 OWNED_KEPT = 5000
 FROM = "from:"
@@ -57,11 +58,16 @@ class JournalLedger:
         self._orders: dict[str, tuple[int, int]] = {}
         self._by_phone: dict[str, str] = {}
         self._only_intended: set[str] = set()
+        self._today: date | None = None
+        self._legs_today = 0
 
-    def restore(self, rows: Iterable[Row], references: Iterable[Row]) -> list[LegRecord]:
+    def restore(self, rows: Iterable[Row], references: Iterable[Row], now: datetime) -> list[LegRecord]:
         """Take over the last run's legs; gives those whose end is not known."""
+        self.legs_today(now)
         for row in references:
             self._owned[row["carrier"], row["reference"]] = row["leg_id"]
+            if from_ms(row["intended_ms"]).astimezone(CHINA).date() == self._today:
+                self._legs_today += 1
         records = []
         for row in rows:
             body = msgspec.json.decode(row["body"], type=Body)
@@ -100,6 +106,13 @@ class JournalLedger:
             return leg_id
         return self._by_phone.get(leg_id[-PHONE_DIGITS:], leg_id)
 
+    def legs_today(self, now: datetime) -> int:
+        """How many texts and calls were begun on this day, China time, by this process and the one before."""
+        today = now.astimezone(CHINA).date()
+        if self._today != today:
+            self._today, self._legs_today = today, 0
+        return self._legs_today
+
     def expect(self, leg_id: str, key: tuple[int, int]) -> None:
         """The outbox row `key` ordered this leg; it is done when the leg's intent is committed."""
         self._orders[leg_id] = key
@@ -114,6 +127,8 @@ class JournalLedger:
         if slot in self._slots:
             return False
         self._remember(leg)
+        self.legs_today(at)
+        self._legs_today += 1
         self._only_intended.add(leg.leg_id)
         row = LegRow(
             leg.leg_id,

@@ -415,6 +415,15 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     kind: AlarmKind | None = None
 
 
+class ControlAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of an order given on the box itself; `incident` and `ref` are those of a drill."""
+
+    done: bool
+    reason: str = ""
+    incident: str = ""
+    ref: str = ""
+
+
 class CommandPage(msgspec.Struct, frozen=True, kw_only=True):
     """GET /api/gateway/v1/commands?after=N&wait_s=25 answers this, empty when nothing came."""
 

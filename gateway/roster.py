@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
-from gateway.config import DEFAULT_PLANS, ContactTable, Settings, WearerTable
+from gateway import plugins
+from gateway.config import DEFAULT_PLANS, ContactTable, Settings, StaffTable, WearerTable
 from gateway.model import ContactView, FenceView, Roster, WearerView
 from gateway.registry import Device, Registry
+from sos.events import Channel
 from sos.plan import Contact, Manner, Plan
+from sos.shifts import parse_shift
 
 
 class People:
@@ -24,9 +27,13 @@ class People:
             for wearer in settings.wearers
             for device in wearer.devices
         )
+        self.beidou_numbers = {wearer.id: wearer.beidou_number for wearer in settings.wearers}
         plans = DEFAULT_PLANS | settings.sos.plans
+        sounds = any(Channel.SIREN in plugins.get("carrier", name).channels for name in settings.sos.carriers)
         self._plans = {
-            (wearer.id, kind): _plan(wearer, plan, settings)
+            (wearer.id, kind): _plan(
+                wearer, plan, settings, siren=sounds, call_back=can_call_back(self.registry, wearer.id)
+            )
             for wearer in settings.wearers
             for kind, plan in plans.items()
         }
@@ -43,15 +50,41 @@ class People:
         }
 
 
+def can_call_back(registry: Registry, wearer: str) -> bool:
+    """Whether a band of this wearer can be told to ring a telephone."""
+    return any(
+        getattr(plugins.get("codec", device.protocol), "calls_back", False)
+        for device in registry.of_wearer(wearer)
+    )
+
+
 def _contact(table: ContactTable, role: str) -> Contact:
-    return Contact(contact=table.id, name=table.name, phone=table.phone, role=role, relation=table.relation)
+    return Contact(
+        contact=table.id,
+        name=table.name,
+        phone=table.phone,
+        role=role,
+        relation=table.relation,
+        lang=table.lang,
+        shifts=tuple(map(parse_shift, table.shifts)) if isinstance(table, StaffTable) else (),
+    )
 
 
-def _plan(wearer: WearerTable, manner: Manner, settings: Settings) -> Plan:
+def _plan(wearer: WearerTable, manner: Manner, settings: Settings, *, siren: bool, call_back: bool) -> Plan:
+    """`siren`: this site has one; `call_back`: this wearer's band can ring a telephone."""
+    plain = dataclasses.asdict(manner)
     return Plan(
-        family=tuple(_contact(table, "family") for table in wearer.contacts),
-        staff=tuple(_contact(table, "staff") for table in settings.staff),
-        **dataclasses.asdict(manner),
+        **plain
+        | {
+            "family": tuple(_contact(table, "family") for table in wearer.contacts),
+            "staff": tuple(_contact(table, "staff") for table in settings.staff),
+            "stations": tuple(
+                Contact(contact=one.id, name=one.name, phone=one.card, role="station")
+                for one in settings.sos.stations
+            ),
+            "siren": manner.siren and siren,
+            "call_back": manner.call_back and call_back,
+        }
     )
 
 

@@ -36,6 +36,8 @@ class Codec(Protocol):
         """
         ...
 
+    # `calls_back: ClassVar[bool] = True` where `encode_down` knows `call_back`.
+
     def encode_down(self, command: DownCommand, device: str) -> bytes | None:
         """Translate an order to the band; None when this protocol has no words for it."""
         ...

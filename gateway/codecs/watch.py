@@ -93,6 +93,7 @@ class WatchCodec:
 
     name: ClassVar[str] = "watch"
     Settings: ClassVar[type] = WatchSettings
+    calls_back: ClassVar[bool] = True
 
     def __init__(self, settings: WatchSettings | None = None, *, now: Now | None = None) -> None:
         self.settings = settings or WatchSettings()
@@ -147,8 +148,13 @@ class WatchCodec:
         )
 
     def encode_down(self, command: DownCommand, device: str) -> bytes | None:
-        """Translate to MESSAGE (UTF-16BE in hex), FIND, CR or UPLOAD; None without its text or interval."""
+        """Translate to MESSAGE (UTF-16BE in hex), FIND, CR, UPLOAD or CALL.
+
+        None without its text, interval or telephone number.
+        """
         words = {"find": "FIND", "locate_now": "CR"}.get(command.name)
+        if command.name == "call_back" and command.phone is not None:
+            words = f"CALL,{command.phone.removeprefix('+86')}"
         if command.name == "interval" and command.interval_s is not None:
             words = f"UPLOAD,{min(max(command.interval_s, MIN_INTERVAL_S), MAX_INTERVAL_S)}"
         texts = {"help_is_coming": HELP_TEXT, "cancelled": CANCELLED_TEXT, "message": ""}

@@ -79,6 +79,14 @@ class JournalReader:
         found = self._rows("select body from steps where incident = ? order by number", incident)
         return [row["body"] for row in found]
 
+    def step_counts(self) -> dict[str, int]:
+        """How many steps of each open incident are journalled."""
+        rows = self._rows(
+            "select incident, max(number) + 1 as steps from steps join incidents"
+            " on incident = incident_id where state not in ('resolved', 'cancelled') group by incident"
+        )
+        return {row["incident"]: row["steps"] for row in rows}
+
     def recent_alarm_ids(self, limit: int) -> list[str]:
         """The newest alarm ids, oldest first."""
         return [row[0] for row in self._rows("select alarm_id from alarms order by seq desc limit ?", limit)][
@@ -99,7 +107,7 @@ class JournalReader:
     def leg_references(self, limit: int) -> list[sqlite3.Row]:
         """Carrier and reference of the newest legs that have one."""
         return self._rows(
-            "select leg_id, carrier, reference from legs where reference is not null"
+            "select leg_id, carrier, reference, intended_ms from legs where reference is not null"
             " order by intended_ms desc limit ?",
             limit,
         )

@@ -96,7 +96,7 @@ class House:
         self.carried_out = []
         self.people = People(settings)
         self.timers = Timers(self.clock, self._timer_due)
-        self.incidents = Incidents(people=self.people, timers=self.timers, place=lambda *_: "3栋附近")
+        self.incidents = Incidents(people=self.people, timers=self.timers, place=lambda *_: ("3栋附近", "Building 3"))
         rules = dict(plugins.load("rule"))
         self.engine = Engine(
             rules={wearer: self.people.rules(wearer, settings, rules) for wearer in self.people.wearers},

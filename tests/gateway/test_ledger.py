@@ -74,7 +74,7 @@ async def test_a_reference_is_owned_from_its_commit_on_and_after_a_restart(house
     assert house.ledger.owned("twilio") == {"CA1"}
     assert house.ledger.owned("gsm_modem") == frozenset()
     again = JournalLedger(journal=house.journal, leg_known=house._known)
-    (record,) = again.restore(house.reader.unsettled_legs(), house.reader.leg_references(10))
+    (record,) = again.restore(house.reader.unsettled_legs(), house.reader.leg_references(10), NOW)
     assert (record.leg, record.message.body, record.reference) == (leg(), "help", "CA1")
     assert again.owned("twilio") == {"CA1"}
     assert again.knows(leg())
