@@ -134,7 +134,7 @@ class Rig:
         if channel is Channel.BEIDOU:
             alarm = BeidouAlarm(number=7, kind="sos", at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), seq=1)
             return Message(body=pack(alarm).hex())
-        return Message(body=BODY if channel is Channel.TEXT else SCRIPT)
+        return Message(body="求救 #A7K2" if channel is Channel.TEXT else SCRIPT)
 
     async def arrived(self, leg: Leg) -> None:
         """Wait until the leg has come out at the far end: the text is there, it rings, the siren is heard."""

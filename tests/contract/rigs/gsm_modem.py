@@ -30,6 +30,11 @@ class ModemRig(Rig):
     async def settled(self) -> None:
         await self.carrier.ready.wait()
 
+    async def stop_listening(self) -> bool:
+        cancelled = await super().stop_listening()
+        self.carrier.ready.clear()  # it means the loop that has just ended
+        return cancelled
+
     def report(self, event) -> None:
         super().report(event)
         if not isinstance(event, KeyPressed) and event.state in LEG_ENDS:
