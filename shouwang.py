@@ -60,10 +60,36 @@ def _parser() -> argparse.ArgumentParser:
     journal.add_argument("--file", type=Path, help="a journal file, instead of the configured one")
     journal.add_argument("--lines", type=int, default=20, help="tail: how many events")
     journal.add_argument("--after", type=int, default=0, help="export: only events after this seq")
+    _add_sos(add("sos", lambda _: 0, "drills, the story of an incident, taking one on, how the gateway is"))
     bench = add("bench", run_bench, "measure: ingest, sos, rules (figures are ratios in one run)")
     bench.add_argument("what", choices=("ingest", "sos"))
     bench.add_argument("--seconds", type=float, default=5.0)
     return parser
+
+
+def _add_sos(parser: argparse.ArgumentParser) -> None:
+    asks = parser.add_subparsers(title="what", required=True, metavar="WHAT")
+
+    def add(name: str, words: str) -> argparse.ArgumentParser:
+        ask = asks.add_parser(name, help=words, description=words)
+        ask.set_defaults(run=run_sos, what=name)
+        ask.add_argument("--config", type=Path, default=Path("config.toml"))
+        return ask
+
+    drill = add("drill", "ring and text everybody for real, marked as a drill in every word")
+    drill.add_argument("--wearer", required=True)
+    drill.add_argument("--kind", default="sos", help="which plan: sos, fall, fence, vitals, silence")
+    drill.add_argument("--follow-s", type=float, default=600.0, help="tell the story so long (0: do not)")
+    replay = add("replay", "make an incident again from the journal, and print its time line")
+    for name in ("acknowledge", "resolve"):
+        closing = add(name, f"{name} an incident from this box")
+        closing.add_argument("incident", help="its id, or its short reference such as A7K2")
+        closing.add_argument("--by", required=True, help="who says so")
+        closing.add_argument("--note", default="")
+    replay.add_argument("incident", help="its id, or its short reference such as A7K2")
+    for ask in (drill, replay):
+        ask.add_argument("--lang", choices=("zh", "en"), default="zh")
+    add("state", "how the gateway on this box is, in its own words")
 
 
 # --------------------------------------------------------------------------- configuration
@@ -362,6 +388,41 @@ def read_journal(options: argparse.Namespace) -> int:
             print(f"{path}: {verdict.events} events, {len(verdict.faults)} faults")
             return 1 if verdict.faults else 0
     return 0
+
+
+def run_sos(options: argparse.Namespace) -> int:
+    """`shouwang sos drill|replay|acknowledge|resolve|state`."""
+    from gateway import desk
+
+    settings = _settings(options.config)
+    match options.what:
+        case "drill":
+            from sos.story_words import in_words
+
+            done = desk.drill(
+                settings,
+                wearer=options.wearer,
+                kind=options.kind,
+                follow_s=options.follow_s,
+                in_words=lambda line: in_words(line, options.lang),
+                say=lambda words: print(words, flush=True),
+            )
+            return 0 if done else 1
+        case "replay":
+            from gateway.replay import report
+
+            words, same = report(desk.reader(settings), options.incident, options.lang)
+            print(words)
+            return 0 if same else 1
+        case "state":
+            print(desk.state(settings))
+            return 0
+        case closing:
+            refusal = desk.close(
+                settings, what=closing, incident=options.incident, by=options.by, note=options.note
+            )
+            print(refusal or "done")
+            return 1 if refusal else 0
 
 
 def run_bench(options: argparse.Namespace) -> int:

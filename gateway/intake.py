@@ -127,7 +127,10 @@ class Intake:
             return "unknown device", Outcome.QUARANTINED
         if device.protocol != link.protocol:
             return "device is registered for another protocol", Outcome.FORBIDDEN
-        if link.pinned is None:
+        if link.shared:
+            link.devices.add(claimed)
+            self._speaking[claimed] = link.codec
+        elif link.pinned is None:
             link.pinned = claimed
             if link.streaming:
                 self._speaking[claimed] = link.codec

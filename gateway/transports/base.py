@@ -54,7 +54,9 @@ class Link:
     then the first frame pins it and a second id on the same link is forbidden.
     `codec_settings` are passed to the codec as they are.
     `streaming` is true where bytes come in pieces (TCP, serial), false where each inbound is a whole message.
-    `codec` and `pinned` belong to the intake; transports leave them alone.
+    `shared` is a receiver that hears many devices (a BeiDou station, a radio gateway):
+    every frame names its own, none is pinned, and `devices` are those heard on it so far.
+    `codec`, `pinned` and `devices` belong to the intake; transports leave them alone.
     """
 
     wire: str
@@ -63,8 +65,10 @@ class Link:
     device: str | None = None
     codec_settings: Any = None
     streaming: bool = False
+    shared: bool = False
     codec: Any = field(default=None, repr=False)
     pinned: str | None = None
+    devices: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -35,20 +35,24 @@ log = logging.getLogger(__name__)
 class Port(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One port: `device` is the wire id of what is soldered or plugged to it.
 
+    `shared` is for a receiver that hears many devices: every frame names its own, and `device` is empty.
     `codec` is the table handed to the protocol's codec as it is.
     """
 
     path: str
     baud: int = 9600
     protocol: str = "nmea"
-    device: str
+    device: str = ""
+    shared: bool = False
     codec: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.baud not in Serial.BAUDRATES:
             raise ValueError(f"baud must be one of {', '.join(map(str, Serial.BAUDRATES))}")
-        if not self.path or not self.device:
-            raise ValueError("path and device must not be empty")
+        if not self.path:
+            raise ValueError("path must not be empty")
+        if bool(self.device) == self.shared:
+            raise ValueError("name the one device of the port, or say shared = true and name none")
 
 
 class SerialSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +62,7 @@ class SerialSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def __post_init__(self) -> None:
         for what in ("path", "device"):
-            values = [getattr(port, what) for port in self.ports]
+            values = [getattr(port, what) for port in self.ports if getattr(port, what)]
             twice = {value for value in values if values.count(value) > 1}
             if twice:
                 raise ValueError(f"{what} used by two ports: {', '.join(sorted(twice))}")
@@ -86,8 +90,8 @@ class SerialTransport:
 
     def send(self, device: str, data: bytes, done: Callable[[], None]) -> bool:
         """Write to the device's port; False while it is unplugged or takes no bytes."""
-        port = self._open.get(device)
-        if port is None or not port.write(data):
+        ports = [port for port in self._open.values() if port.serves(device)]
+        if not any(port.write(data) for port in ports):
             return False
         done()
         return True
@@ -106,7 +110,7 @@ class SerialTransport:
                 backoff_s = min(backoff_s * 2, BACKOFF_MOST_S)
                 continue
             self.counts["opened"] += 1
-            log.info("serial port %s open for %s", port.path, port.device)
+            log.info("serial port %s open for %s", port.path, port.device or port.protocol)
             if not announced:
                 announced = True
                 ready(port.path)
@@ -115,13 +119,13 @@ class SerialTransport:
             await asyncio.sleep(BACKOFF_FIRST_S)
 
     async def _while_open(self, port: Port, opened: _OpenPort) -> None:
-        self._open[port.device] = opened
+        self._open[port.path] = opened
         try:
             reason = await opened.lost
             self.counts["lost"] += 1
             log.warning("serial port %s lost: %s", port.path, reason)
         finally:
-            del self._open[port.device]
+            del self._open[port.path]
             opened.close()
 
 
@@ -136,9 +140,10 @@ class _OpenPort:
             wire=SerialTransport.name,
             protocol=port.protocol,
             peer=port.path,
-            device=port.device,
+            device=port.device or None,
             codec_settings=port.codec,
             streaming=True,
+            shared=port.shared,
         )
         self._unsettled = 0
         self._reading = False
@@ -154,6 +159,10 @@ class _OpenPort:
             self.lost.cancel()
         self._serial.close()
         self._owner.sink.closed(self._link)
+
+    def serves(self, device: str) -> bool:
+        """Whether this is the device's own port, or a shared one on which it was heard."""
+        return self._link.device == device or device in self._link.devices
 
     def write(self, data: bytes) -> bool:
         """Write without waiting; False when the port did not take all of it.
