@@ -7,6 +7,7 @@ Any AT client may open the path, one after another, as with a real serial port.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import tty
 from collections.abc import Callable, Coroutine, Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_sim.modem_at import Interpreter, LineState, ModemFaults, Refused
-from firmware_sim.people import Persona, Transcript
+from firmware_sim.people import Persona, RingEnd, Transcript
 from firmware_sim.short_messages import Telephones, deliver, status_report
 from sos.pdu import Submit
 
@@ -29,6 +30,7 @@ NETWORK_GIVES_UP_S = 60.0
 AFTER_KEY_S = 5.0
 SPEECH_S_PER_CHAR = 0.02
 DELIVERED, NOT_DELIVERED = 0x00, 0x41
+RING_ENDS: dict[RingEnd, str] = {"ended": "", "unanswered": "NO ANSWER", "rejected": "BUSY"}
 
 
 class SimModem:
@@ -177,11 +179,17 @@ class SimModem:
             status = NOT_DELIVERED if failed else DELIVERED
             tpdu, length = status_report(reference, part.to, status=status)
             self._write(f"\r\n+CDS: {length}\r\n{tpdu}\r\n")
-        person = self.transcript.person(part.to)
-        if whole is not None and person.reply_text is not None:
+        person, hand = self.transcript.person(part.to), self.transcript.hand(part.to)
+        if whole is None:
+            return
+        hand.text_came(functools.partial(self._reply, part.to))
+        if person.reply_text is not None and not hand.held:
             await asyncio.sleep(person.key_after_s)
-            self.transcript.add(part.to, "replied", person.reply_text)
-            self.receive_text(part.to, person.reply_text)
+            self._reply(part.to, person.reply_text)
+
+    def _reply(self, phone: str, words: str) -> None:
+        self.transcript.add(phone, "replied", words)
+        self.receive_text(phone, words)
 
     # ------------------------------------------------------------------ the network: calls
 
@@ -233,30 +241,26 @@ class SimModem:
         self.transcript.add(number, "hung_up", result if not ended.is_set() else "by us")
 
     async def _outcome(self, number: str, ended: asyncio.Event) -> str:
-        person = self.transcript.person(number)
         if await _within(ended, DIALLING_S):
             return ""
-        if person.answer == "busy":
-            return "BUSY"
-        self._stage(ALERTING)
-        self.transcript.add(number, "ringing")
-        silent = person.answer == "no_answer"
-        if await _within(ended, NETWORK_GIVES_UP_S if silent else person.after_s):
-            return ""
-        if silent:
-            return "NO ANSWER"
-        if person.answer == "rejects":
-            return "BUSY"
-        self._stage(ACTIVE)
-        self.transcript.add(number, "voicemail" if person.answer == "voicemail" else "picked_up")
-        if await _within(ended, person.key_after_s):
-            return ""
-        if person.answer == "presses":
-            self.transcript.add(number, "pressed", person.key)
-            if self.at.hears_keys:
-                self._write(f"\r\n+DTMF: {person.key}\r\n")
-            await _within(ended, AFTER_KEY_S)
-        return "NO CARRIER"
+        with self.transcript.hand(number).call(self.transcript.person(number)) as here:
+            if here.busy:
+                return "BUSY"
+            self._stage(ALERTING)
+            self.transcript.add(number, "ringing")
+            end = await here.rings(ended=ended, limit_s=NETWORK_GIVES_UP_S)
+            if end in RING_ENDS:
+                return RING_ENDS[end]
+            self._stage(ACTIVE)
+            self.transcript.add(number, "voicemail" if end == "machine" else "picked_up")
+            while (key := await here.key(ended=ended)) is not None:
+                self.transcript.add(number, "pressed", key)
+                if self.at.hears_keys:
+                    self._write(f"\r\n+DTMF: {key}\r\n")
+                if not here.taken:
+                    await _within(ended, AFTER_KEY_S)
+                    break
+            return "" if ended.is_set() else "NO CARRIER"
 
     def _stage(self, status: int) -> None:
         if self.at.call is not None:

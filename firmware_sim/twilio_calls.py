@@ -8,6 +8,7 @@ The TwiML is read as far as families meet it: Say, Pause, Gather of keys, Redire
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import secrets
@@ -22,7 +23,7 @@ from xml.etree import ElementTree as ET
 import aiohttp
 from twilio.request_validator import RequestValidator
 
-from firmware_sim.people import Persona, Transcript
+from firmware_sim.people import HandCall, RingEnd, Transcript
 from firmware_sim.twilio_records import API, CALL_ENDS, CallRecord, MessageRecord
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ MAX_DOCUMENTS = 6
 APPLICATION_ERROR = "We are sorry, an application error has occurred. Goodbye."
 """What a caller hears when the TwiML is broken or cannot be fetched."""
 REORDERED_S = 0.15
+RING_ENDS: dict[RingEnd, str] = {"ended": "canceled", "unanswered": "no-answer", "rejected": "busy"}
 
 OneShot = Literal["lost_response", "server_error", "too_many"]
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
@@ -112,13 +114,19 @@ class TelephoneNetwork:
                     "ApiVersion": API,
                 }
                 await self._tell(message.callback, params)
-        person = self._transcript.person(message.to)
-        if person.reply_text is not None and self._text_url:
-            self._spawn(self._text_back(message, person, person.reply_text))
+        if not self._text_url:
+            return
+        person, hand = self._transcript.person(message.to), self._transcript.hand(message.to)
+        hand.text_came(functools.partial(self._answer_text, message))
+        if person.reply_text is not None and not hand.held:
+            self._spawn(self._text_back(message, person.reply_text, after_s=person.key_after_s))
 
-    async def _text_back(self, message: MessageRecord, person: Persona, words: str) -> None:
+    def _answer_text(self, message: MessageRecord, words: str) -> None:
+        self._spawn(self._text_back(message, words, after_s=0))
+
+    async def _text_back(self, message: MessageRecord, words: str, *, after_s: float) -> None:
         """Live through a person's answer to a text, and what comes back on it."""
-        await asyncio.sleep(person.key_after_s)
+        await asyncio.sleep(after_s)
         self._transcript.add(message.to, "replied", words)
         sid = "SM" + secrets.token_hex(16)
         params = {
@@ -143,30 +151,25 @@ class TelephoneNetwork:
         person = self._transcript.person(call.to)
         await self._step(call, "queued", event="initiated", shown="initiated")
         call.started = datetime.now(UTC)
-        if person.answer == "busy":
-            await self._end(call, "busy")
-            return
-        await self._step(call, "ringing", event="ringing")
-        self._transcript.add(call.to, "ringing")
-        waits = person.answer == "no_answer" or person.after_s >= call.timeout_s
-        if await self._ended_within(call, call.timeout_s if waits else person.after_s):
-            await self._end(call, "canceled")
-        elif waits:
-            await self._end(call, "no-answer")
-        elif person.answer == "rejects":
-            await self._end(call, "busy")
-        else:
-            await self._talk(call, person)
+        with self._transcript.hand(call.to).call(person) as here:
+            if here.busy:
+                await self._end(call, "busy")
+                return
+            await self._step(call, "ringing", event="ringing")
+            self._transcript.add(call.to, "ringing")
+            end = await here.rings(ended=call.wish, limit_s=call.timeout_s)
+            if end in RING_ENDS:
+                await self._end(call, RING_ENDS[end])
+            else:
+                await self._talk(call, here, machine=end == "machine")
 
-    async def _talk(self, call: CallRecord, person: Persona) -> None:
-        machine = person.answer == "voicemail"
+    async def _talk(self, call: CallRecord, here: HandCall, *, machine: bool) -> None:
         call.started = datetime.now(UTC)
         if call.detects_machines:
             call.answered_by = "machine_start" if machine else "human"
         await self._step(call, "in-progress", event="answered")
         self._transcript.add(call.to, "voicemail" if machine else "picked_up")
         document = call.twiml or await self._fetch(call, call.url, {})
-        keys = [person.key] if person.answer == "presses" else []
         base = call.url
         for _ in range(MAX_DOCUMENTS):
             heard = self._listen(call, document)
@@ -174,9 +177,8 @@ class TelephoneNetwork:
                 base = urljoin(base, heard.redirect)
                 document = await self._fetch(call, base, {})
             elif heard.gather_action is not None:
-                if await self._ended_within(call, person.key_after_s) or not keys:
+                if (key := await here.key(ended=call.wish)) is None:
                     break
-                key = keys.pop()
                 self._transcript.add(call.to, "pressed", key)
                 base = urljoin(base, heard.gather_action)
                 document = await self._fetch(call, base, {"Digits": key, "FinishedOnKey": ""})
@@ -206,14 +208,6 @@ class TelephoneNetwork:
 
     def _hear(self, call: CallRecord, say: ET.Element) -> None:
         self._transcript.add(call.to, "heard", (say.text or "").strip())
-
-    async def _ended_within(self, call: CallRecord, seconds: float) -> bool:
-        """Wait; True as soon as somebody orders the call ended."""
-        try:
-            await asyncio.wait_for(call.wish.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
 
     async def _end(self, call: CallRecord, status: str) -> None:
         call.ended = datetime.now(UTC)
