@@ -29,6 +29,7 @@ class Control:
 
     def __init__(self, path: Path, *, obey: Callable[[PortalCommand], Awaitable[ControlAnswer]]) -> None:
         self.path = path
+        self.serving = asyncio.Event()
         self._obey = obey
 
     async def run(self) -> None:
@@ -46,6 +47,7 @@ class Control:
             os.umask(before)
         try:
             async with server:
+                self.serving.set()
                 await server.serve_forever()
         finally:
             with contextlib.suppress(FileNotFoundError):

@@ -8,152 +8,12 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from gateway import plugins
-from gateway.clock import ManualClock
-from gateway.config import load
-from gateway.engine import Engine
-from gateway.errors import FrameError
-from gateway.incidents import Incidents, Stored
-from gateway.intake import Intake
-from gateway.model import (
-    BandAlarm,
-    BloodPressure,
-    Fix,
-    HeartRate,
-    IncidentChanged,
-    PortalCommand,
-    SyncPayload,
-    Uplink,
-)
-from gateway.roster import People
-from gateway.timers import Timers
-from gateway.transports.base import Inbound, Link, Outcome
+from gateway.incidents import Stored
+from gateway.model import HeartRate, IncidentChanged, PortalCommand, SyncPayload
+from gateway.transports.base import Outcome
 from sos.events import PlaceCall, SendText
 
-
-class Journal:
-    """Keeps records and commits them when told to."""
-
-    def __init__(self) -> None:
-        self.records = []
-        self.committed = 0
-        self.congested = False
-        self.seq = 0
-
-    def append(self, record) -> None:
-        self.records.append(record)
-
-    async def uncongested(self) -> None:
-        """Never congested."""
-
-    def commit(self) -> None:
-        """Commit everything that waits, in order."""
-        while self.committed < len(self.records):
-            record = self.records[self.committed]
-            self.committed += 1
-            self.seq += len(record.events)
-            if record.committed is not None:
-                record.committed(self.seq)
-
-
-class Lines:
-    """A codec of one JSON list of readings a message; "bad" is no frame; a first word names the device."""
-
-    def __init__(self) -> None:
-        self.waiting = []
-
-    def feed(self, data: bytes) -> None:
-        self.waiting += data.splitlines()
-
-    def end_of_message(self) -> None:
-        """Every line is whole."""
-
-    def next_event(self):
-        if not self.waiting:
-            return None
-        line = self.waiting.pop(0)
-        if line == b"bad":
-            raise FrameError("no frame", offset=1, raw=line)
-        device, _, rest = line.decode().partition(" ")
-        readings = msgspec.json.decode(
-            rest.encode() or b"[]", type=tuple[Fix | HeartRate | BloodPressure | BandAlarm, ...]
-        )
-        return Uplink(
-            device=None if device == "-" else device,
-            readings=readings,
-            raw=line,
-            reply=b"reply to " + device.encode(),
-        )
-
-
-class House:
-    """Engine and intake on a journal that commits when told to."""
-
-    def __init__(self, settings) -> None:
-        self.settings = settings
-        self.clock = ManualClock()
-        self.journal = Journal()
-        self.carried_out = []
-        self.people = People(settings)
-        self.timers = Timers(self.clock, self._timer_due)
-        self.incidents = Incidents(people=self.people, timers=self.timers, place=lambda *_: ("3栋附近", "Building 3"))
-        rules = dict(plugins.load("rule"))
-        self.engine = Engine(
-            rules={wearer: self.people.rules(wearer, settings, rules) for wearer in self.people.wearers},
-            incidents=self.incidents,
-            journal=self.journal,
-            timers=self.timers,
-            clock=self.clock,
-            carry_out=lambda kind, order, key: self.carried_out.append((kind, order, key)),
-            leg_status=lambda _: None,
-            leg_of=lambda leg_id: leg_id,
-            max_commit_wait_s=3600,
-        )
-        self.intake = Intake(
-            registry=self.people.registry,
-            engine=self.engine,
-            journal=self.journal,
-            clock=self.clock,
-            codec=lambda *_: Lines(),
-        )
-        self.settled = []
-
-    def _timer_due(self, owner, name, due_at) -> None:
-        self.engine.timer_due(owner, name, due_at)
-
-    def hear(self, data: str, link: Link) -> None:
-        self.intake.receive(Inbound(link=link, data=data.encode(), settle=self.settled.append))
-
-    def events(self, kind):
-        return [
-            msgspec.json.decode(row.payload, type=SyncPayload)
-            for record in self.journal.records[: self.journal.committed]
-            for row in record.events
-            if row.kind == kind
-        ]
-
-    def advance(self, seconds: float) -> None:
-        self.clock.advance(seconds)
-        self.timers.fire_due()
-        self.journal.commit()
-
-
 SOS = 'band-zhang [{"kind":"alarm","alarm":"sos","press_id":"7"}]'
-
-
-@pytest.fixture
-async def house(small_config):
-    return House(load(small_config()))
-
-
-@pytest.fixture
-def band():
-    return Link(wire="mqtt_listener", protocol="senml", peer="127.0.0.1:1", device="band-zhang")
-
-
-@pytest.fixture
-def watch():
-    return Link(wire="tcp", protocol="watch", peer="127.0.0.1:2", streaming=True)
 
 
 async def test_nothing_is_acknowledged_and_nothing_is_done_before_the_commit(house, band):
@@ -202,10 +62,10 @@ async def test_a_second_press_joins_the_open_incident(house, band):
     assert house.events("incident")[-1].incident.presses == 2
 
 
-async def test_a_restart_in_between_changes_nothing(house, band, small_config):
+async def test_a_restart_in_between_changes_nothing(house, band, make_house):
     house.hear(SOS, band)
     house.journal.commit()
-    again = House(house.settings)
+    again = make_house(house.settings)
     rows = [row for record in house.journal.records for row in record.rest.incidents]
     alarms = [row.alarm_id for record in house.journal.records for row in record.rest.alarms]
     again.engine.restore(
@@ -302,8 +162,7 @@ async def test_a_gentle_alarm_texts_first_and_rings_when_nobody_takes_it(house, 
     assert "PlaceCall" in [kind for kind, _, _ in house.carried_out]
 
 
-async def test_a_stuck_disk_does_not_hold_up_help_for_ever(small_config, band):
-    house = House(load(small_config()))
+async def test_a_stuck_disk_does_not_hold_up_help_for_ever(house, band):
     house.engine._max_commit_wait_s = 0.01
     house.hear(SOS, band)
     await asyncio.sleep(0.05)
