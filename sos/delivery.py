@@ -18,45 +18,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from weakref import WeakValueDictionary
 
 from sos.carriers.base import Carrier, CarrierDown, CarrierError, CarrierRefused
-from sos.events import Channel, KeyPressed, LegReported, LegState
+from sos.events import Channel, LegState
+from sos.following import Following
 from sos.ledger import Ledger
+from sos.leg_log import LegLog
 from sos.patience import SLOWEST_RETRY_S, Sleep, answer, keep, say_quietly, within
 from sos.settle import NeverPlaced, settle
 from sos.switchboard import Switchboard, urgency_of
-from sos.underway import Counters, Underway
+from sos.underway import Counters, Limits, Underway
 
 log = logging.getLogger(__name__)
 
-FOLLOW_S = 180
-"""Besides the ringing: how long after its intent a text or call is polled."""
-FOLLOW_BEIDOU_S = 600
-"""A BeiDou message waits for its card's turn and for the sky."""
-TEXT_POLL_FACTOR = 5
-"""A text is asked after less often than a call: nothing waits for it."""
-WE_END = frozenset({Channel.CALL, Channel.SIREN})
-"""What goes on until somebody ends it, and so can be hung up."""
 UNDECIDED_S = 60
-REPORT_TRIES = 8
-KEY_TRIES = 100
-HANG_UP_TRIES = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long things may take, in seconds; `sos.dispatcher.Dispatcher` says what each means."""
-
-    settle_s: float = 16
-    place_deadline_s: float = 5
-    skew_s: float = 5
-    poll_s: float = 3
-    patience_s: float = 10
-    max_intent_wait_s: float = 2
+BIND_TRIES = 8
 
 
 class _Asked(Enum):
@@ -82,6 +61,17 @@ class Delivery:
     ) -> None:
         self._ledger = ledger
         self._switchboard = switchboard
+        self._log = LegLog(ledger, counters=counters, now=now, sleep=sleep)
+        self._following = Following(
+            leg_log=self._log,
+            switchboard=switchboard,
+            limits=limits,
+            counters=counters,
+            now=now,
+            sleep=sleep,
+        )
+        self.write = self._log.write
+        self.hang_up = self._following.hang_up
         self._limits = limits
         self._counters = counters
         self._now = now
@@ -117,9 +107,9 @@ class Delivery:
                 self._counters.no_carrier += 1
                 said = "; ".join(f"{name}: {why}" for name, why in refused.items())
                 if left and not said:
-                    return await self.tell(leg, LegState.UNREACHED, "no carrier could be reached")
+                    return await self._log.tell(leg, LegState.UNREACHED, "no carrier could be reached")
                 said = said or f"no carrier for a {leg.leg.channel.value}"
-                return await self.tell(leg, LegState.FAILED, said)
+                return await self._log.tell(leg, LegState.FAILED, said)
             await self._sleep(pause_s)
             pause_s = min(pause_s * 2, SLOWEST_RETRY_S)
 
@@ -128,7 +118,7 @@ class Delivery:
         lane = self._switchboard.lane(carrier)
         async with lane.turn(urgency_of(leg.leg)), self._phone(carrier, leg):
             if leg.unwanted:
-                await self.tell(leg, LegState.HUNG_UP, "no longer wanted")
+                await self._log.tell(leg, LegState.HUNG_UP, "no longer wanted")
                 return _Asked.NOT_OURS, ""
             if not await self._intend(leg, carrier):
                 return _Asked.NOT_OURS, ""
@@ -166,6 +156,7 @@ class Delivery:
             if not await within(placing, deadline_s, sleep=self._sleep):
                 leg.late = placing
                 placing.add_done_callback(say_quietly)
+                self._switchboard.went_down(carrier, None, "no answer in time")
                 return _Asked.UNCLEAR, "no answer in time"
             reference = placing.result()
         except asyncio.CancelledError:
@@ -180,6 +171,7 @@ class Delivery:
             self._switchboard.went_down(carrier, channel, outage.detail)
             return _Asked.DOWN, outage.detail
         except CarrierError as doubt:
+            self._switchboard.went_down(carrier, channel, doubt.detail)
             return _Asked.UNCLEAR, doubt.detail
         except Exception:
             log.exception("carrier %s broke while placing leg %s", carrier.name, leg.leg.leg_id)
@@ -197,7 +189,7 @@ class Delivery:
             await keep(
                 lambda: self._ledger.bind(leg.leg.leg_id, carrier=carrier.name, reference=reference),
                 f"the reference of leg {leg.leg.leg_id}",
-                tries=REPORT_TRIES,
+                tries=BIND_TRIES,
                 sleep=self._sleep,
             )
         finally:
@@ -209,7 +201,7 @@ class Delivery:
         """The outcome was lost at `lost_at`: say so at once, then find out."""
         self._counters.ambiguous += 1
         if not leg.is_alive:
-            await self.tell(leg, LegState.AMBIGUOUS)
+            await self._log.tell(leg, LegState.AMBIGUOUS)
         absent_at = lost_at + timedelta(seconds=self._limits.settle_s)
         try:
             verdict = await settle(
@@ -226,11 +218,11 @@ class Delivery:
             self._counters.adopted += 1
             await self._placed(leg)
         elif leg.is_alive:
-            await self.follow(leg)
+            await self._following.follow(leg)
         else:
             self._counters.absent += 1
             self._counters.undecided += not verdict.certain
-            await self.tell(leg, LegState.ABSENT, "" if verdict.certain else "undecided")
+            await self._log.tell(leg, LegState.ABSENT, "" if verdict.certain else "undecided")
 
     async def _look(self, leg: Underway) -> str | None:
         """The late answer if it came, a reference a report carried, or what the carrier's list has."""
@@ -274,7 +266,7 @@ class Delivery:
     async def take_up(self, leg: Underway) -> None:
         """Go on with a leg that a process before this one left open."""
         if leg.carrier is None:
-            await self.tell(leg, LegState.ABSENT, "its carrier is no longer configured")
+            await self._log.tell(leg, LegState.ABSENT, "its carrier is no longer configured")
         elif leg.reference is None:
             intended_at = leg.intended_at or self._now()
             lost_at = min(self._now(), intended_at + timedelta(seconds=self._limits.place_deadline_s))
@@ -285,90 +277,8 @@ class Delivery:
     async def _placed(self, leg: Underway, *, ask_first: bool = False) -> None:
         self._counters.placed += 1
         if leg.hear(LegState.PLACED) or leg.state is LegState.PLACED:
-            await self.tell(leg, LegState.PLACED)
-        await self.follow(leg, ask_first=ask_first)
-
-    async def follow(self, leg: Underway, *, ask_first: bool = False) -> None:
-        """Poll a placed leg until its end, for reports get lost; end it when it is no longer wanted.
-
-        A siren is followed until it was silenced, however long that takes.
-        """
-        can_end = leg.leg.channel in WE_END
-        until = self._follow_until(leg)
-        poll_s = self._limits.poll_s if can_end else self._limits.poll_s * TEXT_POLL_FACTOR
-        hung_up = False
-        while not leg.has_ended:
-            leg.changed.clear()
-            if leg.unwanted and can_end and not hung_up:
-                hung_up = await self.hang_up(leg)
-            if ask_first:
-                await self._poll(leg)
-            if leg.has_ended or (until is not None and self._now() >= until):
-                return
-            ask_first = not await self._changes(leg, poll_s)
-
-    def _follow_until(self, leg: Underway) -> datetime | None:
-        since = leg.intended_at or self._now()
-        match leg.leg.channel:
-            case Channel.SIREN:
-                return None
-            case Channel.BEIDOU:
-                return since + timedelta(seconds=FOLLOW_BEIDOU_S)
-            case _:
-                return since + timedelta(seconds=FOLLOW_S + leg.message.ring_timeout_s)
-
-    async def _poll(self, leg: Underway) -> None:
-        if leg.carrier is None or leg.reference is None:
-            return
-        try:
-            state = await answer(leg.carrier.status(leg.reference), sleep=self._sleep)
-        except CarrierError as doubt:
-            log.debug("the state of leg %s could not be asked: %s", leg.leg.leg_id, doubt.detail)
-            return
-        if leg.hear(state):
-            await self.tell(leg, state)
-
-    async def _changes(self, leg: Underway, seconds: float) -> bool:
-        """Wait until something is heard of the leg or ordered about it; False when nothing was."""
-        changed = asyncio.ensure_future(leg.changed.wait())
-        try:
-            return await within(changed, seconds, sleep=self._sleep)
-        finally:
-            changed.cancel()
-
-    async def hang_up(self, leg: Underway) -> bool:
-        """End the leg's call or silence its siren; True when the carrier took it."""
-        if leg.carrier is None or leg.reference is None:
-            return False
-        for _ in range(HANG_UP_TRIES):
-            try:
-                await answer(leg.carrier.hang_up(leg.reference), sleep=self._sleep)
-            except CarrierError as doubt:
-                log.warning("leg %s could not be hung up: %s", leg.leg.leg_id, doubt.detail)
-                await self._sleep(1)
-            else:
-                if not leg.has_ended:
-                    leg.hear(LegState.HUNG_UP)
-                    await self.tell(leg, LegState.HUNG_UP)
-                return True
-        return False
-
-    # ------------------------------------------------------------------ telling and waiting
-
-    async def tell(self, leg: Underway, state: LegState, detail: str = "") -> None:
-        """Commit what became known of a leg."""
-        leg.hear(state)
-        name = leg.carrier.name if leg.carrier else None
-        await self.write(
-            LegReported(leg_id=leg.leg.leg_id, state=state, at=self._now(), carrier=name, detail=detail)
-        )
-
-    async def write(self, event: LegReported | KeyPressed) -> None:
-        """Commit a report; a key is tried far longer than a state, which the next poll would tell again."""
-        tries = KEY_TRIES if isinstance(event, KeyPressed) else REPORT_TRIES
-        what = f"a report of leg {event.leg_id}"
-        if not await keep(lambda: self._ledger.report(event), what, tries=tries, sleep=self._sleep):
-            self._counters.reports_lost += 1
+            await self._log.tell(leg, LegState.PLACED)
+        await self._following.follow(leg, ask_first=ask_first)
 
     def _phone(self, carrier: Carrier, leg: Underway) -> asyncio.Lock:
         key = (carrier.name, leg.leg.phone, leg.leg.channel)

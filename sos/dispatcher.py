@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from sos.carriers.base import Carrier, Message, Report
-from sos.delivery import Delivery, Limits
+from sos.delivery import Delivery
 from sos.events import (
     LEG_ENDS,
     HangUp,
@@ -33,8 +33,8 @@ from sos.events import (
 )
 from sos.ledger import Ledger, LegRecord
 from sos.patience import Sleep
-from sos.switchboard import Health, Switchboard
-from sos.underway import Counters, ReportQueue, Underway
+from sos.switchboard import CarrierHealth, Health, Switchboard
+from sos.underway import Counters, Limits, ReportQueue, Underway
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +108,10 @@ class Dispatcher:
     def underway(self) -> int:
         """Legs that are being carried out."""
         return len(self._underway)
+
+    def carrier_health(self) -> tuple[CarrierHealth, ...]:
+        """How every carrier is: (name, healthy, detail, since), in order of preference."""
+        return self._switchboard.health()
 
     async def run(self) -> None:
         """Carry legs and listen to the carriers until cancelled; what is open then is for `resume`."""

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sos.carriers.base import Carrier
 from sos.events import Channel, Leg
@@ -69,16 +70,31 @@ class Lane:
         self._free += 1
 
 
+class CarrierHealth(NamedTuple):
+    """How a carrier is: `detail` says why it cannot be used, `since` since when, None where it can."""
+
+    name: str
+    healthy: bool
+    detail: str
+    since: datetime | None
+
+
 @dataclass(slots=True)
 class _Outage:
-    until: datetime
+    """Why and since when a carrier stands behind the others, and until when at least."""
+
+    detail: str
+    since: datetime
+    last: datetime
     count: int = 1
 
 
 class Switchboard:
     """The carriers in order of preference, with what is known of each.
 
-    `down_s` is how long a carrier that was not reached stands behind the others.
+    A carrier stands behind the others while it says itself that it is in trouble,
+    for `down_s` after it was not reached or did not answer in time, until it does as it is asked again;
+    for calls also while `relay_up` says that the keys pressed in its calls could not come back.
     """
 
     def __init__(
@@ -92,10 +108,11 @@ class Switchboard:
     ) -> None:
         self.carriers = tuple(carriers)
         self._now = now
-        self._down_s = down_s
+        self._down = timedelta(seconds=down_s)
         self._on_health = on_health
         self._relay_up = relay_up
-        self._outages: dict[tuple[str, Channel], _Outage] = {}
+        self._outages: dict[tuple[str, Channel | None], _Outage] = {}
+        self._troubles: dict[str, _Outage] = {}
         self._lanes = {
             one.name: Lane(max(1, getattr(one, "concurrent", CONCURRENT))) for one in self.carriers
         }
@@ -109,36 +126,98 @@ class Switchboard:
         return self._lanes[carrier.name]
 
     def order_for(self, leg: Leg) -> list[Carrier]:
-        """Whom to ask for this leg: by preference, a later attempt by another one, the down ones last."""
+        """Whom to ask for this leg.
+
+        1. Those that work before those that are down or in trouble.
+        2. For a call, those whose keys come back before those whose keys cannot now.
+        3. Of those that are down, the one that failed longest ago.
+        4. By preference; a later attempt begins with the next.
+        """
         able = [one for one in self.carriers if leg.channel in one.channels]
         if not able:
             return []
         cut = (leg.attempt - 1) % len(able)
         able = able[cut:] + able[:cut]
-        return sorted(able, key=lambda one: self._is_down(one, leg.channel))
 
-    def _is_down(self, carrier: Carrier, channel: Channel) -> bool:
+        def rank(one: Carrier) -> tuple[bool, bool, float]:
+            failed_at = self._failed_at(one, leg.channel)
+            deaf = leg.channel is Channel.CALL and self.is_deaf(one)
+            return failed_at is not None, deaf, failed_at.timestamp() if failed_at else 0.0
+
+        return sorted(able, key=rank)
+
+    def is_deaf(self, carrier: Carrier) -> bool:
+        """Whether keys pressed in this carrier's calls cannot come back now."""
+        return bool(getattr(carrier, "needs_relay", False)) and not self._relay_up()
+
+    def health(self) -> tuple[CarrierHealth, ...]:
+        """How every carrier is, in order of preference."""
+        return tuple(self._health_of(one) for one in self.carriers)
+
+    def _health_of(self, carrier: Carrier) -> CarrierHealth:
+        found = [self._trouble(carrier), *(self._outage(carrier, key) for key in (*Channel, None))]
+        worst = min((one for one in found if one is not None), key=lambda one: one.since, default=None)
+        if worst is None:
+            return CarrierHealth(carrier.name, healthy=True, detail="", since=None)
+        return CarrierHealth(carrier.name, healthy=False, detail=worst.detail, since=worst.since)
+
+    def _failed_at(self, carrier: Carrier, channel: Channel) -> datetime | None:
+        found = (self._trouble(carrier), self._outage(carrier, channel), self._outage(carrier, None))
+        return max(
+            (one.last for one in found if one is not None and (one.last + self._down > self._now())),
+            default=None,
+        )
+
+    def _trouble(self, carrier: Carrier) -> _Outage | None:
+        """What the carrier says of itself now; looked at often, so that `since` is about right."""
+        detail, now = str(getattr(carrier, "trouble", "")), self._now()
+        if not detail:
+            self._troubles.pop(carrier.name, None)
+            return None
+        trouble = self._troubles.setdefault(carrier.name, _Outage(detail, since=now, last=now))
+        trouble.detail, trouble.last = detail, now
+        return trouble
+
+    def _outage(self, carrier: Carrier, channel: Channel | None) -> _Outage | None:
+        """An outage that was noted; over with time when the carrier itself says that it has no trouble."""
         outage = self._outages.get((carrier.name, channel))
-        return outage is not None and outage.until > self._now()
+        if outage is None or outage.last + self._down > self._now():
+            return outage
+        if getattr(carrier, "trouble", None) == "":
+            self._over(carrier, channel)
+            return None
+        return outage
 
-    def went_down(self, carrier: Carrier, channel: Channel, detail: str) -> None:
-        """The carrier was not reached; said once, then counted."""
-        key = (carrier.name, channel)
-        until = self._now() + timedelta(seconds=self._down_s)
-        outage = self._outages.get(key)
+    def went_down(self, carrier: Carrier, channel: Channel | None, detail: str) -> None:
+        """The carrier was not reached or did not answer; said once, then counted. No channel: all of them."""
+        now = self._now()
+        outage = self._outages.get((carrier.name, channel))
         if outage is not None:
-            outage.until, outage.count = until, outage.count + 1
+            outage.last, outage.count = now, outage.count + 1
             return
-        self._outages[key] = _Outage(until=until)
-        log.warning("carrier %s is down for %s: %s", carrier.name, channel.value, detail)
-        if self._on_health is not None:
+        was_healthy = not any(name == carrier.name for name, _ in self._outages)
+        self._outages[carrier.name, channel] = _Outage(detail, since=now, last=now)
+        log.warning("carrier %s is down for %s: %s", carrier.name, _words(channel), detail)
+        if was_healthy and self._on_health is not None:
             self._on_health(carrier.name, False, detail)
 
     def worked(self, carrier: Carrier, channel: Channel) -> None:
         """The carrier did as it was asked."""
+        self._over(carrier, channel)
+        self._over(carrier, None)
+
+    def answered(self, carrier: Carrier) -> None:
+        """The carrier answered a question; that it takes legs is not proved by that."""
+        self._over(carrier, None)
+
+    def _over(self, carrier: Carrier, channel: Channel | None) -> None:
         outage = self._outages.pop((carrier.name, channel), None)
         if outage is None:
             return
-        log.info("carrier %s is back for %s after %d failures", carrier.name, channel.value, outage.count)
+        log.info("carrier %s is back for %s after %d failures", carrier.name, _words(channel), outage.count)
         if self._on_health is not None and not any(name == carrier.name for name, _ in self._outages):
             self._on_health(carrier.name, True, "")
+
+
+def _words(channel: Channel | None) -> str:
+    return "questions" if channel is None else channel.value

@@ -12,6 +12,18 @@ from sos.draft import FINAL, RANK
 from sos.events import KeyPressed, Leg, LegReported, LegState
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long things may take, in seconds; `sos.dispatcher.Dispatcher` says what each means."""
+
+    settle_s: float = 16
+    place_deadline_s: float = 5
+    skew_s: float = 5
+    poll_s: float = 3
+    patience_s: float = 10
+    max_intent_wait_s: float = 2
+
+
 @dataclass(slots=True)
 class Underway:
     """One leg in this process, from the order to its end."""
@@ -57,6 +69,7 @@ class Counters:
     adopted: int = 0
     absent: int = 0
     undecided: int = 0
+    lost_sight: int = 0
     no_carrier: int = 0
     unrecorded: int = 0
     refused_full: int = 0
