@@ -23,8 +23,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def write_site(folder: Path, *, wearers: int, transports: str, twilio_port: int) -> Path:
-    """Write config, keys.json (device -> key) and secrets; every wearer has 2 fences and one contact."""
+def write_site(
+    folder: Path, *, wearers: int, transports: str, twilio_port: int, second_contact: bool = False
+) -> Path:
+    """Write config, keys.json (device -> key) and secrets; every wearer has 2 fences and one contact.
+
+    `second_contact` gives each a second one, whose number begins with +86139 instead of +86138.
+    """
     secrets = folder / "secrets"
     secrets.mkdir(parents=True, exist_ok=True)
     (secrets / "twilio").write_text("bench-token", encoding="ascii")
@@ -45,7 +50,10 @@ def write_site(folder: Path, *, wearers: int, transports: str, twilio_port: int)
         lines += [
             f'[[wearers]]\nid = "w{number}"\nname = "王{number}"',
             f'devices = [{{ id = "{device}", protocol = "senml", key = {{ file = "secrets/{device}" }} }}]',
-            f'contacts = [{{ id = "c", name = "李", phone = "+86138{number:08}" }}]',
+            "contacts = ["
+             f'{{ id = "c", name = "李", phone = "+86138{number:08}" }}'
+            + (f', {{ id = "d", name = "李", phone = "+86139{number:08}" }}' if second_contact else "")
+            + "]",
             '[[wearers.fences]]\nid = "a"\nname = "a"\ncentre = [31.1553, 121.1050]\nradius_m = 400',
             '[[wearers.fences]]\nid = "b"\nname = "b"',
             "polygon = [[31.15, 121.10], [31.15, 121.11], [31.16, 121.11], [31.16, 121.10]]",

@@ -1,5 +1,8 @@
 """How long a press takes: -> the band's PUBACK, -> the first text, -> the first dial; idle and under load.
 
+Then: a gateway killed with -9 after its first dial, from the start of the next process to its next dial;
+and how soon the modem rings when the internet is cut in the middle of a cascade (`bench.failover`).
+
 Real processes: the gateway with its listener, the simulated Twilio, a load of other bands.
 A press is a QoS 1 PUBLISH; the texts and dials are timed where they arrive, at the simulated Twilio's door.
 """
@@ -9,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +26,7 @@ from bench.site import free_port, gateway, process, write_site
 
 WEARERS = 120
 PRESSES = 50
+RESTARTS = 15
 LOAD_BANDS = 20
 RATES = (0, 1000, 5000)
 FAKE = """
@@ -30,8 +35,9 @@ from aiohttp import web
 from firmware_sim.people import Persona
 from firmware_sim.twilio import TwilioFake
 
-phones = [f"+86138{n:08}" for n in range(int(sys.argv[2]))]
-people = {phone: Persona(phone=phone, answer="no_answer") for phone in phones}
+numbers = range(int(sys.argv[2]))
+people = {f"+86138{n:08}": Persona(phone=f"+86138{n:08}", answer=sys.argv[3]) for n in numbers}
+people |= {f"+86139{n:08}": Persona(phone=f"+86139{n:08}") for n in numbers}
 
 class Timed(TwilioFake):
     @web.middleware
@@ -102,6 +108,9 @@ def main(*, seconds: float) -> None:
     for rate in RATES:
         with tempfile.TemporaryDirectory() as name:
             measure(Path(name), rate, max(seconds, PRESSES * 0.12))
+    with tempfile.TemporaryDirectory() as name:
+        took_s = restart(Path(name))
+    print_row("killed", "next dial", took_s)
 
 
 def measure(folder: Path, rate: int, seconds: float) -> None:
@@ -118,7 +127,7 @@ def measure(folder: Path, rate: int, seconds: float) -> None:
     pressing = {name: keys[name] for name in names[:PRESSES]}
     loading = folder / "load.json"
     loading.write_text(json.dumps({name: keys[name] for name in names[-LOAD_BANDS:]}), encoding="utf-8")
-    fake = (sys.executable, "-c", FAKE, str(twilio_port), str(WEARERS))
+    fake = (sys.executable, "-c", FAKE, str(twilio_port), str(WEARERS), "no_answer")
     load = (
         *(sys.executable, "-m", "bench.load", "--port", str(port), "--keys", str(loading), "--login"),
         *("--seconds", str(seconds + 5), "--rate", str(rate)),
@@ -137,6 +146,48 @@ def measure(folder: Path, rate: int, seconds: float) -> None:
     report(rate, figures, heard)
 
 
+def restart(folder: Path) -> list[float]:
+    """Seconds from the start of a process to the dial the killed one before it owed.
+
+    The first contact is busy, so that the second is due at once:
+    the new process has to find out about the first call and go on.
+    """
+    twilio_port, port = free_port(), free_port()
+    config = write_site(
+        folder,
+        wearers=WEARERS,
+        transports=f"[transports.mqtt_listener]\nport = {port}",
+        twilio_port=twilio_port,
+        second_contact=True,
+    )
+    keys = json.loads((folder / "keys.json").read_text(encoding="utf-8"))
+    took_s = []
+    with process(
+        *(sys.executable, "-c", FAKE, str(twilio_port), str(WEARERS), "busy"), ready="ready"
+    ) as door:
+        for number, (device, key) in zip(range(RESTARTS), keys.items(), strict=False):
+            with process(*gateway(config), ready="ready") as first:
+                uvloop.run(press_all(port, {device: key}))
+                dialled_at(door, f"+86138{number:08}")
+                first.kill()
+                first.wait()
+            began_at = time.time()
+            with process(*gateway(config), ready="ready"):
+                took_s.append(dialled_at(door, f"+86139{number:08}") - began_at)
+    return took_s
+
+
+def dialled_at(door: subprocess.Popen[str], phone: str) -> float:
+    """When the simulated Twilio was asked to call this telephone; waits for it."""
+    assert door.stdout is not None
+    for line in door.stdout:
+        if line.startswith("["):
+            at, asked, called = json.loads(line)
+            if (asked, called) == ("Calls.json", phone):
+                return float(at)
+    raise RuntimeError("the simulated Twilio ended")
+
+
 def report(rate: int, figures: dict[str, tuple[float, float]], heard: list[tuple[float, str, str]]) -> None:
     """Match what came to Twilio's door with the presses, by contact."""
     rows: dict[str, list[float]] = {"band ack": [took for _, took in figures.values()]}
@@ -151,9 +202,14 @@ def report(rate: int, figures: dict[str, tuple[float, float]], heard: list[tuple
             if (phone := f"+86138{int(device[5:]):08}") in times
         ]
     for what, values in rows.items():
-        if not values:
-            print(f"{rate:10} {what:>14}     none")
-            continue
-        values.sort()
-        p99 = values[min(len(values) - 1, int(len(values) * 0.99))]
-        print(f"{rate:10} {what:>14} {statistics.median(values) * 1e3:8.1f} {p99 * 1e3:8.1f}")
+        print_row(rate, what, values)
+
+
+def print_row(rate: int | str, what: str, values: list[float]) -> None:
+    """One line of the table; `values` are seconds."""
+    if not values:
+        print(f"{rate:>10} {what:>14}     none")
+        return
+    values.sort()
+    p99 = values[min(len(values) - 1, int(len(values) * 0.99))]
+    print(f"{rate:>10} {what:>14} {statistics.median(values) * 1e3:8.1f} {p99 * 1e3:8.1f}")
