@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -18,7 +18,7 @@ import msgspec
 from gateway import plugins
 from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
-from gateway.downlink import EXPIRES_S, Downlink
+from gateway.downlink import Downlink, expired
 from gateway.engine import Engine
 from gateway.health import Health
 from gateway.incidents import DownOrder, Incidents
@@ -242,14 +242,14 @@ class Gateway:
     def _resume(self) -> None:
         """Carry on: legs whose end is unknown are settled, effects not yet done are carried out."""
         self.dispatcher.resume(self._unsettled)
-        too_old = self.clock.now() - timedelta(seconds=EXPIRES_S)
+        now = self.clock.now()
         for row in self.reader.open_outbox():
             order: Any = msgspec.json.decode(row["body"], type=ORDERS.get(row["kind"], DownOrder))
             key = (row["seq"], row["position"])
             placed = isinstance(order, LegOrder) and self.ledger.knows(order.leg)
             is_urgent = isinstance(order, PlaceCall | SendBeidou | SoundSiren)
             useless = is_urgent and self.incidents.get(order.leg.incident) is None
-            stale = row["kind"] == "Down" and from_ms(row["received_ms"]) < too_old
+            stale = isinstance(order, DownOrder) and expired(order.command, from_ms(row["received_ms"]), now)
             if placed or useless or stale:
                 self._done(key)
             else:

@@ -18,7 +18,15 @@ from gateway.transports.base import Transport
 RETRY_S = 5.0
 RESEND_S = 60.0
 EXPIRES_S = 900
+CALL_BACK_EXPIRES_S = 45
+"""A call-back is of use at once or not at all, and is never sent a second time."""
 MAX_WAITING = 2000
+
+
+def expired(command: DownCommand, since: datetime, now: datetime) -> bool:
+    """Whether an order given at `since` is too old to be of use."""
+    expires_s = CALL_BACK_EXPIRES_S if command.name == "call_back" else EXPIRES_S
+    return now - since > timedelta(seconds=expires_s)
 
 
 @dataclass(slots=True)
@@ -26,6 +34,7 @@ class _Waiting:
     device: str
     data: bytes
     key: tuple[int, int]
+    command: DownCommand
     since: datetime
     sent_at: datetime | None = None
 
@@ -63,7 +72,7 @@ class Downlink:
             data = self._codec(device).encode_down(command, device.device)
             if data is None or (key, device.device) in self._waiting:
                 continue
-            self._waiting[key, device.device] = _Waiting(device.device, data, key, self._clock.now())
+            self._waiting[key, device.device] = _Waiting(device.device, data, key, command, self._clock.now())
             while len(self._waiting) > MAX_WAITING:
                 _, given_up = self._waiting.popitem(last=False)
                 self._finish(given_up, "given up: too many waiting")
@@ -79,9 +88,9 @@ class Downlink:
 
     def _try_all(self) -> None:
         now = self._clock.now()
-        limit, resend = now - timedelta(seconds=EXPIRES_S), now - timedelta(seconds=RESEND_S)
+        resend = now - timedelta(seconds=RESEND_S)
         for slot, waiting in list(self._waiting.items()):
-            if waiting.since < limit:
+            if expired(waiting.command, waiting.since, now):
                 del self._waiting[slot]
                 self._finish(waiting, "given up: expired")
             elif waiting.sent_at is None or waiting.sent_at < resend:

@@ -35,7 +35,6 @@ from gateway.model import (
 from gateway.roster import People
 from gateway.steps import Opening, Step, encode_opening, encode_step
 from gateway.steps import decode as decode_step
-from sos import story as stories
 from sos.cascade import open_incident, step
 from sos.events import (
     Acknowledged,
@@ -59,6 +58,7 @@ from sos.events import (
     TimerDue,
 )
 from sos.incident import Incident, Subject
+from sos.story import lines
 
 REMEMBERED_ALARMS = 20_000
 REF_LETTERS = "ACDEFGHJKLMNPQRTUVWXY3479"
@@ -318,7 +318,7 @@ class Incidents:
                 detail=line.detail,
                 carrier=line.carrier,
             )
-            for line in getattr(stories, "lines", lambda *_: ())(before, event, after, orders, now)
+            for line in lines(before, written.event, after, orders, now)
         )
         view = as_view(after, alarm)
         record.rest.incidents.append(
