@@ -138,6 +138,9 @@ def seconds_words(seconds: float, lang: str = "zh") -> str:
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
         return f"{rest} {'s' if english else '秒'}"
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min" if english else f"{hours} 小时 {minutes:02d} 分"
     return f"{minutes} min {rest:02d} s" if english else f"{minutes} 分 {rest:02d} 秒"
 
 
