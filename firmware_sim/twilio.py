@@ -41,6 +41,8 @@ __all__ = ["TwilioFake", "TwilioFaults"]
 MAX_RECORDS = 20_000
 """Of calls, and of messages; the oldest go first."""
 
+SILENCE_STEP_S = 0.05
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -86,6 +88,8 @@ class TwilioFake:
         self.messages: dict[str, MessageRecord] = {}
         self.requests = 0
         """Requests that were let in; what a retry would be seen by."""
+        self.ignored = 0
+        """Requests that were never answered while the service was silent."""
         self._network: TelephoneNetwork | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._runner: web.AppRunner | None = None
@@ -95,6 +99,12 @@ class TwilioFake:
     def url(self) -> str:
         """The base URL, known once `run` has called `ready`."""
         return f"http://{self._host}:{self._port}"
+
+    def cut_callbacks(self, *, cut: bool = True) -> None:
+        """Let no webhook out any more, as when the portal's line is cut, or let them out again."""
+        self._callbacks = not cut
+        if self._network is not None:
+            self._network.callbacks = not cut
 
     @property
     def failed_callbacks(self) -> int:
@@ -164,6 +174,8 @@ class TwilioFake:
         """Let in only the account's owner, and let the faults strike around the work."""
         if request.path == "/transcript":
             return await handler(request)
+        if self.faults.silent:
+            return await self._say_nothing(request)
         try:
             self._authenticate(request)
             self.requests += 1
@@ -179,6 +191,15 @@ class TwilioFake:
         if self._strikes("lost_response", self.faults.lost_response) and request.transport is not None:
             request.transport.abort()
         return answer
+
+    async def _say_nothing(self, request: web.Request) -> web.StreamResponse:
+        """Keep the connection open without a word; it breaks when the silence ends."""
+        self.ignored += 1
+        while self.faults.silent and request.transport is not None:  # noqa: ASYNC110  a plain field, set by tests
+            await asyncio.sleep(SILENCE_STEP_S)
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=503)
 
     def _authenticate(self, request: web.Request) -> None:
         expected = base64.b64encode(f"{self._account}:{self._token}".encode()).decode()

@@ -34,6 +34,8 @@ MAX_DOCUMENTS = 6
 APPLICATION_ERROR = "We are sorry, an application error has occurred. Goodbye."
 """What a caller hears when the TwiML is broken or cannot be fetched."""
 REORDERED_S = 0.15
+GUESS_S = 0.05
+"""Until a machine is told from a person."""
 RING_ENDS: dict[RingEnd, str] = {"ended": "canceled", "unanswered": "no-answer", "rejected": "busy"}
 
 OneShot = Literal["lost_response", "server_error", "too_many"]
@@ -45,7 +47,10 @@ class TwilioFaults:
     """What goes wrong: chances from 0 to 1, drawn from `seed`, and `armed` faults that each strike once.
 
     lost_response: the request is carried out, its answer never arrives; server_error: 503, nothing is done;
-    duplicate, reorder: of callbacks; `listing_lag_s`: new records stay out of lists so long.
+    duplicate, reorder: of callbacks; late: callbacks that come `late_s` late;
+    `listing_lag_s`: new records stay out of lists so long;
+    `silent`: connections are taken and never answered, nothing is done;
+    `takes_people_for_machines`: the guess at who picked up is always "machine".
     """
 
     seed: int = 0
@@ -53,7 +58,11 @@ class TwilioFaults:
     server_error: float = 0.0
     duplicate: float = 0.0
     reorder: float = 0.0
+    late: float = 0.0
+    late_s: float = 30.0
     listing_lag_s: float = 0.0
+    silent: bool = False
+    takes_people_for_machines: bool = False
     armed: list[OneShot] = field(default_factory=list)
 
 
@@ -83,10 +92,11 @@ class TelephoneNetwork:
         self._transcript = transcript
         self._faults = faults
         self._dice = random.Random(faults.seed)
-        self._callbacks = callbacks
         self._text_url = text_url
         self._spawn = spawn
         self._web = web
+        self.callbacks = callbacks
+        """Whether webhooks go out; off while the way to the portal is cut."""
         self.failed_callbacks = 0
         """Webhooks that could not be posted or were not answered with a 2xx."""
 
@@ -186,6 +196,26 @@ class TelephoneNetwork:
                 break
         await self._end(call, "completed")
 
+    async def _guessed(self, call: CallRecord, guess: str) -> None:
+        """Post the guess at who picked up while the call goes on."""
+        await asyncio.sleep(GUESS_S)
+        call.answered_by = guess
+        params = {
+            "CallSid": call.sid,
+            "AccountSid": call.account,
+            "AnsweredBy": guess,
+            "MachineDetectionDuration": str(round(GUESS_S * 1000)),
+        }
+        await self._tell(call.machine_callback, params)
+
+    def _listen_on(self, call: CallRecord, document: str | None) -> None:
+        """Hear what follows a Gather in which no key was pressed."""
+        behind = False
+        for verb in ET.fromstring(document or ""):  # noqa: S314  it was read before
+            if behind and verb.tag == "Say":
+                self._hear(call, verb)
+            behind = behind or verb.tag == "Gather"
+
     def _listen(self, call: CallRecord, document: str | None) -> _Listening:
         """Hear the words of one document up to its first Gather, Redirect or end."""
         try:
@@ -252,19 +282,21 @@ class TelephoneNetwork:
 
     async def _tell(self, url: str, params: dict[str, str]) -> None:
         """Post a status callback, now, or twice, or late."""
-        if not self._callbacks:
+        if not self.callbacks:
             return
-        late = self._dice.random() < self._faults.reorder
+        reordered = self._dice.random() < self._faults.reorder
         twice = self._dice.random() < self._faults.duplicate
-        if late:
-            self._spawn(self._tell_later(url, params))
+        if self._faults.late and self._dice.random() < self._faults.late:
+            self._spawn(self._tell_later(url, params, self._faults.late_s))
+        elif reordered:
+            self._spawn(self._tell_later(url, params, REORDERED_S * (1 + self._dice.random())))
         else:
             await self._post(url, params)
         if twice:
             await self._post(url, params)
 
-    async def _tell_later(self, url: str, params: dict[str, str]) -> None:
-        await asyncio.sleep(REORDERED_S * (1 + self._dice.random()))
+    async def _tell_later(self, url: str, params: dict[str, str], seconds: float) -> None:
+        await asyncio.sleep(seconds)
         await self._post(url, params)
 
     async def _fetch(self, call: CallRecord, url: str, params: dict[str, str]) -> str | None:

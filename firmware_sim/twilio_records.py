@@ -79,7 +79,7 @@ def _date(at: datetime | None) -> str | None:
 
 @dataclass(slots=True, kw_only=True)
 class CallRecord:
-    """One call; `wish` is set when somebody orders it ended."""
+    """One call; `wish` is set when somebody orders it ended, `machine_callback` hears guesses."""
 
     account: str
     to: str
@@ -90,6 +90,7 @@ class CallRecord:
     callback: str
     events: frozenset[str]
     detects_machines: bool
+    machine_callback: str = ""
     sid: str = field(default_factory=lambda: "CA" + secrets.token_hex(16))
     status: str = "queued"
     answered_by: str | None = None
@@ -232,7 +233,16 @@ def new_call(account: str, form: Form) -> CallRecord:
         callback=_callback(one(form, "StatusCallback"), code=21609),
         events=events,
         detects_machines=one(form, "MachineDetection") in {"Enable", "DetectMessageEnd"},
+        machine_callback=_machine_callback(form),
     )
+
+
+def _machine_callback(form: Form) -> str:
+    """Where the guess is posted while the call goes on; empty where the call waits for it."""
+    if one(form, "AsyncAmd") not in {"", "true", "false"}:
+        raise Refusal(20001, "AsyncAmd is 'true' or 'false'")
+    url = _callback(one(form, "AsyncAmdStatusCallback"), code=21609)
+    return url if one(form, "AsyncAmd") == "true" else ""
 
 
 def _timeout(text: str) -> int:

@@ -1,14 +1,16 @@
 """Telephone over the internet: Twilio's REST API, by its own client.
 
-The client is loaded lazily, in a thread, and made to do exactly one request a call:
+The client is loaded lazily, in a thread, and made to do exactly one request a call (`sos.twilio_http`):
 a repeated POST is a second call, so there is no retry and no kept-alive connection that may be half dead.
 Nothing is heard here: Twilio reports to the portal
 (`<callback_url>/<gateway>/status/<leg_id>`, `…/voice/<leg_id>`), which passes it to the gateway.
+While no leg asks, a small question now and then finds out whether Twilio can be used.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -21,11 +23,14 @@ from urllib.parse import quote
 
 from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierError, CarrierRefused, Message, Report
 from sos.events import Channel, Leg, LegState
+from sos.twilio_http import REQUEST_S, Gate, ask, load_client
 
 T = TypeVar("T")
 
-REQUEST_TIMEOUT_S = 5.0
-"""For the connection, and again for the answer."""
+ASKED_S = REQUEST_S + 0.2
+"""After so long a request is given up, whatever its thread hangs on (a name server has no time limit)."""
+RECHECK_S = 5.0
+"""How soon Twilio is asked again whether it can be used, after the start and while it cannot."""
 WORKERS = 8
 """Requests under way at once; more wait their turn."""
 LISTED = 50
@@ -34,8 +39,15 @@ CLOCK_SKEW = timedelta(seconds=10)
 """How far our clock may run ahead of Twilio's; its times are whole seconds besides."""
 REMEMBERED_BODIES = 512
 KEY_WAIT_S = 10
-"""From the last word to hanging up without a key."""
+"""From the last word to saying goodbye without a key."""
 SAY_TIMES = 3
+ENGLISH = "en-US"
+GOODBYE = MappingProxyType(
+    {
+        "zh": "没有收到您的按键，我们继续联系其他人。再见。",
+        "en": "No key was pressed. We go on calling the others. Goodbye.",
+    }
+)
 MAX_E164_DIGITS = 15
 
 _E164 = re.compile(rf"\+[1-9]\d{{6,{MAX_E164_DIGITS - 1}}}")
@@ -74,11 +86,13 @@ MESSAGE_STATES = MappingProxyType(
 )
 """Twilio's words for a text."""
 
+MACHINES = ("machine", "fax")
+"""How Twilio's `AnsweredBy` begins when it takes whoever picked up for a machine."""
 NOT_IN_PROGRESS = 21220
 """Twilio's code for changing a call that is already over."""
 NOT_FOUND = 404
-TOO_MANY = 429
-SERVER_ERRORS = 500
+LOCKED_OUT = ("Twilio answered 401", "Twilio answered 403")
+"""Twilio works, for others: the account or its token is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +111,17 @@ class Settings:
     gateway: str = ""
     voice_language: str = "zh-CN"
     machine_detection: bool = False
+    health_s: float = 60.0
 
 
 def call_state(status: str, answered_by: str = "") -> LegState:
-    """Translate a call's status; a machine that picked up is a voicemail once the call is over.
+    """Translate a call's status; one that a machine seems to have picked up is a voicemail.
 
+    That is a hint: the next is called, and a key that comes all the same counts.
     A word Twilio has not used before is taken as "placed": nothing more is known.
     """
     state = CALL_STATES.get(status, LegState.PLACED)
-    if state is LegState.NO_KEY and answered_by.startswith(("machine", "fax")):
+    if state in {LegState.ANSWERED, LegState.NO_KEY} and answered_by.startswith(MACHINES):
         return LegState.VOICEMAIL
     return state
 
@@ -121,14 +137,18 @@ class TwilioCarrier:
     name: ClassVar[str] = "twilio"
     channels: ClassVar[frozenset[Channel]] = frozenset({Channel.TEXT, Channel.CALL})
     concurrent: ClassVar[int] = WORKERS
-    place_deadline_s: ClassVar[float] = 3 * REQUEST_TIMEOUT_S
+    place_deadline_s: ClassVar[float] = 5.0
+    needs_relay: ClassVar[bool] = True
 
     @staticmethod
     def state_of(status: str) -> LegState | None:
         """Translate the status word of a callback, of a call or a text; None for a word nobody knows.
 
         The two vocabularies agree where they meet, but for "canceled", which only we do, to calls.
+        `AnsweredBy` comes here as well: "machine_start" is a voicemail.
         """
+        if status.startswith(MACHINES):
+            return LegState.VOICEMAIL
         return CALL_STATES.get(status) or MESSAGE_STATES.get(status)
 
     def __init__(self, settings: Settings) -> None:
@@ -141,10 +161,15 @@ class TwilioCarrier:
         """Why Twilio could not be used the last time, empty when it could."""
 
     async def run(self, report: Report) -> None:  # noqa: ARG002  Twilio reports to the portal, not here
-        """Load the client, then wait to be cancelled."""
+        """Load the client, then look now and then whether Twilio can be used."""
         try:
-            await self._loaded()
-            await asyncio.Event().wait()
+            client = await self._loaded()
+            pause_s = min(RECHECK_S, self._settings.health_s)
+            while True:
+                await asyncio.sleep(pause_s)
+                with contextlib.suppress(CarrierError):
+                    await self._ask(lambda: client.calls.list(limit=1, page_size=1))
+                pause_s = RECHECK_S if self.trouble else self._settings.health_s
         finally:
             old, self._pool = self._pool, _pool()
             old.shutdown(wait=False, cancel_futures=True)
@@ -218,12 +243,21 @@ class TwilioCarrier:
     def _call_fields(self, leg: Leg, message: Message) -> Mapping[str, Any]:
         from twilio.twiml.voice_response import Gather, VoiceResponse  # noqa: PLC0415  lazy: it is slow
 
+        english = leg.lang.startswith("en")
+        language = ENGLISH if english else self._settings.voice_language
         gather = Gather(
-            num_digits=1, action=self._callback("voice", leg.leg_id), method="POST", timeout=KEY_WAIT_S
+            input="dtmf",
+            num_digits=1,
+            finish_on_key="",
+            action=self._callback("voice", leg.leg_id) + ("?lang=en" if english else ""),
+            method="POST",
+            timeout=KEY_WAIT_S,
         )
-        gather.say(message.body, language=self._settings.voice_language, loop=SAY_TIMES)
+        gather.say(message.body, language=language, loop=SAY_TIMES)
         answer = VoiceResponse()
         answer.append(gather)
+        answer.say(GOODBYE["en" if english else "zh"], language=language)
+        answer.hangup()
         fields: dict[str, Any] = {
             "to": leg.phone,
             "from_": self._settings.from_number,
@@ -235,6 +269,9 @@ class TwilioCarrier:
         }
         if self._settings.machine_detection:
             fields["machine_detection"] = "Enable"
+            fields["async_amd"] = "true"  # the words begin at once, the hint comes later
+            fields["async_amd_status_callback"] = self._callback("status", leg.leg_id)
+            fields["async_amd_status_callback_method"] = "POST"
         return fields
 
     def _message_fields(self, leg: Leg, message: Message) -> Mapping[str, Any]:
@@ -265,83 +302,47 @@ class TwilioCarrier:
     async def _loaded(self) -> Any:
         async with self._loading:
             if self._client is None:
-                loop = asyncio.get_running_loop()
-                self._client = await loop.run_in_executor(self._pool, _load_client, self._settings)
+                loop, settings = asyncio.get_running_loop(), self._settings
+                self._client = await loop.run_in_executor(
+                    self._pool,
+                    lambda: load_client(
+                        account_sid=settings.account_sid,
+                        auth_token=settings.auth_token,
+                        base_url=settings.base_url,
+                    ),
+                )
         return self._client
 
     async def _ask(self, request: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
+        """Do one request in a thread; what it says of Twilio's health is kept in `trouble`."""
         try:
-            answer = await loop.run_in_executor(self._pool, lambda: _translated(request))
+            answer = await self._in_thread(request)
+        except CarrierRefused as refusal:
+            self.trouble = refusal.detail if refusal.detail.startswith(LOCKED_OUT) else ""
+            raise
         except CarrierError as error:
             self.trouble = error.detail
             raise
         self.trouble = ""
         return answer
 
+    async def _in_thread(self, request: Callable[[], T]) -> T:
+        gate = Gate()
+        asked = asyncio.get_running_loop().run_in_executor(self._pool, ask, request, gate)
+        try:
+            done, _ = await asyncio.wait({asked}, timeout=ASKED_S)
+            if done:
+                return asked.result()
+        finally:
+            never_left = gate.close()
+            asked.cancel()
+        if never_left:
+            raise CarrierDown(f"Twilio was not reached in {ASKED_S:g} s")
+        raise CarrierAmbiguous(f"no answer from Twilio in {ASKED_S:g} s")
+
 
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(WORKERS, thread_name_prefix="twilio")
-
-
-def _load_client(settings: Settings) -> Any:
-    """Import the client and build one that keeps to one request and, if told so, to another host."""
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415  lazy: twilio and requests are slow to import
-    from twilio.http.http_client import TwilioHttpClient  # noqa: PLC0415  the same
-    from twilio.rest import Client  # noqa: PLC0415  the same
-    from twilio.twiml import voice_response  # noqa: F401, PLC0415  loaded here for `_call_fields`
-
-    class OneRequest(TwilioHttpClient):  # type: ignore[misc]  # twilio ships no types we follow
-        """Twilio's HTTP client: no retry, a fresh connection each time, another host in the demo."""
-
-        def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-            if settings.base_url:
-                url = settings.base_url.rstrip("/") + url.removeprefix("https://api.twilio.com")
-            return super().request(method, url, *args, **kwargs)
-
-    http = OneRequest(timeout=REQUEST_TIMEOUT_S, max_retries=0)
-    http.session.mount("http://", HTTPAdapter(max_retries=0))
-    http.session.headers["Connection"] = "close"
-    if settings.base_url:
-        http.session.trust_env = False
-    client = Client(settings.account_sid, settings.auth_token, http_client=http)
-    _ = client.calls, client.messages  # imports their modules now, so that the first press does not wait
-    return client
-
-
-def _translated(request: Callable[[], T]) -> T:
-    """Run a blocking request; what went wrong comes out as one of the three carrier errors.
-
-    A connection that was never made is "down"; anything lost after it was made is "ambiguous".
-    """
-    from requests import exceptions as http  # noqa: PLC0415  lazy, loaded by now
-    from twilio.base.exceptions import TwilioException  # noqa: PLC0415  the same
-    from urllib3.exceptions import MaxRetryError  # noqa: PLC0415  the same
-
-    try:
-        return request()
-    except TwilioException as error:
-        raise _from_answer(error) from None
-    except http.ConnectTimeout:
-        raise CarrierDown(f"Twilio not reached in {REQUEST_TIMEOUT_S:g} s") from None
-    except http.ConnectionError as error:
-        if error.args and isinstance(error.args[0], MaxRetryError):  # urllib3's sign that none was made
-            raise CarrierDown(f"Twilio not reached: {type(error.args[0].reason).__name__}") from None
-        raise CarrierAmbiguous("the connection to Twilio broke before its answer") from None
-    except http.Timeout:
-        raise CarrierAmbiguous(f"no answer from Twilio in {REQUEST_TIMEOUT_S:g} s") from None
-    except (http.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CarrierAmbiguous(f"Twilio's answer was unreadable: {type(error).__name__}") from None
-
-
-def _from_answer(error: Exception) -> CarrierError:
-    status, code = getattr(error, "status", 0), getattr(error, "code", None)
-    detail = f"Twilio answered {status}, code {code}"
-    if status == TOO_MANY:
-        return CarrierDown(detail)
-    if status < SERVER_ERRORS and status >= 400:  # noqa: PLR2004  HTTP's own bound
-        return CarrierRefused(detail)
-    return CarrierAmbiguous(detail)
 
 
 CARRIER = TwilioCarrier

@@ -16,7 +16,8 @@ ACCOUNT, TOKEN = "AC" + "0" * 32, "a-token-for-tests"
 class TwilioRig(Rig):
     """The real client against the fake; a tiny portal takes the callbacks and checks their signatures."""
 
-    async def open(self, _tmp_path, _monkeypatch) -> None:
+    async def open(self, _tmp_path, monkeypatch) -> None:
+        monkeypatch.setattr(twilio, "RECHECK_S", 3600)  # armed faults are for the test's own requests
         self._portal = web.AppRunner(app := web.Application())
         app.router.add_post("/twilio/gw/{kind}/{leg}", self._callback)
         await self._portal.setup()
