@@ -13,6 +13,7 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     `mode`, `community`, `community_name` and `map_dir` come from the top of the file and `[site]`;
     `gateways` maps the name of each gateway that may report here to the token it presents;
     everything else is the table `[portal]` key by key.
+    `twilio_previous_auth_token` is accepted in signatures beside the present one while it is being changed.
     `mode` "demo" permits the demonstration accounts and puts a banner on every page.
     """
 
@@ -28,4 +29,5 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     secret_key: str
     password_salt: str
     twilio_auth_token: str = ""
+    twilio_previous_auth_token: str = ""
     public_url: str = "http://127.0.0.1:18088"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from urllib.parse import quote
 
 import pytest
+from msgspec.structs import replace
 from twilio.request_validator import RequestValidator
 
 from gateway.model import CommandDone
@@ -96,6 +98,74 @@ def test_any_other_key_is_asked_again_and_orders_nothing(twilio, gateway, digits
     assert gateway.commands() == []
 
 
+def test_key_3_takes_it_and_promises_the_bands_call(twilio, gateway, monkeypatch):
+    monkeypatch.setattr(telephone, "CONFIRM_WAIT_S", 20.0)
+
+    def confirm() -> None:
+        (command,) = gateway.commands(wait_s=20)
+        gateway.send(CommandDone(command=command["command"], done=True))
+
+    waiting = threading.Thread(target=confirm)
+    waiting.start()
+    answer = twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}", Digits="3", CallSid="CA1")
+    waiting.join()
+    assert "好的，已由您处理，手环稍后会给您回拨" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("digits", "words"),
+    [("1", "being passed on"), ("2", "go on calling the others"), ("9", "Press 1 to take it")],
+)
+def test_who_was_called_in_english_is_answered_in_english(twilio, gateway, no_wait, digits, words):
+    answer = twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}?lang=en", Digits=digits, CallSid="CA1")
+    assert words in answer.text
+    assert 'language="en-US"' in answer.text
+
+
+def test_asked_again_in_english_the_answer_comes_in_english_too(twilio, gateway):
+    answer = twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}?lang=en", Digits="9", CallSid="CA1")
+    assert f'action="{PUBLIC}/twilio/gw-xinhe-1/voice/{LEG}?lang=en"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("form", "passed_on"),
+    [
+        ({"AnsweredBy": "machine_start"}, ["machine_start"]),
+        ({"AnsweredBy": "fax", "CallStatus": "in-progress"}, ["fax"]),
+        ({"AnsweredBy": "machine_start", "CallStatus": "completed"}, ["machine_start"]),
+        ({"AnsweredBy": "machine_start", "CallStatus": "no-answer"}, ["no-answer"]),
+        ({"AnsweredBy": "human", "CallStatus": "completed"}, ["completed"]),
+        ({"AnsweredBy": "unknown"}, []),
+        ({"AnsweredBy": "human"}, []),
+    ],
+)
+def test_a_machine_is_passed_on_as_a_hint_and_nothing_else_is(twilio, gateway, form, passed_on):
+    answer = twilio.post(f"/twilio/gw-xinhe-1/status/{LEG}", CallSid="CA1", **form)
+    assert answer.status_code == 204
+    assert [command["status"] for command in gateway.commands()] == passed_on
+
+
+def test_a_1_pressed_where_a_machine_was_guessed_is_passed_on(twilio, gateway, no_wait):
+    twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}", Digits="1", CallSid="CA1", AnsweredBy="machine_start")
+    (command,) = gateway.commands()
+    assert (command["name"], command["digit"]) == ("key_pressed", "1")
+
+
+def test_a_1_in_a_leg_nobody_here_knows_is_passed_on(twilio, gateway, no_wait):
+    answer = twilio.post("/twilio/gw-xinhe-1/voice/gone.9.nobody.call.3", Digits="1", CallSid="CA9")
+    assert answer.status_code == 200
+    assert gateway.commands()[0]["leg"] == "gone.9.nobody.call.3"
+
+
+def test_every_callback_of_a_call_doubled_and_reordered_is_one_order_each(twilio, gateway):
+    steps = list(enumerate(["initiated", "ringing", "in-progress", "completed"]))
+    for sequence, status in [*reversed(steps), *steps]:
+        form = {"CallStatus": status, "CallSid": "CA1", "SequenceNumber": str(sequence)}
+        twilio.post(f"/twilio/gw-xinhe-1/status/{LEG}", **form)
+    orders = [(command["sequence"], command["status"]) for command in gateway.commands()]
+    assert orders == list(reversed(steps))
+
+
 def test_the_status_of_a_call_reaches_the_gateway_with_its_order(twilio, gateway):
     path = f"/twilio/gw-xinhe-1/status/{LEG}"
     assert twilio.post(path, CallStatus="no-answer", CallSid="CA1", SequenceNumber="2").status_code == 204
@@ -125,6 +195,39 @@ def test_what_the_carrier_did_not_sign_is_refused(client, gateway, samples, door
         assert client.post(path, data=form, headers={"X-Twilio-Signature": signature}).status_code == 403
     changed = {**form, "Digits": "2"}
     assert client.post(path, data=changed, headers={"X-Twilio-Signature": right}).status_code == 403
+    assert gateway.commands() == []
+
+
+def test_while_the_token_is_changed_both_sign_and_afterwards_only_the_new_one(app, gateway, samples):
+    path, form = f"/twilio/gw-xinhe-1/status/{LEG}", {"CallStatus": "completed", "CallSid": "CA1"}
+    old, new = samples.TWILIO_TOKEN, "the-next-token"
+    settings = app.config["PORTAL"]
+
+    def answers() -> list[int]:
+        return [Twilio(app, token).post(path, **form).status_code for token in (old, new, "another")]
+
+    app.config["PORTAL"] = replace(settings, twilio_auth_token=new, twilio_previous_auth_token=old)
+    assert answers() == [204, 204, 403]
+    app.config["PORTAL"] = replace(settings, twilio_auth_token=new)
+    assert answers() == [403, 204, 403]
+    app.config["PORTAL"] = replace(settings, twilio_auth_token="")
+    assert answers() == [403, 403, 403], "without a token nobody can sign"
+    empty = RequestValidator("").compute_signature(PUBLIC + path, form)
+    answer = app.test_client().post(path, data=form, headers={"X-Twilio-Signature": empty})
+    assert answer.status_code == 403, "and an empty one is no token"
+
+
+def test_a_leg_with_letters_of_any_alphabet_is_signed_as_its_address_is_written(twilio, gateway):
+    path = "/twilio/gw-xinhe-1/status/" + quote("inc1.1.李建国.call.1", safe="")
+    assert twilio.post(path, CallStatus="completed", CallSid="CA1").status_code == 204
+    assert gateway.commands()[0]["leg"] == "inc1.1.李建国.call.1"
+
+
+def test_a_body_no_callback_has_is_refused_before_it_is_read(app, gateway):
+    answer = app.test_client().post(
+        f"/twilio/gw-xinhe-1/voice/{LEG}", data={"Digits": "1", "Junk": "x" * telephone.MAX_FORM_BYTES}
+    )
+    assert answer.status_code == 413
     assert gateway.commands() == []
 
 
