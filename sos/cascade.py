@@ -18,7 +18,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sos import moves
+from sos import moves, taking
 from sos.draft import Draft
 from sos.events import (
     Acknowledged,
@@ -68,6 +68,7 @@ def open_incident(
         lat=lat,
         lon=lon,
         where=subject.where,
+        where_en=subject.where_en,
         position_at=None if lat is None else at,
     )
 
@@ -98,14 +99,27 @@ def ignore(reason: str) -> Cell:
 
 _JOIN = "joins: count and position, texted at most once an interval"
 _FOLLOW = "new position, texted if it is far enough and the interval is over"
-_CANCEL = "inside the window: hang up, tell family and staff to check, tell the band"
-_TAKE = "1: quiet, tell the band and the others, start the clock; 2: next, please"
-_LATE_KEY = Cell(moves.quiet_key, "the 1 is kept on its leg; nothing else changes")
-_QUIET = Cell(
-    moves.quiet_report, "kept; a call that comes to life is hung up, a text still due is sent again"
+_CANCEL = Cell(
+    moves.cancel,
+    "inside the window: hang up, tell family and staff to check, tell the band; "
+    "after it: ringing goes on, everybody told hears of it once",
+    (Phase.CANCELLED,),
 )
-_RESOLVE = Cell(moves.resolve, "hang up, stop every timer", (Phase.RESOLVED,))
-_TAKEN = Cell(moves.take, "as a 1, by that person", (Phase.ACKNOWLEDGED,))
+_TAKE = (
+    "1: quiet, tell the band and the others, start the clock, or ring on while more people are wanted; "
+    "2: next, please; 3: as 1, and the band rings back"
+)
+_QUIET_KEY = Cell(taking.quiet_key, "the 1 is kept on its leg; nothing else changes")
+_QUIET = Cell(
+    moves.quiet_report,
+    "kept; a call or siren that comes to life is hung up, a text still due is sent again",
+)
+_RESOLVE = Cell(
+    moves.resolve,
+    "hang up, silence the siren, stop every timer; of a drill everybody is told",
+    (Phase.RESOLVED,),
+)
+_TAKEN = Cell(taking.take, "as a 1, by that person", (Phase.ACKNOWLEDGED,))
 _DOUBLED = ignore("it was opened before")
 _FRESH = ignore("a new press opens a new incident")
 _ENDED = ignore("it is over")
@@ -116,13 +130,13 @@ TABLE: MappingProxyType[tuple[Phase, type], Cell] = MappingProxyType(
         (Phase.OPEN, Opened): Cell(
             moves.start,
             "text all the family, ring the first or set the clock",
-            (Phase.NOTIFYING, Phase.EXHAUSTED),
+            (Phase.NOTIFYING, Phase.EXHAUSTED, Phase.RESOLVED),
         ),
         (Phase.OPEN, PressedAgain): Cell(moves.press_again, _JOIN),
         (Phase.OPEN, Moved): Cell(moves.moved, _FOLLOW),
-        (Phase.OPEN, CancelPressed): Cell(moves.cancel, _CANCEL, (Phase.CANCELLED,)),
+        (Phase.OPEN, CancelPressed): _CANCEL,
         (Phase.OPEN, LegReported): ignore("there is no leg yet"),
-        (Phase.OPEN, KeyPressed): Cell(moves.key, _TAKE, (Phase.ACKNOWLEDGED,)),
+        (Phase.OPEN, KeyPressed): Cell(taking.key, _TAKE, (Phase.ACKNOWLEDGED,)),
         (Phase.OPEN, Acknowledged): _TAKEN,
         (Phase.OPEN, Resolved): _RESOLVE,
         (Phase.OPEN, TimerDue): ignore("there is no timer yet"),
@@ -130,17 +144,23 @@ TABLE: MappingProxyType[tuple[Phase, type], Cell] = MappingProxyType(
         (Phase.NOTIFYING, Opened): _DOUBLED,
         (Phase.NOTIFYING, PressedAgain): Cell(moves.press_again, _JOIN),
         (Phase.NOTIFYING, Moved): Cell(moves.moved, _FOLLOW),
-        (Phase.NOTIFYING, CancelPressed): Cell(moves.cancel, _CANCEL, (Phase.CANCELLED,)),
+        (Phase.NOTIFYING, CancelPressed): _CANCEL,
         (Phase.NOTIFYING, LegReported): Cell(
             moves.report,
-            "its end or its doubt rings the next; a failed text is sent again",
-            (Phase.ACKNOWLEDGED, Phase.EXHAUSTED),
+            "its end or its doubt rings the next; a failed text is sent again; "
+            "what could not leave the house sounds the siren and tells the stations",
+            (Phase.ACKNOWLEDGED, Phase.EXHAUSTED, Phase.RESOLVED),
         ),
-        (Phase.NOTIFYING, KeyPressed): Cell(moves.key, _TAKE, (Phase.ACKNOWLEDGED, Phase.EXHAUSTED)),
+        (Phase.NOTIFYING, KeyPressed): Cell(
+            taking.key, _TAKE, (Phase.ACKNOWLEDGED, Phase.EXHAUSTED, Phase.RESOLVED)
+        ),
         (Phase.NOTIFYING, Acknowledged): _TAKEN,
         (Phase.NOTIFYING, Resolved): _RESOLVE,
         (Phase.NOTIFYING, TimerDue): Cell(
-            moves.timer, "begin ringing, give a silent call up, go on after a pause", (Phase.EXHAUSTED,)
+            moves.timer,
+            "begin ringing, give a silent call up, go on after a pause; "
+            "everybody rung: whoever has it has it, else the siren, or the end of a drill",
+            (Phase.ACKNOWLEDGED, Phase.EXHAUSTED, Phase.RESOLVED),
         ),
         # ---- exhausted: everybody was rung; it begins again by itself
         (Phase.EXHAUSTED, Opened): _DOUBLED,
@@ -148,29 +168,36 @@ TABLE: MappingProxyType[tuple[Phase, type], Cell] = MappingProxyType(
             moves.press_again, "joins, and ringing begins again at once", (Phase.NOTIFYING,)
         ),
         (Phase.EXHAUSTED, Moved): Cell(moves.moved, _FOLLOW),
-        (Phase.EXHAUSTED, CancelPressed): Cell(moves.cancel, _CANCEL, (Phase.CANCELLED,)),
+        (Phase.EXHAUSTED, CancelPressed): _CANCEL,
         (Phase.EXHAUSTED, LegReported): Cell(
-            moves.report, "kept; a failed text is sent again", (Phase.ACKNOWLEDGED,)
+            moves.report, "kept; a failed text is sent again; the stations are told", (Phase.ACKNOWLEDGED,)
         ),
-        (Phase.EXHAUSTED, KeyPressed): Cell(moves.key, _TAKE, (Phase.ACKNOWLEDGED,)),
+        (Phase.EXHAUSTED, KeyPressed): Cell(taking.key, _TAKE, (Phase.ACKNOWLEDGED,)),
         (Phase.EXHAUSTED, Acknowledged): _TAKEN,
         (Phase.EXHAUSTED, Resolved): _RESOLVE,
         (Phase.EXHAUSTED, TimerDue): Cell(
-            moves.timer, "begin again from the top, remind everybody", (Phase.NOTIFYING,)
+            moves.timer, "begin again from the top, remind everybody, sound the siren", (Phase.NOTIFYING,)
         ),
         # ---- acknowledged: a person has it; the clock runs
         (Phase.ACKNOWLEDGED, Opened): _DOUBLED,
-        (Phase.ACKNOWLEDGED, PressedAgain): Cell(moves.press_again, "joins; the person who has it is texted"),
-        (Phase.ACKNOWLEDGED, Moved): Cell(moves.moved, "new position, texted to the person who has it"),
-        (Phase.ACKNOWLEDGED, CancelPressed): Cell(moves.cancel, _CANCEL, (Phase.CANCELLED,)),
-        (Phase.ACKNOWLEDGED, LegReported): _QUIET,
-        (Phase.ACKNOWLEDGED, KeyPressed): _LATE_KEY,
-        (Phase.ACKNOWLEDGED, Acknowledged): ignore("the first who took it keeps it"),
+        (Phase.ACKNOWLEDGED, PressedAgain): Cell(moves.press_again, "joins; who has it is texted"),
+        (Phase.ACKNOWLEDGED, Moved): Cell(moves.moved, "new position, texted to who has it"),
+        (Phase.ACKNOWLEDGED, CancelPressed): _CANCEL,
+        (Phase.ACKNOWLEDGED, LegReported): Cell(
+            moves.late_report,
+            "kept; a call or siren that comes to life is hung up, a text still due is sent again",
+        ),
+        (Phase.ACKNOWLEDGED, KeyPressed): Cell(
+            taking.late_key, "the 1 is kept on its leg, and counts while fewer have it than were wanted"
+        ),
+        (Phase.ACKNOWLEDGED, Acknowledged): Cell(
+            taking.late_take, "counts while fewer have it than were wanted; the first who took it keeps it"
+        ),
         (Phase.ACKNOWLEDGED, Resolved): _RESOLVE,
         (Phase.ACKNOWLEDGED, TimerDue): Cell(
             moves.timer,
-            "not closed in time: ring again, the next contact first",
-            (Phase.NOTIFYING, Phase.EXHAUSTED),
+            "not closed in time: ring again, the next contact first; a drill ends",
+            (Phase.NOTIFYING, Phase.EXHAUSTED, Phase.RESOLVED),
         ),
         # ---- cancelled: over, but somebody may still close it with a word
         (Phase.CANCELLED, Opened): _ENDED,
@@ -178,7 +205,7 @@ TABLE: MappingProxyType[tuple[Phase, type], Cell] = MappingProxyType(
         (Phase.CANCELLED, Moved): _ENDED,
         (Phase.CANCELLED, CancelPressed): _ENDED,
         (Phase.CANCELLED, LegReported): _QUIET,
-        (Phase.CANCELLED, KeyPressed): _LATE_KEY,
+        (Phase.CANCELLED, KeyPressed): _QUIET_KEY,
         (Phase.CANCELLED, Acknowledged): ignore("nothing rings any more; whoever checked closes it"),
         (Phase.CANCELLED, Resolved): _RESOLVE,
         (Phase.CANCELLED, TimerDue): Cell(
@@ -190,10 +217,12 @@ TABLE: MappingProxyType[tuple[Phase, type], Cell] = MappingProxyType(
         (Phase.RESOLVED, Moved): _ENDED,
         (Phase.RESOLVED, CancelPressed): _ENDED,
         (Phase.RESOLVED, LegReported): _QUIET,
-        (Phase.RESOLVED, KeyPressed): _LATE_KEY,
+        (Phase.RESOLVED, KeyPressed): _QUIET_KEY,
         (Phase.RESOLVED, Acknowledged): _ENDED,
         (Phase.RESOLVED, Resolved): _ENDED,
-        (Phase.RESOLVED, TimerDue): _ENDED,
+        (Phase.RESOLVED, TimerDue): Cell(
+            moves.timer, "the text that a drill is over is sent again where it failed"
+        ),
     }
 )
 

@@ -18,12 +18,14 @@ from sos.events import (
     LegState,
     Order,
     PlaceCall,
+    SendBeidou,
     SendText,
     SetTimer,
+    SoundSiren,
 )
 from sos.incident import Incident, LegFacts, Timer, leg_id_of
 from sos.plan import Contact
-from sos.texts import PURPOSES, voice_script
+from sos.texts import PURPOSES, siren_script, voice_script
 
 MAX_LEGS = 150
 """Legs remembered in an incident; beyond it the oldest that no longer matter go first, and are counted."""
@@ -81,10 +83,11 @@ class Draft:
             self.change(timers=tuple(timer for timer in self.incident.timers if timer.name != name))
             self.orders.append(ClearTimer(name=name))
 
-    def clear_timers(self) -> None:
-        """Forget every timer."""
+    def clear_timers(self, *, but: str | None = None) -> None:
+        """Forget every timer, except one."""
         for timer in self.incident.timers:
-            self.clear_timer(timer.name)
+            if timer.name != but:
+                self.clear_timer(timer.name)
 
     def timer_went_off(self, name: str) -> None:
         """Take a timer that is being honoured off the list; no order, it is gone already."""
@@ -108,9 +111,16 @@ class Draft:
         self.change(legs=tuple(kept), legs_dropped=dropped)
 
     def _matters(self, facts: LegFacts) -> bool:
-        """Calls that are open or of this round decide who is rung next."""
-        is_call = facts.leg.channel is Channel.CALL
-        return is_call and (facts.is_open or facts.leg.round == self.incident.round)
+        """What decides who is rung next, what still sounds, and what a station knows."""
+        leg = facts.leg
+        if leg.channel is Channel.BEIDOU:
+            newest = [one.leg for one in self.incident.legs if one.leg.contact == leg.contact]
+            answered = facts.heard in {LegState.DELIVERED, LegState.CONFIRMED}
+            return answered or leg.attempt >= max(
+                one.attempt for one in newest if one.channel is Channel.BEIDOU
+            )
+        is_ringing = leg.channel in {Channel.CALL, Channel.SIREN}
+        return is_ringing and (facts.is_open or leg.round == max(1, self.incident.round))
 
     def _new_leg(self, person: Contact, channel: Channel, *, number: int, purpose: str, attempt: int) -> Leg:
         incident = self.incident
@@ -153,6 +163,16 @@ class Draft:
         leg = self._new_leg(person, Channel.TEXT, number=number, purpose=purpose, attempt=attempt)
         self.orders.append(SendText(leg=leg, body=PURPOSES[purpose](self.incident, self.now, person.lang)))
 
+    def send_beidou(self, station: Contact, body: str, *, number: int, attempt: int) -> None:
+        """Order a BeiDou short message to a station."""
+        leg = self._new_leg(station, Channel.BEIDOU, number=number, purpose="alarm", attempt=attempt)
+        self.orders.append(SendBeidou(leg=leg, body=body))
+
+    def sound_siren(self, site: Contact, *, number: int, attempt: int) -> None:
+        """Order the siren on."""
+        leg = self._new_leg(site, Channel.SIREN, number=number, purpose="alarm", attempt=attempt)
+        self.orders.append(SoundSiren(leg=leg, script=siren_script(self.incident, self.now, site.lang)))
+
     def hear(self, event: LegReported) -> LegFacts | None:
         """Take a report in; give the leg as it is now, or None when the report was no news."""
         facts = self.incident.leg(event.leg_id)
@@ -177,7 +197,7 @@ class Draft:
         return heard
 
     def close(self, facts: LegFacts, state: LegState, detail: str = "") -> None:
-        """End a call from our side: its end counts from now on, whatever the carrier still tells."""
+        """End a call or a siren from our side: that counts from now on, whatever the carrier still tells."""
         ended = replace(facts, state=state, at=self.now, ended_at=self.now, detail=detail or facts.detail)
         self.put(ended)
         self.orders.append(HangUp(leg_id=facts.leg.leg_id))

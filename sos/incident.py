@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sos.events import LEG_ENDS, Channel, Leg, LegState
-from sos.plan import Contact, Plan
+from sos.plan import Contact, Plan, diallable
 
 
 class Phase(StrEnum):
@@ -99,13 +99,27 @@ class Timer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Taker:
+    """A person who took it on; `contact` is empty where the plan does not know them."""
+
+    contact: str
+    name: str
+    at: datetime
+    via: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """Everything about one incident.
 
     `round` counts through all ladders and repeats for ever and so never comes twice;
     `queue` holds the contacts of this round not rung yet, in order;
     `calling` is the leg whose end moves the ladder on, None while waiting for a timer or a settling leg;
-    `cycle` counts how often the ladder began from the top, `cycle_round` is the first round of this one.
+    `cycle` counts how often the ladder began from the top, `cycle_round` is the first round of this one;
+    `told_staff` are the contacts of the staff who were texted the alarm;
+    `takers` took it on since it was last left unattended, `acknowledged_by` is the first of them
+    (and stays, when it was not closed in time and rings again, until somebody takes it anew);
+    `call_back_to` is the telephone the band is to ring, `cancel_asked_at` when a cancel came too late.
     Times are aware UTC; `lat`, `lon` are WGS-84 degrees.
     """
 
@@ -142,12 +156,16 @@ class Incident:
     queue: tuple[str, ...] = ()
     calling: str | None = None
     declined: tuple[str, ...] = ()
-    staff_told: bool = False
+    told_staff: tuple[str, ...] = ()
 
     legs: tuple[LegFacts, ...] = ()
     legs_dropped: int = 0
     timers: tuple[Timer, ...] = ()
 
+    takers: tuple[Taker, ...] = ()
+    joined_texts: int = 0
+    call_back_to: str | None = None
+    cancel_asked_at: datetime | None = None
     acknowledged_by: str | None = None
     acknowledged_contact: str | None = None
     acknowledged_at: datetime | None = None
@@ -174,17 +192,38 @@ class Incident:
         """Whether this leg id was made by this incident, whether or not the leg is still remembered."""
         return leg_id.startswith(f"{self.incident_id}.")
 
+    @property
+    def acks_needed(self) -> int:
+        """How many people must take it: what the plan wants, but never more than there are telephones."""
+        phones = {one.phone for one in (*self.plan.family, *self.plan.staff) if diallable(one.phone)}
+        return max(1, min(self.plan.acks_wanted, len(phones)))
+
     def contact(self, contact: str) -> Contact | None:
-        """The contact of this id, family before staff."""
-        return next((one for one in (*self.plan.family, *self.plan.staff) if one.contact == contact), None)
+        """The contact of this id: family before staff before stations."""
+        people = (*self.plan.family, *self.plan.staff, *self.plan.stations)
+        return next((one for one in people if one.contact == contact), None)
+
+    def has_taken(self, person: Contact) -> bool:
+        """Whether this person, or somebody at the same telephone, has taken it on."""
+        mine = {one.contact for one in self.takers if one.contact}
+        phones = {one.phone for one in (*self.plan.family, *self.plan.staff) if one.contact in mine}
+        return person.contact in mine or person.phone in phones
 
     def has_timer(self, name: str) -> bool:
         """Whether this timer is pending."""
         return any(timer.name == name for timer in self.timers)
 
+    def legs_of(self, channel: Channel) -> tuple[LegFacts, ...]:
+        """The remembered legs of one channel, oldest first."""
+        return tuple(facts for facts in self.legs if facts.leg.channel is channel)
+
     def open_calls(self) -> tuple[LegFacts, ...]:
         """Calls that may be ringing somewhere now."""
-        return tuple(facts for facts in self.legs if facts.leg.channel is Channel.CALL and facts.is_open)
+        return tuple(facts for facts in self.legs_of(Channel.CALL) if facts.is_open)
+
+    def open_sirens(self) -> tuple[LegFacts, ...]:
+        """The siren that may be sounding now; one at most."""
+        return tuple(facts for facts in self.legs_of(Channel.SIREN) if facts.is_open)
 
 
 def leg_id_of(

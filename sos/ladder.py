@@ -8,11 +8,16 @@ truly undecidable means ring again.
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from sos.closing import acknowledge, end_drill
 from sos.draft import LIVE, RANK, Draft
 from sos.events import Channel, HangUp, LegState
 from sos.incident import Incident, Ladder, LegFacts, Phase
+from sos.last_resort import sound_siren
 from sos.plan import Contact, diallable
-from sos.telling import tell, tell_staff_once, told_so_far
+from sos.shifts import on_duty
+from sos.telling import tell, tell_staff, told_so_far
 
 TALK_S = 45
 """Enough to say the script twice and to press a key."""
@@ -27,12 +32,25 @@ MAX_CALL_ATTEMPTS = 3
 """In one round: the second and third only after the one before was settled as never placed."""
 
 
-def ringable(incident: Incident, ladder: Ladder) -> tuple[Contact, ...]:
-    """Whom this ladder may ring in this cycle, in order."""
-    people = incident.plan.family if ladder is Ladder.FAMILY else incident.plan.staff
+def ringable(incident: Incident, ladder: Ladder, now: datetime) -> tuple[Contact, ...]:
+    """Whom this ladder may ring in this cycle, in order; nobody who passed it on or has taken it.
+
+    Of the staff those on duty first; in the first cycle only they, unless none of them can be rung.
+    """
     if not incident.plan.calls:
         return ()
-    return tuple(one for one in people if diallable(one.phone) and one.contact not in incident.declined)
+    people = incident.plan.family if ladder is Ladder.FAMILY else incident.plan.staff
+    able = tuple(
+        one
+        for one in people
+        if diallable(one.phone) and one.contact not in incident.declined and not incident.has_taken(one)
+    )
+    if ladder is Ladder.FAMILY:
+        return able
+    there = tuple(one for one in able if on_duty(one.shifts, now))
+    if there and incident.cycle <= 1:
+        return there
+    return (*there, *(one for one in able if one not in there))
 
 
 def begin_cycle(draft: Draft, *, remind: str | None = None, after: str | None = None) -> None:
@@ -56,7 +74,7 @@ def begin_cycle(draft: Draft, *, remind: str | None = None, after: str | None = 
 
 def _begin_round(draft: Draft, *, after: str | None = None) -> None:
     incident = draft.incident
-    order = [person.contact for person in ringable(incident, incident.ladder)]
+    order = [person.contact for person in ringable(incident, incident.ladder, draft.now)]
     if after in order:
         cut = order.index(after) + 1
         order = order[cut:] + order[:cut]
@@ -97,7 +115,7 @@ def _end_round(draft: Draft, *, paused: bool) -> bool:
     draft.change(calling=None)
     if incident.ladder is Ladder.FAMILY:
         done = incident.rounds_done + 1
-        if done < incident.plan.rounds and ringable(incident, Ladder.FAMILY):
+        if done < incident.plan.rounds and ringable(incident, Ladder.FAMILY, draft.now):
             began_at = incident.round_began_at or draft.now
             left_s = MIN_ROUND_S - (draft.now - began_at).total_seconds()
             if left_s > 0 and not paused:
@@ -109,7 +127,7 @@ def _end_round(draft: Draft, *, paused: bool) -> bool:
             return True
         draft.change(ladder=Ladder.STAFF, rounds_done=0)
         _begin_round(draft)
-        tell_staff_once(draft)
+        tell_staff(draft)
         if draft.incident.queue:
             return True
     exhaust(draft)
@@ -117,23 +135,28 @@ def _end_round(draft: Draft, *, paused: bool) -> bool:
 
 
 def exhaust(draft: Draft) -> None:
-    """Nobody took it: wait, then begin again."""
+    """Everybody was rung: whoever has it has it; else a drill is over, and a real alarm begins again."""
     incident = draft.incident
-    calls = [
-        facts
-        for facts in incident.legs
-        if facts.leg.channel is Channel.CALL and facts.leg.round >= incident.cycle_round
-    ]
-    rang = any(
-        RANK[facts.heard] >= RANK[LegState.PLACED] and facts.heard is not LegState.FAILED for facts in calls
-    )
-    wait_s = incident.plan.repeat_after_s
-    if calls and not rang:
-        wait_s = min(wait_s, UNREACHED_REPEAT_S)
+    if incident.takers:
+        acknowledge(draft, told=told_so_far(incident))
+        return
+    if incident.drill:
+        end_drill(draft)
+        return
     for name in ("guard", "settle", "pause", "calls"):
         draft.clear_timer(name)
     draft.change(phase=Phase.EXHAUSTED, calling=None, queue=())
-    draft.set_timer("repeat", wait_s)
+    draft.set_timer("repeat", _repeat_wait_s(incident))
+    sound_siren(draft)
+
+
+def _repeat_wait_s(incident: Incident) -> int:
+    """Until it begins again; soon when not one telephone rang, so that it goes on when a line is back."""
+    calls = [one for one in incident.legs_of(Channel.CALL) if one.leg.round >= incident.cycle_round]
+    dead = {LegState.FAILED, LegState.UNREACHED}
+    rang = any(RANK[one.heard] >= RANK[LegState.PLACED] and one.heard not in dead for one in calls)
+    wait_s = incident.plan.repeat_after_s
+    return wait_s if rang or not calls else min(wait_s, UNREACHED_REPEAT_S)
 
 
 def _dial(draft: Draft, contact: str) -> None:
@@ -212,6 +235,9 @@ def _requeue(draft: Draft, facts: LegFacts) -> None:
     In this round that is one more attempt; a contact whose turn in this round is still to come is moved up.
     """
     incident, contact = draft.incident, facts.leg.contact
+    person = incident.contact(contact)
+    if person is None or incident.has_taken(person):
+        return
     if contact in incident.queue:
         draft.change(queue=(contact, *(one for one in incident.queue if one != contact)))
     elif (
@@ -255,7 +281,12 @@ def decline(draft: Draft, leg_id: str, contact: str) -> None:
     for facts in incident.open_calls():
         if facts.leg.contact == contact and (facts.leg.leg_id == leg_id or facts.heard in LIVE):
             draft.close(facts, LegState.NO_KEY, detail="pressed 2")
-    current = draft.incident.leg(incident.calling or "")
+    go_on_without(draft)
+
+
+def go_on_without(draft: Draft) -> None:
+    """Somebody is not to be rung any more: a ladder that followed or awaited their call goes on."""
+    current = draft.incident.leg(draft.incident.calling or "")
     if current is not None and not current.is_open:
         advance(draft)
     else:

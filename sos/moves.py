@@ -7,14 +7,13 @@ unless the same move differs in a word.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 
-from sos import ladder
+from sos import ladder, last_resort, taking
+from sos.closing import be_quiet, end_drill
 from sos.draft import LIVE, Draft
 from sos.events import (
-    Acknowledged,
     CancelPressed,
     Channel,
     HangUp,
@@ -28,12 +27,10 @@ from sos.events import (
     TellBand,
     TimerDue,
 )
-from sos.incident import Phase, contact_of
+from sos.incident import LegFacts, Phase
 from sos.plan import diallable
-from sos.telling import retry_texts, tell, tell_position, tell_staff_once, told_so_far
+from sos.telling import LIVE_PHASES, duty_staff, retry_texts, tell, tell_position, tell_staff, told_so_far
 
-TAKE_KEY = "1"
-DECLINE_KEY = "2"
 EARLY = timedelta(seconds=1)
 
 
@@ -49,7 +46,7 @@ def start(draft: Draft, _event: Opened) -> None:
     )
     tell(draft, plan.family, "alarm")
     if not any(diallable(person.phone) for person in plan.family):
-        tell_staff_once(draft)
+        tell_staff(draft)
     if plan.calls and plan.calls_after_s == 0:
         ladder.begin_cycle(draft)
     else:
@@ -60,7 +57,9 @@ def _move_to(draft: Draft, event: Moved | PressedAgain) -> None:
     seen_at = draft.incident.position_at
     if event.lat is None or event.lon is None or (seen_at is not None and event.at < seen_at):
         return
-    draft.change(lat=event.lat, lon=event.lon, where=event.where, position_at=event.at)
+    draft.change(
+        lat=event.lat, lon=event.lon, where=event.where, where_en=event.where_en, position_at=event.at
+    )
 
 
 def moved(draft: Draft, event: Moved) -> None:
@@ -82,112 +81,93 @@ def press_again(draft: Draft, event: PressedAgain) -> None:
 
 
 def cancel(draft: Draft, event: CancelPressed) -> None:
-    """The wearer takes it back; outside the window, or from before the press, it changes nothing."""
+    """The wearer takes it back; people are asked to check all the same.
+
+    Too late it changes nothing in the ringing, and everybody told so far hears of it once.
+    From before the press it means nothing.
+    """
     incident = draft.incident
     after = event.at - incident.opened_at
-    if not timedelta(0) <= after <= timedelta(seconds=incident.plan.cancel_window_s):
+    if after < timedelta(0):
         return
-    _be_quiet(draft, Phase.CANCELLED)
-    tell(draft, (*incident.plan.family, *incident.plan.staff), "cancelled")
+    if after > timedelta(seconds=incident.plan.cancel_window_s):
+        if incident.cancel_asked_at is None and incident.phase in LIVE_PHASES:
+            draft.change(cancel_asked_at=event.at)
+            tell(draft, told_so_far(draft.incident), "cancel_asked")
+        return
+    be_quiet(draft, Phase.CANCELLED)
+    staff = duty_staff(incident, draft.now)
+    told = [one for one in incident.plan.staff if one in staff or one.contact in incident.told_staff]
+    tell(draft, (*incident.plan.family, *told), "cancelled")
     draft.orders.append(TellBand(command="cancelled"))
 
 
-def _be_quiet(draft: Draft, phase: Phase, *, but: str | None = None) -> None:
-    draft.hang_up_calls(but=but)
-    draft.clear_timers()
-    draft.change(phase=phase, calling=None, queue=())
+def resolve(draft: Draft, event: Resolved) -> None:
+    """A person closes it; people are told of the end of a drill."""
+    told = () if draft.incident.phase is Phase.OPEN else told_so_far(draft.incident)
+    be_quiet(draft, Phase.RESOLVED)
+    draft.change(resolved_by=event.by, resolved_at=event.at, note=event.note or None)
+    if draft.incident.drill:
+        tell(draft, told, "drill_over")
 
 
-def _taken_by(
-    draft: Draft, *, by: str, contact: str, at: datetime, via: str, leg_id: str | None = None
-) -> None:
-    """A person takes it on: quiet first, then the band, then everybody who was told."""
-    _be_quiet(draft, Phase.ACKNOWLEDGED, but=leg_id)
-    draft.change(acknowledged_by=by, acknowledged_contact=contact, acknowledged_at=at, acknowledged_via=via)
-    draft.set_timer("ack", draft.incident.plan.ack_timeout_s)
-    draft.orders.append(TellBand(command="help_is_coming"))
-    told = told_so_far(draft.incident)
-    mine = {person.phone for person in told if person.contact == contact}
-    tell(draft, (person for person in told if person.phone not in mine), "taken")
-    if via == "text":
-        tell(draft, (person for person in told if person.contact == contact), "confirmed")
-
-
-def take(draft: Draft, event: Acknowledged) -> None:
-    """A person takes it on without a leg."""
-    person = next((one for one in told_so_far(draft.incident) if event.by in {one.contact, one.name}), None)
-    by, contact = (person.name, person.contact) if person else (event.by, "")
-    _taken_by(draft, by=by, contact=contact, at=event.at, via=event.via)
-
-
-def _confirm(draft: Draft, event: KeyPressed | LegReported) -> bool:
-    """Write a 1 down on its leg; False when this very press was written down before."""
-    facts = draft.incident.leg(event.leg_id)
-    if facts is None:
-        return True
-    if facts.state is LegState.CONFIRMED:
-        if event.at <= facts.at:
-            return False
-        draft.put(replace(facts, at=event.at))
-        return True
-    draft.hear(LegReported(leg_id=event.leg_id, state=LegState.CONFIRMED, at=event.at))
-    return True
-
-
-def key(draft: Draft, event: KeyPressed) -> None:
-    """A digit: 1 takes it, 2 passes it on, others mean nothing; any leg of this incident will do."""
-    incident = draft.incident
-    if not incident.owns(event.leg_id):
-        return
-    facts = incident.leg(event.leg_id)
-    contact = facts.leg.contact if facts else contact_of(event.leg_id)
-    if event.digit == DECLINE_KEY:
-        ladder.decline(draft, event.leg_id, contact)
-    elif event.digit == TAKE_KEY and _confirm(draft, event):
-        person = incident.contact(contact)
-        name = facts.leg.name if facts else person.name if person else contact
-        _taken_by(draft, by=name, contact=contact, at=event.at, via=event.via, leg_id=event.leg_id)
+# --------------------------------------------------------------------------- what is heard of legs
 
 
 def report(draft: Draft, event: LegReported) -> None:
-    """While people are being rung."""
+    """While people are being told."""
     if event.state is LegState.CONFIRMED:
-        key(draft, KeyPressed(leg_id=event.leg_id, digit=TAKE_KEY, at=event.at))
+        taking.key(draft, _as_key(draft, event))
         return
     facts = draft.hear(event)
     if facts is None:
         return
-    if facts.leg.channel is Channel.TEXT:
-        retry_texts(draft)
-        return
+    match facts.leg.channel:
+        case Channel.TEXT:
+            retry_texts(draft)
+        case Channel.CALL:
+            _end_if_unwanted(draft, facts)
+            ladder.call_changed(draft, facts)
+        case Channel.SIREN:
+            _end_if_unwanted(draft, facts)
+        case Channel.BEIDOU:
+            return
+    last_resort.not_reached(draft, facts)
+
+
+def _as_key(draft: Draft, event: LegReported) -> KeyPressed:
+    facts = draft.incident.leg(event.leg_id)
+    via = Channel.CALL if facts is None else facts.leg.channel
+    return KeyPressed(leg_id=event.leg_id, digit=taking.TAKE_KEY, at=event.at, via=via.value)
+
+
+def _end_if_unwanted(draft: Draft, facts: LegFacts) -> None:
+    """What we ended comes to life after all: end it again."""
     if facts.heard in LIVE and not facts.is_open:
         draft.orders.append(HangUp(leg_id=facts.leg.leg_id))
-    ladder.call_changed(draft, facts)
+
+
+def late_report(draft: Draft, event: LegReported) -> None:
+    """Somebody has it: a 1 that comes as a state of its leg is a late 1."""
+    if event.state is LegState.CONFIRMED:
+        taking.late_key(draft, _as_key(draft, event))
+    else:
+        quiet_report(draft, event)
 
 
 def quiet_report(draft: Draft, event: LegReported) -> None:
-    """When nobody is to be rung any more: a call that comes to life after all is ended."""
+    """When nobody is to be rung any more: a call or a siren that comes to life after all is ended."""
     facts = draft.hear(event)
     if facts is None:
         return
     if facts.leg.channel is Channel.TEXT:
         retry_texts(draft)
+    elif facts.leg.channel is Channel.BEIDOU:
+        return
     elif facts.is_open and facts.state is not LegState.AMBIGUOUS:
         draft.close(facts, LegState.HUNG_UP)
-    elif facts.heard in LIVE:
-        draft.orders.append(HangUp(leg_id=facts.leg.leg_id))
-
-
-def quiet_key(draft: Draft, event: KeyPressed) -> None:
-    """Somebody else has it already, or it is over: the 1 is kept on its leg."""
-    if event.digit == TAKE_KEY:
-        _confirm(draft, event)
-
-
-def resolve(draft: Draft, event: Resolved) -> None:
-    """A person closes it."""
-    _be_quiet(draft, Phase.RESOLVED)
-    draft.change(resolved_by=event.by, resolved_at=event.at, note=event.note or None)
+    else:
+        _end_if_unwanted(draft, facts)
 
 
 # --------------------------------------------------------------------------- timers
@@ -198,21 +178,32 @@ def _calls_due(draft: Draft) -> None:
     if draft.incident.plan.calls:
         ladder.begin_cycle(draft)
     else:
-        tell_staff_once(draft)
+        tell_staff(draft)
         ladder.exhaust(draft)
 
 
 def _repeat_due(draft: Draft) -> None:
-    if draft.incident.plan.calls:
+    """Begin again; a plan without calls tells whoever has not been told and sounds the siren."""
+    incident = draft.incident
+    if incident.plan.calls:
         ladder.begin_cycle(draft, remind="reminder")
     else:
+        number = incident.round + 1
+        draft.change(round=number, cycle=max(1, incident.cycle) + 1, cycle_round=number)
+        tell_staff(draft)
         retry_texts(draft)
-        draft.set_timer("repeat", draft.incident.plan.repeat_after_s)
+        draft.set_timer("repeat", incident.plan.repeat_after_s)
+    last_resort.sound_siren(draft)
 
 
 def _ack_due(draft: Draft) -> None:
-    """Taken, and not closed in time: ring again, the next contact first."""
-    ladder.begin_cycle(draft, remind="unresolved", after=draft.incident.acknowledged_contact)
+    """Taken, and not closed in time: ring again, the next contact first; a drill ends instead."""
+    incident = draft.incident
+    if incident.drill:
+        end_drill(draft)
+        return
+    draft.change(takers=(), call_back_to=None, round=max(1, incident.round))
+    ladder.begin_cycle(draft, remind="unresolved", after=incident.acknowledged_contact)
 
 
 TIMERS: MappingProxyType[str, tuple[frozenset[Phase], Callable[[Draft], None]]] = MappingProxyType(
@@ -223,8 +214,10 @@ TIMERS: MappingProxyType[str, tuple[frozenset[Phase], Callable[[Draft], None]]] 
         "pause": (frozenset({Phase.NOTIFYING}), lambda draft: ladder.advance(draft, paused=True)),
         "repeat": (frozenset({Phase.EXHAUSTED}), _repeat_due),
         "ack": (frozenset({Phase.ACKNOWLEDGED}), _ack_due),
-        "position": (frozenset({Phase.NOTIFYING, Phase.EXHAUSTED, Phase.ACKNOWLEDGED}), tell_position),
-        "texts": (frozenset(Phase) - {Phase.OPEN, Phase.RESOLVED}, retry_texts),
+        "call_back": (frozenset({Phase.NOTIFYING, Phase.ACKNOWLEDGED}), taking.call_back),
+        "beidou": (last_resort.UNANSWERED, last_resort.stations_due),
+        "position": (LIVE_PHASES, tell_position),
+        "texts": (frozenset(Phase) - {Phase.OPEN}, retry_texts),
     }
 )
 """Every timer of the cascade: the phases in which it means something, and what it does."""

@@ -10,6 +10,8 @@ from sos.shifts import Shift
 E164 = re.compile(r"\+[1-9][0-9]{7,14}", re.ASCII)
 CHINESE_E164 = re.compile(r"\+86[1-9][0-9]{9,11}", re.ASCII)
 
+CARD = re.compile(r"[0-9]{1,9}", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
@@ -87,7 +89,12 @@ def problems(plan: Plan) -> tuple[str, ...]:
         for person in (*plan.family, *plan.staff)
         if not diallable(person.phone)
     ]
-    for ladder, people in (("family", plan.family), ("staff", plan.staff)):
+    found += [
+        f"{station.name} ({station.contact}): {station.phone!r} is no BeiDou card number (digits only)"
+        for station in plan.stations
+        if not CARD.fullmatch(station.phone)
+    ]
+    for ladder, people in (("family", plan.family), ("staff", plan.staff), ("stations", plan.stations)):
         names = [person.contact for person in people]
         found += [
             f"{ladder}: {name} stands there twice" for name in sorted(set(names)) if names.count(name) > 1

@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sos.draft import Draft
 from sos.events import Channel, LegState
 from sos.incident import Incident, LegFacts, Phase
+from sos.last_resort import ALARMING
 from sos.plan import Contact, diallable
+from sos.shifts import on_duty
 
-MAX_TEXT_ATTEMPTS = 6
+MAX_TEXT_FAILURES = 6
+"""Refused or never placed; an attempt that could not leave the house is no failure and not bounded."""
 TEXT_RETRY_S = 30
 """The second attempt goes out at once, the third after this, each later one after twice as long."""
+UNREACHED_RETRY_S = 60
+"""While nothing can leave the house, a text waits at most this long."""
 NOTICEABLE_MOVE_M = 50
 METRES_A_DEGREE = 111_195
 EARLY_S = 1
 
 RINGING_PHASES = frozenset({Phase.NOTIFYING, Phase.EXHAUSTED})
+LIVE_PHASES = RINGING_PHASES | {Phase.ACKNOWLEDGED}
 USEFUL = {
     "alarm": RINGING_PHASES,
     "reminder": RINGING_PHASES,
     "unresolved": RINGING_PHASES,
-    "position": RINGING_PHASES | {Phase.ACKNOWLEDGED},
+    "position": LIVE_PHASES,
+    "joined": frozenset({Phase.NOTIFYING, Phase.ACKNOWLEDGED}),
     "taken": frozenset({Phase.ACKNOWLEDGED}),
-    "confirmed": frozenset({Phase.ACKNOWLEDGED}),
+    "confirmed": frozenset({Phase.NOTIFYING, Phase.ACKNOWLEDGED}),
+    "cancel_asked": LIVE_PHASES,
     "cancelled": frozenset({Phase.CANCELLED}),
+    "drill_over": frozenset({Phase.RESOLVED}),
 }
 """In which phases a text that failed is still worth sending."""
 
 
 def told_so_far(incident: Incident) -> tuple[Contact, ...]:
-    """The family, and the staff once their ladder began."""
-    return (*incident.plan.family, *(incident.plan.staff if incident.staff_told else ()))
+    """The family, and whoever of the staff was told."""
+    staff = (one for one in incident.plan.staff if one.contact in incident.told_staff)
+    return (*incident.plan.family, *staff)
 
 
 def tell(draft: Draft, people: Iterable[Contact], purpose: str, *, number: int | None = None) -> None:
@@ -48,34 +58,61 @@ def tell(draft: Draft, people: Iterable[Contact], purpose: str, *, number: int |
             draft.send_text(person, purpose, number=max(1, incident.round) if number is None else number)
 
 
-def tell_staff_once(draft: Draft) -> None:
-    """Text the duty staff the alarm, the first time their ladder begins."""
-    if not draft.incident.staff_told:
-        draft.change(staff_told=True)
-        tell(draft, draft.incident.plan.staff, "alarm")
+def duty_staff(incident: Incident, now: datetime) -> tuple[Contact, ...]:
+    """Whose business it is now: those on duty, everybody when nobody is or when it begins again.
+
+    Those on duty stand first.
+    """
+    staff = incident.plan.staff
+    there = tuple(one for one in staff if on_duty(one.shifts, now))
+    if there and incident.cycle <= 1:
+        return there
+    return (*there, *(one for one in staff if one not in there))
+
+
+def tell_staff(draft: Draft) -> None:
+    """Text the alarm to those of the staff whose business it is and who have not had it yet."""
+    incident = draft.incident
+    new = [one for one in duty_staff(incident, draft.now) if one.contact not in incident.told_staff]
+    if new:
+        draft.change(told_staff=(*incident.told_staff, *(one.contact for one in new)))
+        tell(draft, new, "alarm")
 
 
 # --------------------------------------------------------------------------- texts that failed
 
 
-def _is_last_attempt(incident: Incident, facts: LegFacts) -> bool:
-    leg = facts.leg
-    return not any(
-        other.leg.attempt > leg.attempt
-        and (other.leg.contact, other.leg.purpose, other.leg.round, other.leg.channel)
-        == (leg.contact, leg.purpose, leg.round, leg.channel)
-        for other in incident.legs
+def _series(facts: LegFacts) -> tuple[str, str, int]:
+    return facts.leg.contact, facts.leg.purpose, facts.leg.round
+
+
+def _is_superseded(incident: Incident, facts: LegFacts) -> bool:
+    """A later attempt was ordered, or the same person was sent a newer call for help."""
+    behind = incident.legs[incident.legs.index(facts) + 1 :]
+    return any(
+        other.leg.channel is Channel.TEXT
+        and (
+            _series(other) == _series(facts)
+            or (other.leg.contact == facts.leg.contact and {other.leg.purpose, facts.leg.purpose} <= ALARMING)
+        )
+        for other in behind
     )
+
+
+def _failures(incident: Incident, facts: LegFacts) -> int:
+    """How often this text was refused or found never placed."""
+    bad = {LegState.FAILED, LegState.ABSENT}
+    return sum(one.state in bad and _series(one) == _series(facts) for one in incident.legs_of(Channel.TEXT))
 
 
 def _may_retry(incident: Incident, facts: LegFacts) -> bool:
-    return (
-        facts.leg.channel is Channel.TEXT
-        and facts.state in {LegState.FAILED, LegState.ABSENT}
-        and facts.leg.attempt < MAX_TEXT_ATTEMPTS
-        and incident.phase in USEFUL[facts.leg.purpose]
-        and _is_last_attempt(incident, facts)
-    )
+    if facts.leg.channel is not Channel.TEXT or incident.phase not in USEFUL[facts.leg.purpose]:
+        return False
+    if facts.state in {LegState.FAILED, LegState.ABSENT}:
+        may = _failures(incident, facts) < MAX_TEXT_FAILURES
+    else:
+        may = facts.state is LegState.UNREACHED
+    return may and not _is_superseded(incident, facts)
 
 
 def _retry(draft: Draft, facts: LegFacts) -> None:
@@ -84,8 +121,12 @@ def _retry(draft: Draft, facts: LegFacts) -> None:
     draft.send_text(person, leg.purpose, number=leg.round, attempt=leg.attempt + 1)
 
 
-def _wait_s(facts: LegFacts) -> float:
-    return 0 if facts.leg.attempt == 1 else TEXT_RETRY_S * 2.0 ** (facts.leg.attempt - 2)
+def _wait_s(incident: Incident, facts: LegFacts) -> float:
+    if facts.leg.attempt == 1:
+        return 0
+    if facts.state is LegState.UNREACHED:
+        return TEXT_RETRY_S if facts.leg.attempt == 2 else UNREACHED_RETRY_S  # noqa: PLR2004 - the second
+    return TEXT_RETRY_S * 2.0 ** max(0, _failures(incident, facts) - 2)
 
 
 def retry_texts(draft: Draft) -> None:
@@ -95,11 +136,12 @@ def retry_texts(draft: Draft) -> None:
         if not _may_retry(draft.incident, facts):
             continue
         since = facts.ended_at or facts.at
-        left_s = _wait_s(facts) - (draft.now - since).total_seconds()
+        wait_s = _wait_s(draft.incident, facts)
+        left_s = wait_s - (draft.now - since).total_seconds()
         if left_s <= EARLY_S:
             _retry(draft, facts)
         else:
-            later.append(min(left_s, _wait_s(facts)))
+            later.append(min(left_s, wait_s))
     if later:
         due_at = draft.now + timedelta(seconds=min(later))
         if not any(timer.name == "texts" and timer.due_at <= due_at for timer in draft.incident.timers):
@@ -141,8 +183,8 @@ def tell_position(draft: Draft) -> None:
             return
     audience = told_so_far(incident)
     if incident.phase is Phase.ACKNOWLEDGED:
-        who = incident.contact(incident.acknowledged_contact or "")
-        audience = (who,) if who else audience
+        known = tuple(filter(None, (incident.contact(one.contact) for one in incident.takers)))
+        audience = known or audience
     number = incident.position_texts + 1
     draft.change(position_texts=number, position_text_at=draft.now)
     tell(draft, audience, "position", number=number)

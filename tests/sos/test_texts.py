@@ -97,7 +97,7 @@ def test_every_text_carries_its_sign_its_reference_and_whether_it_is_a_drill(pur
     text = PURPOSES[purpose](incident(drill=drill), NIGHT, lang)
     assert text.startswith({"zh": "【守望", "en": "[Shouwang]"}[lang])
     assert "#A7K2" in text
-    assert ("演练" in text or "DRILL" in text) == drill
+    assert ("这是演练" in text or "DRILL" in text) == drill
     if lang == "en":
         assert not any(
             "\u4e00" <= letter <= "\u9fff" for letter in text.replace("张桂兰", "").replace("3栋东门附近", "")
