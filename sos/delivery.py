@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from weakref import WeakValueDictionary
@@ -44,6 +45,7 @@ class _Asked(Enum):
     DOWN = auto()
     UNCLEAR = auto()
     NOT_OURS = auto()
+    GIVES_WAY = auto()
 
 
 class Delivery:
@@ -91,9 +93,11 @@ class Delivery:
         refused: dict[str, str] = {}
         pause_s = 0.5
         while True:
-            carriers = [one for one in self._switchboard.order_for(leg.leg) if one.name not in refused]
-            for carrier in carriers:
-                asked, detail = await self._ask_in_turn(leg, carrier)
+            tried: set[str] = set()
+            while (carrier := self._next(leg, tried | refused.keys())) is not None:
+                asked, detail = await self._ask_in_turn(leg, carrier, passed=tried | refused.keys())
+                if asked is not _Asked.GIVES_WAY:
+                    tried.add(carrier.name)
                 if asked is _Asked.REFUSED:
                     refused[carrier.name] = detail
                 elif asked is _Asked.PLACED:
@@ -102,24 +106,38 @@ class Delivery:
                     return await self.settle(leg, lost_at=self._now())
                 elif asked is _Asked.NOT_OURS:
                     return None
-            left = [one for one in carriers if one.name not in refused]
-            if not left or self._now() >= gives_up_at:
-                self._counters.no_carrier += 1
-                said = "; ".join(f"{name}: {why}" for name, why in refused.items())
-                if left and not said:
-                    return await self._log.tell(leg, LegState.UNREACHED, "no carrier could be reached")
-                said = said or f"no carrier for a {leg.leg.channel.value}"
-                return await self._log.tell(leg, LegState.FAILED, said)
+            if tried <= refused.keys() or self._now() >= gives_up_at:
+                return await self._not_carried(leg, refused, reached=tried <= refused.keys())
             await self._sleep(pause_s)
             pause_s = min(pause_s * 2, SLOWEST_RETRY_S)
 
-    async def _ask_in_turn(self, leg: Underway, carrier: Carrier) -> tuple[_Asked, str]:
-        """Steps 1 to 4 with one carrier. The lock keeps a settling leg from adopting this one's reference."""
+    async def _not_carried(self, leg: Underway, refused: Mapping[str, str], *, reached: bool) -> None:
+        self._counters.no_carrier += 1
+        said = "; ".join(f"{name}: {why}" for name, why in refused.items())
+        if not said and not reached:
+            await self._log.tell(leg, LegState.UNREACHED, "no carrier could be reached")
+        else:
+            await self._log.tell(leg, LegState.FAILED, said or f"no carrier for a {leg.leg.channel.value}")
+
+    def _next(self, leg: Underway, passed: AbstractSet[str]) -> Carrier | None:
+        """The carrier to ask now, leaving out those that were passed."""
+        return next((one for one in self._switchboard.order_for(leg.leg) if one.name not in passed), None)
+
+    async def _ask_in_turn(
+        self, leg: Underway, carrier: Carrier, *, passed: AbstractSet[str]
+    ) -> tuple[_Asked, str]:
+        """Steps 1 to 4 with one carrier. The lock keeps a settling leg from adopting this one's reference.
+
+        While the leg waited for its turn the carrier may have stopped answering: then it gives way once.
+        """
         lane = self._switchboard.lane(carrier)
         async with lane.turn(urgency_of(leg.leg)), self._phone(carrier, leg):
             if leg.unwanted:
                 await self._log.tell(leg, LegState.HUNG_UP, "no longer wanted")
                 return _Asked.NOT_OURS, ""
+            if carrier.name not in leg.gave_way and self._next(leg, passed) is not carrier:
+                leg.gave_way.add(carrier.name)
+                return _Asked.GIVES_WAY, ""
             if not await self._intend(leg, carrier):
                 return _Asked.NOT_OURS, ""
             return await self._ask(leg, carrier)

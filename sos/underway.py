@@ -36,6 +36,8 @@ class Underway:
     state: LegState = LegState.ORDERED
     unwanted: bool = False
     recorded: bool = True
+    gave_way: set[str] = field(default_factory=set)
+    """Carriers it waited for and then passed, because they had stopped answering meanwhile."""
     late: asyncio.Task[str] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
