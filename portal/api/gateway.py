@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import threading
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ MAX_NUMBER = 2**53
 MAX_WAIT_S = 25.0
 MAX_POLLS = 16
 """Gateways that may wait at once; one more is answered at once, empty or not."""
+
+HEARD_EVERY = timedelta(seconds=20)
+"""A gateway that only asks is alive too; noted at most so often."""
 
 _decoder = msgspec.json.Decoder(SyncBatch)
 _encoder = msgspec.json.Encoder()
@@ -113,10 +117,15 @@ def ring() -> None:
 
 def _acknowledge(gateway: str, asked: int) -> int:
     """Note how far the gateway has come and give the number to go on from."""
-    query = sa.select(GatewayLine.acknowledged_command, GatewayLine.last_command)
+    query = sa.select(GatewayLine.acknowledged_command, GatewayLine.last_command, GatewayLine.heard_at)
     with db.sessionmaker() as session:
         known = session.execute(query.where(GatewayLine.gateway == gateway)).one_or_none()
-    acknowledged, last = (0, 0) if known is None else known
+    acknowledged, last, heard_at = (0, 0, None) if known is None else known
+    if known is not None and (heard_at is None or now() - heard_at >= HEARD_EVERY):
+        with writing() as session:
+            session.execute(
+                sa.update(GatewayLine).where(GatewayLine.gateway == gateway).values(heard_at=now())
+            )
     if asked > last:
         with writing() as session:
             commands.number_on(session, gateway, above=asked)

@@ -1,7 +1,8 @@
 """One batch of a gateway into the portal's projection, in one transaction.
 
 1. The gateway's line is locked; rows it already stored are left out, so a repeat changes nothing.
-2. Every fresh row is taken in order: roster, readings, alarms, incidents, ends of commands.
+2. Every fresh row is taken in order: roster, readings, alarms, incidents with their story, ends of commands,
+   the gateway's own health.
 3. History is appended in bulk, the newest values are written once a wearer.
 4. One change a subject is numbered for the live pages, last of all and one transaction at a time,
    so that nobody following the numbers ever sees a higher one before a lower one.
@@ -11,6 +12,7 @@ The caller commits, and only then answers `through_seq`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,26 +25,35 @@ from gateway.model import (
     Alarm,
     AlarmRaised,
     CommandDone,
+    GatewayHealth,
     IncidentChanged,
     IncidentView,
     Roster,
+    StoryLine,
     SyncBatch,
-    SyncPayload,
+    SyncEvent,
     Telemetry,
     WearerView,
 )
 from portal.care.changes import announce
-from portal.care.history import HistoryRows
+from portal.care.history import HistoryRows, milliseconds
 from portal.care.latest import advance, hear, measured_at
 from portal.care.models import (
     AlarmRecord,
     Command,
     Contact,
     GatewayLine,
+    HealthReport,
     Incident,
+    IncidentLine,
     Wearer,
     WearerState,
 )
+
+WHAT_CHARACTERS = 32
+CHANNEL_CHARACTERS = 16
+CARRIER_CHARACTERS = 64
+"""What the store's columns hold; these codes are ours and short."""
 
 
 class BatchError(ValueError):
@@ -68,7 +79,7 @@ def store(session: Session, batch: SyncBatch, *, community: str, now: datetime) 
         return Outcome(line.through_seq, 0, commands_ended=False)
     projection = Projection(session, batch.gateway, community, now)
     for row in fresh:
-        projection.take(row.payload)
+        projection.take(row)
     projection.flush()
     line.through_seq = fresh[-1].seq
     session.flush()
@@ -120,19 +131,21 @@ class Projection:
         known = self.session.scalars(sa.select(Wearer).where(Wearer.gateway == self.gateway))
         self._wearers = {wearer.code: wearer for wearer in known}
 
-    def take(self, payload: SyncPayload) -> None:
+    def take(self, row: SyncEvent) -> None:
         """Take one row."""
-        match payload:
-            case Telemetry():
-                self._telemetry(payload)
-            case AlarmRaised():
-                self._alarm(payload.alarm, payload.incident)
-            case IncidentChanged():
-                self._incident(payload.incident)
-            case CommandDone():
-                self._command(payload)
-            case Roster():
-                self._roster(payload)
+        match row.payload:
+            case Telemetry() as told:
+                self._telemetry(told)
+            case AlarmRaised(alarm=alarm, incident=incident):
+                self._alarm(alarm, incident)
+            case IncidentChanged(incident=view, story=story):
+                self._story(self._incident(view), row.seq, story)
+            case CommandDone() as told:
+                self._command(told)
+            case Roster() as told:
+                self._roster(told)
+            case GatewayHealth() as told:
+                self._health(told, row.at)
 
     def flush(self) -> None:
         """Write history and newest values, then number the changes."""
@@ -187,7 +200,7 @@ class Projection:
         self.session.execute(_insert_once(self.session, AlarmRecord).values(**values))
         self._changes["wearer", wearer.id] = wearer.id
 
-    def _incident(self, view: IncidentView) -> None:
+    def _incident(self, view: IncidentView) -> Incident:
         wearer = self._wearer(view.wearer)
         found = self.session.scalar(
             sa.select(Incident).where(Incident.gateway == self.gateway, Incident.code == view.incident_id)
@@ -203,6 +216,37 @@ class Projection:
         self.session.flush()
         self._changes["incident", found.id] = wearer.id
         self._changes["wearer", wearer.id] = wearer.id
+        return found
+
+    def _story(self, incident: Incident, seq: int, story: Sequence[StoryLine]) -> None:
+        rows = [
+            {
+                "incident_id": incident.id,
+                "seq": seq,
+                "n": n,
+                "at_ms": milliseconds(line.at),
+                "what": line.what[:WHAT_CHARACTERS],
+                "who": line.who,
+                "channel": line.channel[:CHANNEL_CHARACTERS],
+                "detail": line.detail,
+                "carrier": line.carrier[:CARRIER_CHARACTERS],
+            }
+            for n, line in enumerate(story)
+        ]
+        if rows:
+            self.session.execute(_insert_once(self.session, IncidentLine).values(rows))
+
+    def _health(self, told: GatewayHealth, at: datetime) -> None:
+        """Keep the newest word; pages are told only when it says something else than the last."""
+        body = msgspec.json.encode(told).decode()
+        found = self.session.get(HealthReport, self.gateway)
+        if found is None:
+            found = HealthReport(gateway=self.gateway, at=at, body="")
+            self.session.add(found)
+        if found.body != body:
+            self._changes["health", 0] = None
+        found.at, found.body = min(at, self.now), body
+        self.session.flush()
 
     def _command(self, told: CommandDone) -> None:
         found = self.session.scalar(

@@ -178,6 +178,42 @@ class Incident(Model):
     wearer: Mapped[Wearer] = relationship()
 
 
+class IncidentLine(Model):
+    """One line of an incident's story; (`incident_id`, `seq`, `n`) is its identity for ever.
+
+    `seq` is the gateway's row that brought it, `n` its place in that row.
+    """
+
+    __tablename__ = "incident_line"
+    __table_args__ = (sa.UniqueConstraint("incident_id", "seq", "n"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    incident_id: Mapped[int] = mapped_column(sa.ForeignKey("incident.id", ondelete="CASCADE"))
+    seq: Mapped[int] = mapped_column(sa.BigInteger)
+    n: Mapped[int]
+    at_ms: Mapped[int] = mapped_column(sa.BigInteger)
+    what: Mapped[str] = mapped_column(sa.String(32))
+    who: Mapped[str] = mapped_column(sa.Text)
+    channel: Mapped[str] = mapped_column(sa.String(16))
+    detail: Mapped[str] = mapped_column(sa.Text)
+    carrier: Mapped[str] = mapped_column(sa.String(64))
+
+    @property
+    def at(self) -> dt.datetime:
+        """When it happened."""
+        return dt.datetime.fromtimestamp(self.at_ms / 1000, dt.UTC)
+
+
+class HealthReport(Model):
+    """How a gateway said it is, the newest word only; `body` is the `GatewayHealth` as JSON."""
+
+    __tablename__ = "gateway_health"
+
+    gateway: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    at: Mapped[dt.datetime]
+    body: Mapped[str] = mapped_column(sa.Text)
+
+
 class Command(Model):
     """An order to a gateway: `queued`, then `done` or `refused` with the gateway's reason."""
 
@@ -207,9 +243,9 @@ class Change(Model):
 
     seq: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     topic: Mapped[str] = mapped_column(sa.String(16))
-    """`wearer`, `incident` or `roster`."""
+    """`wearer`, `incident`, `roster` or `health`."""
     subject: Mapped[int]
-    """The id of the wearer or incident; 0 for a roster."""
+    """The id of the wearer or incident; 0 for a roster and for a gateway's health."""
     wearer_id: Mapped[int | None]
     """Whose privacy decides who hears of it."""
 
