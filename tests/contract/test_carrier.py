@@ -260,7 +260,7 @@ async def test_a_text_with_every_kind_of_character_arrives_as_it_is(rig):
 
 
 @texts
-async def test_a_text_whose_answer_was_lost_is_found_delivered(rig):
+async def test_a_text_whose_answer_was_lost_is_found_again(rig):
     placed, since = leg(ANSWERS, Channel.TEXT), datetime.now(UTC)
     rig.lose_next_answer(Channel.TEXT)
     with pytest.raises(CarrierAmbiguous):
@@ -270,7 +270,8 @@ async def test_a_text_whose_answer_was_lost_is_found_delivered(rig):
         pytest.skip("this network keeps no list")
     reference = await rig.carrier.find(placed, since=since, owned=frozenset())
     assert reference is not None
-    assert await rig.carrier.status(reference) is LegState.DELIVERED
+    state = await rig.carrier.status(reference)
+    assert state is (LegState.DELIVERED if rig.delivers else LegState.PLACED)
 
 
 @calls

@@ -79,6 +79,8 @@ class Rig:
     finds: ClassVar[bool] = True
     """False where the far end keeps no list: `find` gives None or raises CarrierError, never a guess."""
 
+    delivers: ClassVar[bool] = True
+    """False where nobody ever says that a text was delivered."""
     refuses: ClassVar[frozenset[Channel]] = frozenset(Channel)
     """The channels on which `refuse_next` can make this network say no."""
 
