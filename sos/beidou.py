@@ -18,6 +18,7 @@ so the body is small, carries a number of its own, and the station answers with 
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ KINDS = ("sos", "fall", "fence", "vitals", "silence", "low_battery", "removed", 
 ANSWERS: tuple[Answer, ...] = ("", "received", "taken")
 NOWHERE = -(2**31)
 MOST_NUMBER = 2**24 - 1
+MOST_TIME_S = 2**32 - 1
 UNKNOWN_BATTERY = 255
 MOST_HEART_RATE = 254
 
@@ -64,33 +66,52 @@ class BeidouAlarm:
     @property
     def name(self) -> tuple[int, datetime, int]:
         """What an alarm and its answers have in common."""
-        return (self.number, self.at, self.seq)
+        return (self.number, self.at.replace(microsecond=0), self.seq)
 
 
 def pack(alarm: BeidouAlarm) -> bytes:
-    """The twenty bytes of an alarm. Raises ValueError for a number, kind or seq that does not fit."""
+    """The twenty bytes of an alarm.
+
+    A value that cannot be true (a position off the Earth, a gauge that is not a number) stands as unknown:
+    an alarm is not lost for what its band measured.
+    Raises ValueError for a number, kind, seq or time that does not fit.
+    """
     if not 0 <= alarm.number <= MOST_NUMBER or not 0 <= alarm.seq <= 0xFF:  # noqa: PLR2004 - one byte
         raise ValueError("the elder's number has 24 bits, the alarm's has 8")
     if alarm.kind not in KINDS:
         raise ValueError(f"no alarm kind {alarm.kind!r}")
     kind = KINDS.index(alarm.kind) | (_DRILL if alarm.drill else 0)
     kind |= ANSWERS.index(alarm.answer) << _ANSWER_SHIFT
-    known = alarm.lat is not None and alarm.lon is not None
-    lat = round(alarm.lat * _SCALE) if known and alarm.lat is not None else NOWHERE
-    lon = round(alarm.lon * _SCALE) if known and alarm.lon is not None else NOWHERE
-    rate = min(MOST_HEART_RATE, max(0, round(alarm.heart_rate_bpm or 0)))
-    battery = UNKNOWN_BATTERY if alarm.battery_pct is None else min(100, max(0, round(alarm.battery_pct)))
+    if alarm.at.tzinfo is None or not 0 <= (at_s := int(alarm.at.timestamp())) <= MOST_TIME_S:
+        raise ValueError("the alarm's time is aware and of 1970 to 2106")
+    lat, lon = _position(alarm.lat, alarm.lon)
+    rate = _whole(alarm.heart_rate_bpm, most=MOST_HEART_RATE)
+    battery = _whole(alarm.battery_pct, most=100)
     return _LAYOUT.pack(
         VERSION,
         alarm.number.to_bytes(3, "big"),
         kind,
-        int(alarm.at.timestamp()),
+        at_s,
         lat,
         lon,
-        rate,
-        battery,
+        rate or 0,
+        UNKNOWN_BATTERY if battery is None else battery,
         alarm.seq,
     )
+
+
+def _position(lat: float | None, lon: float | None) -> tuple[int, int]:
+    """Both in 1e-7 degrees, or both unknown."""
+    if lat is None or lon is None or not (abs(lat) <= 90 and abs(lon) <= 180):  # noqa: PLR2004 - nan is neither
+        return NOWHERE, NOWHERE
+    return round(lat * _SCALE), round(lon * _SCALE)
+
+
+def _whole(value: float | None, *, most: int) -> int | None:
+    """The nearest whole number from 0 to `most`, None where it is not known."""
+    if value is None or not math.isfinite(value):
+        return None
+    return min(most, max(0, round(value)))
 
 
 def unpack(body: bytes) -> BeidouAlarm:
