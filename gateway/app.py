@@ -123,7 +123,7 @@ class Gateway:
             relay_up=self._relay_up,
         )
         self.health = Health(
-            carriers=getattr(self.dispatcher, "carrier_health", lambda: ()),
+            carriers=self.dispatcher.carrier_health,
             open_incidents=lambda: len(self.incidents),
             legs_today=lambda: self.ledger.legs_today(self.clock.now()),
             warn_legs_a_day=settings.sos.warn_legs_a_day,

@@ -21,6 +21,8 @@ def as_view(incident: Incident, alarm: Alarm) -> IncidentView:
         presses=incident.presses,
         lat=incident.lat,
         lon=incident.lon,
+        acks_wanted=incident.acks_needed,
+        takers=tuple(taker.name for taker in incident.takers),
         acknowledged_by=incident.acknowledged_by,
         acknowledged_at=incident.acknowledged_at,
         resolved_by=incident.resolved_by,
