@@ -45,6 +45,9 @@ def epoch(second: int) -> bytes:
     )
 
 
+SKY_ALARM = "0100000700695B2EB512A05F20482E64C04857FF"
+"""Twenty bytes: elder 7, SOS, 2026-01-05 03:23:33 UTC, 31.25 N 121.1 E, 72 a minute, 87 %, number 255."""
+
 SAMPLES: dict[str, list[bytes]] = {
     "senml": [
         json.dumps(SENML).encode(),
@@ -63,6 +66,11 @@ SAMPLES: dict[str, list[bytes]] = {
         ),
     ],
     "nmea": [epoch(1), epoch(2), epoch(3)],
+    "rdss": [
+        sentence("BDTCI,4216930,0247362,2,120000,3,0,A4" + SKY_ALARM),
+        sentence("BDTXR,1,0179773,2,,A4" + SKY_ALARM),
+        sentence("BDTXR,1,0179773,2,," + SKY_ALARM),
+    ],
 }
 """Good frames of each codec, each complete in itself."""
 
@@ -184,6 +192,7 @@ def test_noise_in_a_message_never_spoils_the_next_message(name: str, noise: byte
 BROKEN = {
     "senml": b'[{"n":"hr","u":"beat/min","v":7e}]',
     "watch": b"[3G*47001865*nonsense]",
+    "rdss": b"$BDTXR,1,0179773,2,,A468656C6C6F*00\r\n",
     "nmea": b"$GNRMC,055200.000,A,3109.31800,N,12106.30000,E,0.50,90.00,050826,,,A,V*00\r\n",
 }
 
