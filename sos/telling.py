@@ -86,17 +86,20 @@ def _series(facts: LegFacts) -> tuple[str, str, int]:
     return facts.leg.contact, facts.leg.purpose, facts.leg.round
 
 
-def _is_superseded(incident: Incident, facts: LegFacts) -> bool:
-    """A later attempt was ordered, or the same person was sent a newer call for help."""
-    behind = incident.legs[incident.legs.index(facts) + 1 :]
-    return any(
-        other.leg.channel is Channel.TEXT
-        and (
-            _series(other) == _series(facts)
-            or (other.leg.contact == facts.leg.contact and {other.leg.purpose, facts.leg.purpose} <= ALARMING)
-        )
-        for other in behind
-    )
+def _standing_texts(incident: Incident) -> list[LegFacts]:
+    """The texts nothing newer stands for, oldest first.
+
+    A later attempt stands for the one before, a newer call for help for an older one to the same person.
+    """
+    seen: set[tuple[str, ...]] = set()
+    standing: list[LegFacts] = []
+    for facts in reversed(incident.legs_of(Channel.TEXT)):
+        contact, purpose, number = _series(facts)
+        key = (contact,) if purpose in ALARMING else (contact, purpose, str(number))
+        if key not in seen:
+            seen.add(key)
+            standing.append(facts)
+    return standing[::-1]
 
 
 def _failures(incident: Incident, facts: LegFacts) -> int:
@@ -106,13 +109,11 @@ def _failures(incident: Incident, facts: LegFacts) -> int:
 
 
 def _may_retry(incident: Incident, facts: LegFacts) -> bool:
-    if facts.leg.channel is not Channel.TEXT or incident.phase not in USEFUL[facts.leg.purpose]:
+    if incident.phase not in USEFUL[facts.leg.purpose]:
         return False
     if facts.state in {LegState.FAILED, LegState.ABSENT}:
-        may = _failures(incident, facts) < MAX_TEXT_FAILURES
-    else:
-        may = facts.state is LegState.UNREACHED
-    return may and not _is_superseded(incident, facts)
+        return _failures(incident, facts) < MAX_TEXT_FAILURES
+    return facts.state is LegState.UNREACHED
 
 
 def _retry(draft: Draft, facts: LegFacts) -> None:
@@ -132,7 +133,7 @@ def _wait_s(incident: Incident, facts: LegFacts) -> float:
 def retry_texts(draft: Draft) -> None:
     """Send again what failed and has waited long enough; set the timer `texts` for the rest."""
     later: list[float] = []
-    for facts in draft.incident.legs:
+    for facts in _standing_texts(draft.incident):
         if not _may_retry(draft.incident, facts):
             continue
         since = facts.ended_at or facts.at
