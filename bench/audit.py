@@ -83,6 +83,16 @@ def unanswered(path: Path, presses: Iterable[Pressed]) -> list[str]:
     ]
 
 
+def unintended(path: Path, reached: Iterable[Reached]) -> list[str]:
+    """Calls and texts that a network took and the journal has no intent of."""
+    legs = {row["leg_id"] for row in read(path, "select leg_id from legs")}
+    return [
+        f"{one.network} took {one.leg_id}, and there is no intent of it"
+        for one in reached
+        if one.leg_id and one.leg_id not in legs
+    ]
+
+
 def audit(
     path: Path,
     *,

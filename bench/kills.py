@@ -171,10 +171,10 @@ async def wires(rig: Rig, context: Context) -> dict[str, Wire]:
     }
 
 
-async def press_for_ever(band: Band, dice: random.Random) -> None:
+async def press_for_ever(band: Band, dice: random.Random, every_s: tuple[float, float]) -> None:
     """Press, wait for the acknowledgement, live a little, press again; until cancelled."""
     while True:
-        await asyncio.sleep(dice.uniform(*PRESS_EVERY_S))
+        await asyncio.sleep(dice.uniform(*every_s))
         await band.press()
 
 
@@ -256,7 +256,7 @@ async def kill_many(folder: Path, *, kills: int, seed: int) -> Run:
 async def _kill_while_pressing(
     rig: Rig, street: Street, bands: Sequence[Band], dice: random.Random, kills: int
 ) -> Killer:
-    pressing = [asyncio.create_task(press_for_ever(band, dice)) for band in bands]
+    pressing = [asyncio.create_task(press_for_ever(band, dice, PRESS_EVERY_S)) for band in bands]
     weather = asyncio.create_task(
         street.cut_the_line(dice, every_s=OUTAGE_EVERY_S, for_s=OUTAGE_S), name="outages"
     )
