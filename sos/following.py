@@ -1,8 +1,8 @@
 """A placed leg on its way to its end: asked after, ended when unwanted, given up when it is lost sight of.
 
-A call is lost sight of when its carrier could not be asked for `LOST_SIGHT_S`
-and nothing else would bring the key that is pressed in it.
-It has failed then as far as the cascade goes, and the next telephone rings; a 1 that still comes counts.
+A call is lost sight of when its carrier could not be asked for `LOST_SIGHT_S`, nothing else was heard of it,
+and another carrier could ring the next telephone.
+It has failed then as far as the cascade goes, and that telephone rings; a 1 that still comes counts.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ class Following:
         carrier = leg.carrier
         if carrier is None or leg.leg.channel is not Channel.CALL:
             return False
-        keys_come = getattr(carrier, "needs_relay", False) and not self._switchboard.is_deaf(carrier)
-        return not keys_come and self._now() - seen_at >= timedelta(seconds=LOST_SIGHT_S)
+        lost_for = self._now() - seen_at
+        return lost_for >= timedelta(seconds=LOST_SIGHT_S) and self._switchboard.has_better(carrier, leg.leg)
 
     async def _poll(self, leg: Underway) -> bool:
         """Ask how the leg stands; False when the carrier could not be asked."""

@@ -141,12 +141,17 @@ class Switchboard:
 
         def rank(one: Carrier) -> tuple[bool, bool, float]:
             failed_at = self._failed_at(one, leg.channel)
-            deaf = leg.channel is Channel.CALL and self.is_deaf(one)
+            deaf = leg.channel is Channel.CALL and self._is_deaf(one)
             return failed_at is not None, deaf, failed_at.timestamp() if failed_at else 0.0
 
         return sorted(able, key=rank)
 
-    def is_deaf(self, carrier: Carrier) -> bool:
+    def has_better(self, carrier: Carrier, leg: Leg) -> bool:
+        """Whether another carrier that works now could take such a leg."""
+        able = (one for one in self.carriers if one is not carrier and leg.channel in one.channels)
+        return any(self._failed_at(one, leg.channel) is None for one in able)
+
+    def _is_deaf(self, carrier: Carrier) -> bool:
         """Whether keys pressed in this carrier's calls cannot come back now."""
         return bool(getattr(carrier, "needs_relay", False)) and not self._relay_up()
 

@@ -8,6 +8,7 @@ So a request that was given up before its gate opened was certainly not placed, 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -75,6 +76,7 @@ def load_client(*, account_sid: str, auth_token: str, base_url: str) -> Any:
                 url = base_url.rstrip("/") + url.removeprefix(TWILIO)
             return super().request(method, url, *args, **kwargs)
 
+    logging.getLogger("twilio.http_client").setLevel(logging.WARNING)  # it logs telephone numbers
     http = OneRequest()
     http.timeout = Timeout(total=REQUEST_S, connect=CONNECT_S)
     adapter = _gated_adapter()
