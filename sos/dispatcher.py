@@ -123,7 +123,10 @@ class Dispatcher:
             early, self._early = self._early, []
             for name, work in early:
                 group.create_task(work(), name=name)
-        self._group = None
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._group = None  # orders that come while it ends wait for the next process
 
     # ------------------------------------------------------------------ orders
 
