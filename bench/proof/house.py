@@ -125,7 +125,10 @@ class Life:
         return (
             not gateway.dispatcher.underway
             and not gateway.journal.waiting
-            and all(incident.phase in AT_REST for incident in gateway.incidents)
+            and all(
+                incident.phase in AT_REST and not incident.has_timer("texts")
+                for incident in gateway.incidents
+            )
         )
 
 
