@@ -1,18 +1,15 @@
-"""The whole way with the real cascade and dispatcher, killed at every commit and every request.
+"""The dispatcher with the real cascade, one fault at a time, against carriers that outlive it.
 
 Time is virtual: the loop jumps to the next thing that is due.
-The telephone network outlives the process; the disk keeps what was committed and nothing else.
+Deaths at every point are proved with the whole gateway (`tests/proof`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import selectors
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-
-import pytest
 
 from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierRefused
 from sos.cascade import open_incident, step
@@ -28,12 +25,10 @@ from sos.events import (
     Opened,
     PlaceCall,
     SendText,
-    TimerDue,
 )
 from sos.incident import Phase, Subject
 from sos.ledger import LegRecord
 from sos.plan import Contact, Plan
-from sos.recovery import owed
 from sos.switchboard import Lane
 from sos.underway import Counters, ReportQueue
 
@@ -106,10 +101,6 @@ class Network:
         return LegState.NO_ANSWER if age_s > 25 else LegState.RINGING
 
 
-class Killed(BaseException):
-    """kill -9."""
-
-
 @dataclass
 class Disk:
     incident: object = None
@@ -117,69 +108,57 @@ class Disk:
 
 
 class House:
-    """One process: the disk as it was found, the dispatcher, the timers. Dies at its `kill_at`-th point."""
+    """One process: the disk as it was found, the dispatcher, the timers."""
 
-    def __init__(self, disk, network, clock, *, kill_at=None, intents=True, lines=(("line", ()),)):
+    def __init__(self, disk, network, clock, *, lines=(("line", ()),)):
         self.disk, self.network, self.clock = disk, network, clock
-        self.kill_at, self.points = kill_at, 0
-        self.intents = intents
-        self.dead = asyncio.get_running_loop().create_future()
-        self.changed = asyncio.Event()
         self.lines = [Line(self, name, script) for name, script in lines]
         self.dispatcher = Dispatcher(ledger=self, carriers=self.lines, now=self.now)
 
     def now(self):
         return START + timedelta(seconds=self.clock())
 
-    async def point(self):
-        """A place where the machine may lose its power."""
-        if self.dead.done():
-            await asyncio.Event().wait()
-        if self.points == self.kill_at:
-            self.dead.set_result(None)
-            await asyncio.Event().wait()
-        self.points += 1
+    async def moment(self):
+        """Whatever reaches the disk or the carrier takes a moment."""
         await asyncio.sleep(0.01)
 
     # -- the ledger
 
     async def intend(self, leg, message, *, carrier, at):
-        await self.point()
+        await self.moment()
         if leg.leg_id in self.disk.rows:
             return False
-        if self.intents:
-            self.disk.rows[leg.leg_id] = LegRecord(
-                leg=leg, message=message, state=LegState.INTENDED, carrier=carrier, intended_at=at
-            )
-        await self.point()
+        self.disk.rows[leg.leg_id] = LegRecord(
+            leg=leg, message=message, state=LegState.INTENDED, carrier=carrier, intended_at=at
+        )
+        await self.moment()
         return True
 
     async def repoint(self, leg_id, *, carrier, at):
-        await self.point()
+        await self.moment()
         row = self.disk.rows[leg_id]
         if row.reference is not None or row.state is not LegState.INTENDED:
             return False
         self.disk.rows[leg_id] = replace(row, carrier=carrier, intended_at=at)
-        await self.point()
+        await self.moment()
         return True
 
     async def bind(self, leg_id, *, carrier, reference):
-        await self.point()
-        if self.intents:
-            assert not [one for one in self.disk.rows.values() if one.reference == reference], "owned twice"
-            self.disk.rows[leg_id] = replace(self.disk.rows[leg_id], reference=reference, carrier=carrier)
-        await self.point()
+        await self.moment()
+        assert not [one for one in self.disk.rows.values() if one.reference == reference], "owned twice"
+        self.disk.rows[leg_id] = replace(self.disk.rows[leg_id], reference=reference, carrier=carrier)
+        await self.moment()
 
     def owned(self, _carrier):
         return frozenset(row.reference for row in self.disk.rows.values() if row.reference)
 
     async def report(self, event):
-        await self.point()
+        await self.moment()
         row = self.disk.rows.get(event.leg_id)
         if row is not None and isinstance(event, LegReported) and RANK[event.state] > RANK[row.state]:
             self.disk.rows[event.leg_id] = replace(row, state=event.state)
         orders = self.tell(event)
-        await self.point()
+        await self.moment()
         self.carry_out(orders)
 
     # -- the engine
@@ -189,46 +168,9 @@ class House:
         return orders
 
     def carry_out(self, orders):
-        self.changed.set()
         for order in orders:
             if isinstance(order, SendText | PlaceCall | HangUp):
                 self.dispatcher.execute(order)
-
-    async def timers(self):
-        while True:
-            self.changed.clear()
-            due = sorted(self.disk.incident.timers, key=lambda timer: timer.due_at)
-            left_s = (due[0].due_at - self.now()).total_seconds() if due else 3600
-            if left_s > 0:
-                waiting = asyncio.ensure_future(self.changed.wait())
-                await asyncio.wait({waiting}, timeout=left_s)
-                waiting.cancel()
-                continue
-            await self.point()
-            orders = self.tell(TimerDue(name=due[0].name, due_at=due[0].due_at))
-            await self.point()
-            self.carry_out(orders)
-
-    async def live(self, until):
-        """Run until `until()` holds or the machine dies; True when it lived."""
-        if self.disk.incident.phase is Phase.OPEN:
-            self.carry_out(self.tell(Opened()))
-        else:
-            rows = self.disk.rows
-            self.dispatcher.resume(row for row in rows.values() if row.state not in LEG_ENDS)
-            self.carry_out(owed(self.disk.incident, frozenset(rows), self.now()))
-        tasks = [asyncio.ensure_future(work) for work in (self.dispatcher.run(), self.timers())]
-        while not self.dead.done() and not until():
-            done, _ = await asyncio.wait({*tasks, self.dead}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {self.dead}:
-                task.result()
-        lived = not self.dead.done()
-        if lived:
-            self.dead.set_result(None)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        return lived
 
 
 class Line:
@@ -246,7 +188,7 @@ class Line:
             await asyncio.sleep(1)
             for call in network.calls if network.callbacks else ():
                 state = network.at(call)
-                if told.get(call.reference) is not state and not self.house.dead.done():
+                if told.get(call.reference) is not state:
                     told[call.reference] = state
                     report(LegReported(leg_id=call.leg.leg_id, state=state, at=self.house.now()))
                     if state is LegState.ANSWERED:
@@ -255,7 +197,7 @@ class Line:
     async def place(self, leg, _message):
         self.asked.append(leg.leg_id)
         fate = self.script.pop(0) if self.script else "taken"
-        await self.house.point()
+        await self.house.moment()
         if fate == "down":
             raise CarrierDown("no route")
         if fate == "refused":
@@ -263,7 +205,7 @@ class Line:
         if fate == "never arrived":
             raise CarrierAmbiguous("time-out")
         call = self.house.network.create(leg)
-        await self.house.point()
+        await self.house.moment()
         if fate == "answer lost":
             raise CarrierAmbiguous("time-out")
         if fate == "answer late":
@@ -271,13 +213,13 @@ class Line:
         return call.reference
 
     async def hang_up(self, reference):
-        await self.house.point()
+        await self.house.moment()
         call = self.by_reference(reference)
         if self.house.network.at(call) not in LEG_ENDS:
             call.state = LegState.HUNG_UP
 
     async def find(self, leg, *, since, owned):
-        await self.house.point()
+        await self.house.moment()
         network = self.house.network
         for call in network.calls:
             listed = network.clock() - call.created_at >= network.lag_s
@@ -321,115 +263,6 @@ def new_disk():
             at=START,
         )
     )
-
-
-def evening(
-    *, kill_at=None, kill_again_at=None, down_s=1.0, callbacks=True, intents=True, lines_of=(("line", ()),)
-):
-    """Nobody answers at first, daughter presses 1 in the second round; give what remains of it."""
-
-    async def story(loop):
-        network = Network(clock=loop.time, callbacks=callbacks)
-        disk, points = new_disk(), 0
-        for number, kill in enumerate([kill_at, kill_again_at, None]):
-            lines = [(name, script if number == 0 else ()) for name, script in lines_of]
-            house = House(disk, network, loop.time, kill_at=kill, intents=intents, lines=lines)
-            ended_at = loop.time() + 600
-
-            def ended(house=house, ended_at=ended_at, loop=loop):
-                assert loop.time() < ended_at, "nobody took it in ten minutes"
-                disk_phase = house.disk.incident.phase
-                return disk_phase is Phase.ACKNOWLEDGED and not house.dispatcher.underway
-
-            lived = await house.live(ended)
-            points = max(points, house.points) if number == 0 else points
-            await clear_away()
-            if lived:
-                break
-            await asyncio.sleep(down_s)
-        return network, disk, points
-
-    return run(story)
-
-
-def judge(network, disk):
-    """(lost, doubled): people never reached although their turn came, and calls rung twice in one round."""
-    seen = {}
-    for call in network.calls:
-        key = (call.leg.contact, call.leg.channel, call.leg.round, call.leg.purpose)
-        seen[key] = seen.get(key, 0) + 1
-    doubled = sum(count - 1 for count in seen.values())
-    reached = {(call.leg.contact, call.leg.channel) for call in network.calls if call.leg.purpose == "alarm"}
-    due = {(contact, channel) for contact in ("son", "daughter") for channel in (Channel.TEXT, Channel.CALL)}
-    son = disk.incident.leg("i1.1.son.call.1")
-    if son is not None and son.state is LegState.ABSENT:
-        due.discard(("son", Channel.CALL))  # never placed, and his sister took it before his turn came again
-    lost = len(due - reached) + (disk.incident.phase is not Phase.ACKNOWLEDGED)
-    return lost, doubled
-
-
-def test_an_evening_without_a_fault():
-    network, disk, points = evening()
-    assert judge(network, disk) == (0, 0)
-    assert disk.incident.acknowledged_by == "李晓梅"
-    assert points > 20
-
-
-FATES = {
-    "no fault": ("taken",),
-    "answers lost": ("answer lost",) * 3,
-    "answers late": ("answer late",) * 3,
-    "requests lost": ("never arrived",) * 3,
-    "line down, then back": ("down",) * 4,
-}
-
-
-@pytest.mark.parametrize(
-    ("fate", "down_s"),
-    [
-        ("no fault", 0.2),
-        ("no fault", 40.0),
-        ("answers lost", 0.2),
-        ("answers late", 5.0),
-        ("requests lost", 40.0),
-        ("line down, then back", 0.2),
-    ],
-)
-def test_killed_at_every_point_nothing_is_lost_and_nothing_doubled(fate, down_s):
-    lines_of = [("line", FATES[fate])]
-    _, _, points = evening(lines_of=lines_of)
-    verdicts = {}
-    for kill_at in [None, *range(points)]:
-        network, disk, _ = evening(kill_at=kill_at, down_s=down_s, lines_of=lines_of)
-        verdicts[kill_at] = judge(network, disk)
-    assert {kill: verdict for kill, verdict in verdicts.items() if verdict != (0, 0)} == {}
-
-
-def test_without_the_intent_on_disk_the_same_kills_ring_people_twice():
-    _, _, points = evening()
-    doubled = 0
-    for kill_at in range(points):
-        network, disk, _ = evening(kill_at=kill_at, intents=False)
-        doubled += judge(network, disk)[1]
-    assert doubled > 0
-
-
-def test_two_kills_and_mixed_fates_at_random_lose_nobody_and_double_nobody():
-    rng = random.Random(20260301)
-    fates = ["taken"] * 3 + ["answer lost", "answer late", "never arrived", "down", "refused"]
-    doubled = lost = 0
-    for _ in range(200):
-        lines_of = [(name, rng.choices(fates, k=8)) for name in ("one", "two")[: rng.randint(1, 2)]]
-        network, disk, _ = evening(
-            kill_at=rng.randrange(120),
-            kill_again_at=rng.randrange(120),
-            down_s=rng.choice([0.2, 3.0, 14.0, 40.0, 100.0]),
-            lines_of=lines_of,
-        )
-        lost += disk.incident.phase is not Phase.ACKNOWLEDGED
-        doubled += judge(network, disk)[1]
-    print(f"200 schedules: lost {lost}, doubled {doubled}")
-    assert (lost, doubled) == (0, 0)
 
 
 # --------------------------------------------------------------------------- one fault at a time
