@@ -21,6 +21,7 @@ from typing import cast
 
 import uvloop
 
+from bench import failover
 from bench.load import packet, string
 from bench.site import free_port, gateway, process, write_site
 
@@ -111,6 +112,7 @@ def main(*, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as name:
         took_s = restart(Path(name))
     print_row("killed", "next dial", took_s)
+    failover.main()
 
 
 def measure(folder: Path, rate: int, seconds: float) -> None:
