@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from sos.cascade import open_incident
-from sos.incident import Subject
+from sos.incident import Subject, Taker
+from sos.pdu import encode_text
 from sos.plan import Contact, Plan, diallable, problems
-from sos.texts import ONE_PART_CHARS, PURPOSES, alarm_text, clock_words, headline, voice_script
+from sos.texts import (
+    MAX_SPOKEN_CHARS,
+    ONE_PART_CHARS,
+    PURPOSES,
+    alarm_text,
+    clock_words,
+    headline,
+    siren_script,
+    voice_script,
+)
+from sos.wording import SYSTEM, cut_short, fits_one_part, length, where_words
 
 NIGHT = datetime(2026, 3, 1, 12, 3, tzinfo=UTC)
 SOS = Subject(name="张桂兰", kind="sos", where="3栋东门附近")
+SOS_NOWHERE = Subject(name="张桂兰", kind="sos")
 SON = Contact(contact="son", name="李建国", phone="+8613800138001")
 
 
@@ -69,6 +84,8 @@ def test_without_words_for_the_place_plain_degrees_stand_there():
         (Subject(name="x", kind="low_battery", value=12, unit="%"), "手环电量仅剩 12%"),
         (Subject(name="x", kind="vitals", code="unheard_of"), "生命体征异常"),
         (Subject(name="x", kind="unheard_of"), "手环报警"),
+        (Subject(name="x", kind="system", code="carriers"), "系统无法拨打电话和发送短信"),
+        (Subject(name="x", kind="system"), "系统故障，请检查"),
     ],
 )
 def test_every_kind_of_alarm_is_a_sentence(subject, words):
@@ -88,6 +105,37 @@ def test_the_call_says_everything_twice_and_which_key_to_press():
     assert script.count("按1表示由您处理") == 2
     assert "20点03分" in script
     assert voice_script(incident(), NIGHT, "en").count("Press 1") == 2
+
+
+def test_the_3_is_offered_only_where_the_band_can_ring():
+    for lang in ("zh", "en"):
+        assert "3" in voice_script(incident(SOS_NOWHERE), NIGHT, lang).replace("20点03分", "").replace(
+            "20:03", ""
+        )
+        plan = Plan(family=(SON,), call_back=False)
+        script = voice_script(incident(SOS_NOWHERE, plan=plan), NIGHT, lang)
+        assert "3" not in script.replace("20点03分", "").replace("20:03", "")
+
+
+def test_the_siren_says_who_where_and_what_to_do():
+    assert siren_script(incident(), NIGHT) == "张桂兰求救，在3栋东门附近，请立即前往。"
+    assert siren_script(incident(SOS_NOWHERE), NIGHT) == "张桂兰求救，请立即前往。"
+    fall = Subject(name="张桂兰", kind="fall", where="3栋附近", where_en="building 3")
+    assert siren_script(incident(fall), NIGHT) == "张桂兰，疑似跌倒，在3栋附近，请立即前往。"
+    assert (
+        siren_script(incident(fall), NIGHT, "en")
+        == "张桂兰 may have fallen, near building 3. Please go there now."
+    )
+    assert siren_script(incident(drill=True), NIGHT).startswith("这是演练。")
+
+
+def test_the_place_is_said_in_the_readers_language():
+    both = Subject(name="Ann", kind="sos", where="3栋附近", where_en="building 3")
+    far = replace(both, where_en="about 80 m north of the East Gate")
+    assert where_words(incident(both), "en") == "near building 3"
+    assert where_words(incident(both)) == "在3栋附近"
+    assert where_words(incident(far), "en") == "about 80 m north of the East Gate"
+    assert where_words(incident(replace(both, where_en="")), "en") == "near 3栋附近"
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
@@ -148,3 +196,112 @@ def test_a_plan_says_everything_that_is_wrong_with_it():
     plan = Plan(family=(SON, SON, Contact(contact="x", name="报警", phone="110")), rounds=0, ring_timeout_s=1)
     assert len(problems(plan)) == 4
     assert problems(Plan(family=(SON,))) == ()
+
+
+# --------------------------------------------------------------------------- one part, one breath
+
+NAMES = st.one_of(
+    st.text(st.sampled_from("张桂兰欧阳李晓梅王阿婆"), min_size=2, max_size=8),
+    st.sampled_from(["𠮷野桂兰", "买买提·吐尔逊", "Zhang Guilan"]),
+)
+PLACES = st.text(st.sampled_from("3栋东门附近中心花园12约米"), max_size=12)
+SUBJECTS = st.one_of(
+    st.builds(
+        Subject, name=NAMES, kind=st.sampled_from(["sos", "fall", "low_battery", "removed", "band", "system"])
+    ),
+    st.builds(Subject, name=NAMES, kind=st.just("system"), code=st.sampled_from([*SYSTEM])),
+    st.builds(
+        Subject,
+        name=NAMES,
+        kind=st.just("vitals"),
+        code=st.sampled_from(
+            ["systolic_high", "diastolic_low", "heart_rate_high", "spo2_low", "body_temp_high"]
+        ),
+        value=st.floats(30, 250),
+        limit=st.floats(30, 250),
+        unit=st.sampled_from(["mmHg", "bpm", "%", "Cel"]),
+    ),
+    st.builds(
+        Subject,
+        name=NAMES,
+        kind=st.just("fence"),
+        value=st.floats(0, 9999),
+        unit=st.just("m"),
+        place=st.text(st.sampled_from("5栋与中心花园"), min_size=1, max_size=12),
+    ),
+    st.builds(Subject, name=NAMES, kind=st.just("silence"), value=st.floats(60, 86_400), unit=st.just("s")),
+)
+LONGEST = Subject(
+    name="买买提·吐尔逊江", kind="vitals", code="diastolic_low", value=188.8, limit=177.7, unit="mmHg"
+)
+
+
+@given(
+    SUBJECTS, PLACES, st.sampled_from([(False, False), (True, False), (False, True)]),
+    st.sampled_from(["zh", "en"]), st.booleans(), st.booleans(),
+)  # fmt: skip
+@example(LONGEST, "3栋东门附近约120米处", (True, False), "zh", True, False)
+@example(LONGEST, "3栋东门附近约120米处", (False, True), "en", False, False)
+def test_an_alarm_text_is_one_part_and_keeps_who_when_what_and_the_reference(
+    subject, place, late_or_drill, lang, long_ago, linked
+):
+    late, drill = late_or_drill
+    link = "https://xinhe.example/i/A7K2" if linked else ""
+    subject = replace(subject, where=place, where_en=place and f"building {place}", link=link)
+    pressed_at = NIGHT - timedelta(days=80 if long_ago and late else 0)
+    text = alarm_text(
+        incident(subject, at=pressed_at, late=late, drill=drill, lat=31.1553, lon=121.105), NIGHT, lang
+    )
+    bare = text.removesuffix(f" {link}") if linked else text
+    assert fits_one_part(bare), f"{length(bare)}: {bare}"
+    assert len(encode_text(bare, reference=1)) == 1, "the modem's own codec says so too"
+    assert bare.endswith("#A7K2")
+    assert subject.name in bare
+    assert "20:03" in bare
+    if lang == "zh":
+        assert headline(subject) in bare
+    assert ("演练" in bare or "DRILL" in bare) == drill
+    assert ("迟" in bare or "late" in bare) == late
+
+
+def test_first_the_place_gives_way_and_then_the_advice():
+    def text(where, **more):
+        return alarm_text(incident(replace(LONGEST, name="张桂兰", where=where, **more)), NIGHT)
+
+    assert text("3栋").endswith("在3栋。请立即联系，接手回复1，危急拨120 #A7K2")
+    assert text("中心花园东北角凉亭").endswith("在中心花园东…。接手回复1，危急拨120 #A7K2") or "…" in text(
+        "中心花园东北角凉亭"
+    )
+    assert "120" in text("中心花园东北角凉亭约一百二十米")
+
+
+def test_degrees_are_never_cut_for_they_would_be_another_place():
+    subject = replace(LONGEST, name="买买提·吐尔逊江阿不都", where="", link="")
+    text = alarm_text(incident(subject, lat=31.15534, lon=121.10512), NIGHT)
+    assert "31.15534,121.10512" in text or "31." not in text
+
+
+@given(SUBJECTS, PLACES, st.sampled_from(["zh", "en"]), st.booleans(), st.booleans())
+def test_a_call_says_all_of_it_once_within_what_a_modem_can_say(subject, place, lang, drill, taken):
+    given_plan = Plan(family=(SON, replace(SON, contact="two", phone="+8613800138002")), acks_wanted=2)
+    one = incident(replace(subject, where=place), plan=given_plan, drill=drill, late=not drill)
+    if taken:
+        one = replace(one, takers=(Taker(contact="two", name="李晓梅", at=NIGHT, via="call"),))
+    script = voice_script(one, NIGHT, lang)
+    heard = script[:MAX_SPOKEN_CHARS]
+    assert subject.name in heard
+    assert ("按1" in heard and "按2" in heard) if lang == "zh" else ("Press 1" in heard and "2" in heard)
+    assert ("这是演练" in heard or "A drill" in heard) == drill
+    assert script.count(subject.name) >= 2
+
+
+def test_a_cut_place_says_that_it_was_cut():
+    assert cut_short("中心花园东北角", 5) == "中心花园…"
+    assert cut_short("the central garden", 12) == "the centr..."
+
+
+def test_the_others_hear_how_many_more_are_wanted():
+    plan = Plan(family=(SON, replace(SON, contact="two", phone="+8613800138002")), acks_wanted=2)
+    one = replace(incident(plan=plan), takers=(Taker(contact="two", name="李晓梅", at=NIGHT, via="call"),))
+    assert "李晓梅已接手，还需1人" in PURPOSES["joined"](one, NIGHT, "zh")
+    assert "1 more needed" in PURPOSES["joined"](one, NIGHT, "en")
