@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check bench browser docs clean machine
+.PHONY: help run test test-fast check bench sos-proof browser docs clean machine
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -30,6 +30,9 @@ check: $(VENV)/.installed ## ruff, mypy, import contracts, the shipped configura
 bench: machine $(VENV)/.installed ## figures, as ratios in one run
 	$(BIN)/python -m shouwang bench ingest
 	$(BIN)/python -m shouwang bench sos
+
+sos-proof: $(VENV)/.installed ## crash points to depth 2 and 5,000 seeded schedules; SCHEDULES=100000 for the long form
+	$(BIN)/python -m bench.proof
 
 browser: machine $(VENV)/.installed portal/static/vendor/.collected ## the stories in real Chromium; screenshots in tests/browser/shots
 	$(BIN)/python -m pytest -q tests/browser

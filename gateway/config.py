@@ -145,6 +145,7 @@ class DemoTable(Table, frozen=True):
 
     scenario: str = "evening"
     coap_bands: tuple[str, ...] = ()
+    phones_port: int = 0
     seed: int = 7
     speed: float = 1.0
 
