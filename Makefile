@@ -32,7 +32,7 @@ bench: machine $(VENV)/.installed ## figures, as ratios in one run
 	$(BIN)/python -m shouwang bench sos
 
 sos-proof: $(VENV)/.installed ## crash points to depth 2 and 5,000 seeded schedules; SCHEDULES=100000 for the long form
-	$(BIN)/python -m bench.proof
+	$(BIN)/python -W ignore -m bench.proof
 
 browser: machine $(VENV)/.installed portal/static/vendor/.collected ## the stories in real Chromium; screenshots in tests/browser/shots
 	$(BIN)/python -m pytest -q tests/browser

@@ -179,6 +179,7 @@ class Dispatcher:
 
         Without a reference the outcome is unknown: ambiguous, settled with the carrier the row names.
         With one the leg is asked after at once and followed.
+        A carrier that has `remember` is told the message first, to know it again in its list.
         """
         for record in records:
             leg = record.leg
@@ -192,6 +193,9 @@ class Dispatcher:
                 intended_at=record.intended_at,
                 state=record.state,
             )
+            remember = getattr(entry.carrier, "remember", None)
+            if remember is not None:
+                remember(leg, record.message)
             self._underway[leg.leg_id] = entry
             self._start(f"sos leg {leg.leg_id}", partial(self._guarded, entry, self._delivery.take_up))
 

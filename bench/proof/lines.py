@@ -9,7 +9,6 @@ a question changes nothing, so that dying after it is the same as dying before t
 from __future__ import annotations
 
 import asyncio
-import re
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
@@ -26,7 +25,7 @@ SLOW_S = 2.0
 LATE_S = 8.0
 ORPHAN_GRACE_S = 15.0
 CLOCK_SKEW_S = 10.0
-_REF = re.compile(r"#[A-Z0-9]{4}\b")
+MADE_WITHIN_S = 20.0
 
 
 class Process(Protocol):
@@ -101,8 +100,7 @@ class Listed:
 
     async def place(self, leg: Leg, message: Message) -> str:
         """One POST."""
-        if leg.channel is Channel.TEXT:
-            self._bodies[leg.leg_id] = message.body
+        self.remember(leg, message)
         _, placed = await _sent(self._process, self._world, self.name, leg, message)
         return placed.reference
 
@@ -122,7 +120,7 @@ class Listed:
             if (
                 placed.carrier == self.name
                 and placed.listed_s <= now_s
-                and placed.created_s - skew_s >= since_s
+                and since_s <= placed.created_s - skew_s <= since_s + CLOCK_SKEW_S + MADE_WITHIN_S
                 and (placed.leg.phone, placed.leg.channel) == (leg.phone, leg.channel)
                 and placed.reference not in owned
                 and self._same_text(leg, placed.body)
@@ -134,10 +132,11 @@ class Listed:
 
     def _same_text(self, leg: Leg, body: str) -> bool:
         ours = self._bodies.get(leg.leg_id)
-        if leg.channel is Channel.CALL or ours is None:
-            return True
-        ref = _REF.search(ours)
-        return (ref.group() if ref else ours.strip()) in body
+        return leg.channel is Channel.CALL or ours is None or ours.strip() in body
+
+    def remember(self, leg: Leg, message: Message) -> None:
+        """The words of a text, of this life or the one before."""
+        self._bodies[leg.leg_id] = message.body
 
     async def status(self, reference: str) -> LegState:
         """How it stands."""

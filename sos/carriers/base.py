@@ -63,6 +63,7 @@ class Carrier(Protocol):
     `trouble: str` (an instance attribute) says why it cannot be used now, empty while it can.
     A setting named `gateway` or `data_dir` is filled in by the composition root
     with this box's name and the folder where a carrier may keep what must survive a restart.
+    `remember(leg, message)` is called before a leg of an earlier process is looked for in its list.
     Being busy for the moment (the one line is taken) is `CarrierDown`, not `CarrierRefused`.
     """
 

@@ -37,6 +37,8 @@ LISTED = 50
 """How many of a person's latest calls or texts `find` looks through: one page, one request."""
 CLOCK_SKEW = timedelta(seconds=10)
 """How far our clock may run ahead of Twilio's; its times are whole seconds besides."""
+MADE_WITHIN = timedelta(seconds=20)
+"""A request is given up after five seconds; with both clocks' skew it was made by then, or never."""
 REMEMBERED_BODIES = 512
 KEY_WAIT_S = 10
 """From the last word to saying goodbye without a key."""
@@ -51,7 +53,6 @@ GOODBYE = MappingProxyType(
 MAX_E164_DIGITS = 15
 
 _E164 = re.compile(rf"\+[1-9]\d{{6,{MAX_E164_DIGITS - 1}}}")
-_REF = re.compile(r"#[A-Z0-9]{4}\b")
 
 CALL_STATES = MappingProxyType(
     {
@@ -183,7 +184,7 @@ class TwilioCarrier:
             fields = self._call_fields(leg, message)
             created = await self._ask(lambda: client.calls.create(**fields))
         else:
-            self._remember(leg.leg_id, message.body)
+            self.remember(leg, message)
             fields = self._message_fields(leg, message)
             created = await self._ask(lambda: client.messages.create(**fields))
         if not isinstance(created.sid, str):
@@ -212,17 +213,20 @@ class TwilioCarrier:
         """Look through the person's latest calls or texts for one made since then that no leg has.
 
         Creation times are compared here: Twilio filters by start, which a queued call has not got yet.
+        What was made long after the request was given up is another leg's: calls have no words.
         The oldest match is taken, so that two unclear legs to one person settle in their order.
         """
         client = await self._loaded()
         resource = client.calls if leg.channel is Channel.CALL else client.messages
         numbers = {"to": leg.phone, "from_": self._settings.from_number}
         listed = await self._ask(lambda: resource.list(limit=LISTED, page_size=LISTED, **numbers))
-        earliest = since - CLOCK_SKEW
+        earliest, latest = since - CLOCK_SKEW, since + MADE_WITHIN
         fresh = [
             item
             for item in listed
-            if item.sid not in owned and item.date_created is not None and item.date_created >= earliest
+            if item.sid not in owned
+            and item.date_created is not None
+            and earliest <= item.date_created <= latest
         ]
         fresh.sort(key=lambda item: item.date_created)
         if leg.channel is Channel.TEXT:
@@ -286,18 +290,16 @@ class TwilioCarrier:
         gateway = quote(self._settings.gateway, safe="")
         return f"{self._settings.callback_url.rstrip('/')}/{gateway}/{kind}/{quote(leg_id, safe='')}"
 
-    def _remember(self, leg_id: str, body: str) -> None:
-        self._bodies[leg_id] = body
+    def remember(self, leg: Leg, message: Message) -> None:
+        """Know the words of this text again in the list; called for legs of before the start too."""
+        self._bodies[leg.leg_id] = message.body
         if len(self._bodies) > REMEMBERED_BODIES:
             self._bodies.popitem(last=False)
 
     def _same_text(self, leg_id: str, body: str) -> bool:
-        """Same `#ref` as this leg's text; after a restart the text is forgotten and any body may be it."""
+        """The words of this leg: its `#ref` alone stands in every text of the incident to this person."""
         ours = self._bodies.get(leg_id)
-        if ours is None:
-            return True
-        ref = _REF.search(ours)
-        return (ref.group() if ref else ours.strip()) in body
+        return ours is None or ours.strip() in body
 
     async def _loaded(self) -> Any:
         async with self._loading:

@@ -12,6 +12,7 @@ import pytest
 
 from firmware_sim.people import Persona
 from firmware_sim.twilio import TwilioFake
+from sos import twilio_http
 from sos.carriers import twilio
 from sos.carriers.base import CarrierAmbiguous, CarrierDown, Message
 from sos.events import LEG_ENDS, Channel, Leg, LegState
@@ -72,10 +73,13 @@ def carrier(fake):
 async def test_the_call_says_the_script_and_asks_for_one_key(fake, carrier):
     sid = await carrier.place(leg(), Message(body="请按1 <&> “好”", ring_timeout_s=25))
     call = fake.calls[sid]
-    (gather,) = ET.fromstring(call.twiml)
+    gather, goodbye, hangup = ET.fromstring(call.twiml)
+    assert (goodbye.tag, hangup.tag) == ("Say", "Hangup")
     assert gather.tag == "Gather"
     assert gather.attrib == {
+        "input": "dtmf",
         "numDigits": "1",
+        "finishOnKey": "",
         "timeout": "10",
         "method": "POST",
         "action": "http://127.0.0.1:9/twilio/gw-%E6%96%B0%E6%B2%B3/voice/inc1.1.a.call.1",
@@ -100,7 +104,7 @@ async def test_the_text_carries_its_callback(fake, carrier):
         ("lost_response", CarrierAmbiguous),
     ],
 )
-@pytest.mark.parametrize("channel", list(Channel))
+@pytest.mark.parametrize("channel", sorted(twilio.CARRIER.channels))
 async def test_a_fault_is_told_by_what_it_left_behind_and_nothing_is_tried_twice(
     fake, carrier, fault, error, channel
 ):
@@ -114,7 +118,7 @@ async def test_a_fault_is_told_by_what_it_left_behind_and_nothing_is_tried_twice
 
 
 async def test_an_answer_that_never_comes_is_ambiguous(monkeypatch):
-    monkeypatch.setattr(twilio, "REQUEST_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(twilio_http, "REQUEST_S", 0.2)
     got = asyncio.Event()
 
     async def silent(reader, writer):
