@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
+from typing import Protocol
 
 from firmware_sim.band import Band
 from firmware_sim.faults import Weather
@@ -16,8 +17,11 @@ from firmware_sim.links.mqtt import MqttLink
 from firmware_sim.links.serial import SerialLink
 from firmware_sim.links.tcp import TcpLink
 from firmware_sim.modem import SimModem
+from firmware_sim.people import Transcript
+from firmware_sim.phones import PhoneWall
 from firmware_sim.scenario import BandPlan, Scenario, ScenarioError, origin_of, parse
-from firmware_sim.settings import LinkKind, SimBand, SimSettings
+from firmware_sim.settings import LinkKind, SimBand, SimPhone, SimSettings
+from firmware_sim.siren import SimSiren
 from firmware_sim.twilio import TwilioFake
 from firmware_sim.wearable import Say, Wearable
 
@@ -35,34 +39,21 @@ async def run(
 ) -> None:
     """Play the scenario until cancelled; the story goes on walking after its last event.
 
-    `ready` is called once a part: with the simulated Twilio's URL, the modem's path,
-    and the scenario's name when the story begins.
+    `ready` is called once a part: with the simulated Twilio's URL, the modem's and the siren's path,
+    the address of the wall of telephones, and the scenario's name when the story begins.
     `say` gets the story, a line at a time, with the time of Shanghai in front.
 
     Raises ScenarioError for a bad scenario, OSError for a taken port or an unreadable file.
     """
     scenario, wearables = build(settings, say)
     begin = asyncio.Event()
-    people = scenario.personas()
 
     def overheard(line: str) -> None:
         say(f"{_clock()} {line}")
 
     async with asyncio.TaskGroup() as tasks:
-        if settings.twilio is not None:
-            twilio = TwilioFake(
-                account_sid=settings.twilio.account_sid,
-                auth_token=settings.twilio.auth_token,
-                people=people,
-                host=settings.twilio.host,
-                port=settings.twilio.port,
-                text_url=settings.twilio.text_url,
-                say=overheard,
-            )
-            tasks.create_task(twilio.run(ready), name="simulated twilio")
-        if settings.modem_path is not None:
-            modem = SimModem(path=settings.modem_path, people=people, say=overheard)
-            tasks.create_task(modem.run(ready), name="simulated modem")
+        for name, part in _far_ends(settings, scenario, overheard).items():
+            tasks.create_task(part.run(ready), name=f"simulated {name}")
         for wearable in wearables:
             tasks.create_task(wearable.run(begin), name=f"band {wearable.band.plan.device}")
         await _all_connected(wearables, settings.wait_for_gateway_s)
@@ -70,6 +61,52 @@ async def run(
         ready(scenario.name)
         say(f"{_clock()} {scenario.title} · {scenario.title_en}")
         tasks.create_task(_tell(scenario, settings, say), name="story")
+
+
+class FarEnd(Protocol):
+    """A part the gateway reaches: a network, a siren, or the page that shows them."""
+
+    async def run(self, ready: Callable[[str], None]) -> None:
+        """Be there until cancelled."""
+        ...
+
+
+def _far_ends(settings: SimSettings, scenario: Scenario, say: Callable[[str], None]) -> dict[str, FarEnd]:
+    """The networks, the siren and the wall of telephones, by name, not yet running."""
+    people = scenario.personas()
+    parts: dict[str, FarEnd] = {}
+    transcripts: dict[str, Transcript] = {}
+    siren = None
+    if settings.twilio is not None:
+        account = settings.twilio
+        twilio = TwilioFake(
+            account_sid=account.account_sid,
+            auth_token=account.auth_token,
+            people=people,
+            host=account.host,
+            port=account.port,
+            text_url=account.text_url,
+            say=say,
+        )
+        parts["twilio"], transcripts["Twilio"] = twilio, twilio.transcript
+    if settings.modem_path is not None:
+        modem = SimModem(path=settings.modem_path, people=people, say=say)
+        parts["modem"], transcripts["modem"] = modem, modem.transcript
+    if settings.siren_path is not None:
+        parts["siren"] = siren = SimSiren(path=settings.siren_path, say=say)
+    if settings.phones is not None:
+        portal = settings.phones.portal_url
+        parts["phones"] = PhoneWall(
+            phones=settings.phones.phones or tuple(SimPhone(phone=phone) for phone in people),
+            transcripts=transcripts,
+            siren=siren,
+            host=settings.phones.host,
+            port=settings.phones.port,
+            title=scenario.title,
+            title_en=scenario.title_en,
+            links=[("值班台", "duty desk", portal)] if portal else [],
+        )
+    return parts
 
 
 def build(settings: SimSettings, say: Callable[[str], None]) -> tuple[Scenario, tuple[Wearable, ...]]:

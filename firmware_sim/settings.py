@@ -37,12 +37,36 @@ class SimTwilio:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimPhone:
+    """One telephone on the wall: whose it is, and what they are (`relation`) to whom (`of`)."""
+
+    phone: str
+    name: str = ""
+    relation: str = ""
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimPhones:
+    """Where the wall of telephones serves, and whose telephones hang there, in order.
+
+    Without `phones` they are those of the scenario's people.
+    `portal_url` is linked at the top, empty where there is no portal.
+    """
+
+    host: str
+    port: int
+    phones: tuple[SimPhone, ...] = ()
+    portal_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimSettings:
     """One run of one scenario.
 
     `speed` lets the story pass faster (2 is twice as fast); device times stay those of the wall clock.
     `wait_for_gateway_s`: the story begins when every band has its line, or after so long without.
-    `twilio` and `modem_path` are None where these are not simulated.
+    `twilio`, `modem_path`, `siren_path` and `phones` are None where these are not simulated.
     """
 
     community: str
@@ -51,6 +75,8 @@ class SimSettings:
     bands: tuple[SimBand, ...]
     twilio: SimTwilio | None = None
     modem_path: Path | None = None
+    siren_path: Path | None = None
+    phones: SimPhones | None = None
     seed: int = 1
     speed: float = 1.0
     wait_for_gateway_s: float = 20.0
