@@ -288,9 +288,8 @@ class HttpProvider:
             "account": settings.account,
             "secret": settings.secret,
             "from_number": settings.from_number,
-            "timestamp": settings.written(datetime.now(UTC)),
             "nonce": secrets.token_hex(NONCE_BYTES),
-        }
+        } | settings.moment(datetime.now(UTC))
         try:
             filled = request.fill(common | values, settings)
         except (KeyError, ValueError) as error:

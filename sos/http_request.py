@@ -42,7 +42,7 @@ BODY_TYPES = MappingProxyType(
 )
 SHORT_CHARS = 15
 """Providers take out-ids of 15 bytes at least (dyvmsapi `OutId`)."""
-COMMON = frozenset({"account", "secret", "from_number", "timestamp", "nonce"})
+COMMON = frozenset({"account", "secret", "from_number", "timestamp", "unix", "unix_ms", "date", "nonce"})
 OF_LEG = frozenset({"leg_id", "leg_short"})
 OF_PHONE = frozenset({"phone", "phone_national"})
 SAYABLE = frozenset(
@@ -52,6 +52,7 @@ SAYABLE = frozenset(
 """What a provider's word can mean; the other states are not for it to say."""
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _REF = re.compile(r"#([A-Z0-9]{4})\b")
+CHINA = timezone(timedelta(hours=8), "Asia/Shanghai")
 _UNIX = ("unix", "unix_ms")
 
 
@@ -257,6 +258,15 @@ class Signing:
         if style in _UNIX:
             return str(int(at.timestamp() * (1000 if style == "unix_ms" else 1)))
         return at.astimezone(self._zone).strftime(style)
+
+    def moment(self, at: datetime) -> dict[str, str]:
+        """`timestamp`, `unix`, `unix_ms`, and `date`, which is the day in China whatever the zone."""
+        return {
+            "timestamp": self.written(at),
+            "unix": self.written(at, "unix"),
+            "unix_ms": self.written(at, "unix_ms"),
+            "date": at.astimezone(CHINA).strftime("%Y%m%d"),
+        }
 
     def read(self, text: str, style: str) -> datetime | None:
         """A time the provider has written, aware; None when it is not in this style."""
