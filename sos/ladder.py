@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sos.closing import acknowledge, end_drill
 from sos.draft import LIVE, RANK, Draft
-from sos.events import Channel, HangUp, LegState
+from sos.events import Channel, LegState
 from sos.incident import Incident, Ladder, LegFacts, Phase
 from sos.last_resort import sound_siren
 from sos.plan import Contact, diallable
@@ -195,10 +195,12 @@ def _follow(draft: Draft, leg_id: str) -> None:
 
 
 def call_changed(draft: Draft, facts: LegFacts) -> None:
-    """A call has news while we are still ringing people."""
+    """A call has news while we are still ringing people.
+
+    A machine that picked up is a hint and no more: the next is rung, and this call goes on,
+    so that a person taken for a machine is not cut off and may still press 1.
+    """
     incident, leg, state = draft.incident, facts.leg, facts.state
-    if state is LegState.VOICEMAIL:
-        draft.orders.append(HangUp(leg_id=leg.leg_id))
     if incident.phase is not Phase.NOTIFYING:
         return
     if incident.calling == leg.leg_id:
