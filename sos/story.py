@@ -27,7 +27,7 @@ from sos.events import (
     SoundSiren,
     TellBand,
 )
-from sos.incident import Incident, Phase, contact_of
+from sos.incident import Incident, Phase, Taker, contact_of
 
 
 class What(StrEnum):
@@ -226,30 +226,23 @@ def _standing(told: _Telling, event: Event) -> None:
         told.say(What.NOT_CLOSED, who=before.acknowledged_by or "")
     elif came is Phase.NOTIFYING and before.phase is Phase.EXHAUSTED:
         told.say(What.BEGAN_AGAIN, detail=str(after.cycle))
+    fresh = _fresh_takers(before, after)
     if came is Phase.ACKNOWLEDGED:
-        told.say(
-            What.ACKNOWLEDGED,
-            at=getattr(event, "at", None),
-            who=_newest_taker(before, after),
-            detail=_via(event, after),
-        )
-    elif len(_takers(after)) > len(_takers(before)):
-        wanted = f"{len(_takers(after))}/{after.plan.acks_wanted}"
-        told.say(What.TAKEN, at=getattr(event, "at", None), who=_newest_taker(before, after), detail=wanted)
+        who = fresh[-1].name if fresh else after.acknowledged_by or ""
+        told.say(What.ACKNOWLEDGED, at=getattr(event, "at", None), who=who, detail=_via(event, after))
+    else:
+        counted = f"{len(after.takers)}/{after.acks_needed}"
+        for taker in fresh:
+            told.say(What.TAKEN, at=taker.at, who=taker.name, detail=counted)
     if came is Phase.EXHAUSTED:
         told.say(What.EXHAUSTED)
     if came is Phase.RESOLVED:
         told.say(What.RESOLVED, at=after.resolved_at, who=after.resolved_by or "", detail=after.note or "")
 
 
-def _takers(incident: Incident) -> tuple[str, ...]:
-    return tuple(getattr(incident, "takers", ()))
-
-
-def _newest_taker(before: Incident, after: Incident) -> str:
-    """The name of whoever took it on in this step."""
-    fresh = _takers(after)[len(_takers(before)) :]
-    return fresh[-1] if fresh else after.acknowledged_by or ""
+def _fresh_takers(before: Incident, after: Incident) -> tuple[Taker, ...]:
+    """Who took it on in this step."""
+    return tuple(taker for taker in after.takers if taker not in before.takers)
 
 
 def _via(event: Event, after: Incident) -> str:

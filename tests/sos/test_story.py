@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sos import texts
 from sos.cascade import step
 from sos.events import (
     Acknowledged,
@@ -31,7 +32,7 @@ from sos.events import (
 )
 from sos.incident import LegFacts
 from sos.story import Line, What, joined, lines
-from sos.story_words import in_words
+from sos.story_words import PURPOSES, in_words
 
 PHONE = re.compile(r"\+?\d{7,}")
 
@@ -274,6 +275,21 @@ def test_every_line_has_words_in_both_languages(what, lang, told):
     assert "None" not in words
     if lang == "en":
         assert not re.search(r"[\u4e00-\u9fff]", words.replace("李晓梅", ""))
+
+
+def test_several_people_wanted_are_counted_as_they_come(told):
+    story, teller = told(acks_wanted=2)
+    teller.said()
+    story.press(story.text_leg("daughter"), via="text")
+    said = teller.said()
+    assert ("taken", "李晓梅", "1/2") in said
+    assert not any(what == "acknowledged" for what, _who, _detail in said)
+    story.press(story.text_leg("son"), via="text")
+    assert ("acknowledged", "李建国", "text") in teller.said()
+
+
+def test_every_purpose_of_a_text_has_words():
+    assert set(PURPOSES) >= set(texts.PURPOSES)
 
 
 EVENTS = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 5), st.integers(0, 90)), max_size=40)
