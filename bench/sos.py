@@ -45,7 +45,11 @@ class Timed(TwilioFake):
     async def _gate(self, request, handler):
         if request.method == "POST":
             at = time.time()
-            print(json.dumps([at, request.path.rpartition("/")[2], (await request.post())["To"]]), flush=True)
+            try:
+                to = (await request.post())["To"]
+            except ConnectionResetError:  # the gateway was killed while it asked
+                return web.Response(status=400)
+            print(json.dumps([at, request.path.rpartition("/")[2], to]), flush=True)
         return await super()._gate(request, handler)
 
 async def main():
