@@ -227,6 +227,7 @@ def run_sim(options: argparse.Namespace) -> int:
     """`shouwang sim`."""
     from firmware_sim.app import build, run
     from firmware_sim.scenario import ScenarioError
+    from firmware_sim.site import settings_of
     from gateway.telemetry import start_logging
 
     settings = _settings(options.config, make_demo_secrets=True)
@@ -234,8 +235,9 @@ def run_sim(options: argparse.Namespace) -> int:
         print('the simulator runs only while mode = "demo"', file=sys.stderr)
         return CONFIG_WRONG
     start_logging()
-    sim = _sim_settings(settings)
-    telephones = [part for part in (sim.twilio, sim.modem_path) if part is not None]
+    sim = settings_of(settings)
+    far_ends = (sim.twilio, sim.modem_path, sim.siren_path, sim.sky, sim.phones)
+    telephones = [part for part in far_ends if part is not None]
 
     def ready(words: str) -> None:
         """The telephones work; the story itself begins when the gateway is there."""
@@ -250,53 +252,6 @@ def run_sim(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return CONFIG_WRONG
     return _serve(lambda: run(sim, ready=ready, say=lambda line: print(line, flush=True)))
-
-
-def _sim_settings(settings: Any) -> Any:
-    """The simulated side of a configuration: a band for every device, on the wire its protocol has here."""
-    from urllib.parse import urlsplit
-
-    from firmware_sim.settings import SimBand, SimSettings, SimTwilio, scenario_path
-
-    wires = settings.transports
-    coap_bands = set(settings.demo.coap_bands)
-    bands = []
-    for wearer in settings.wearers:
-        for device in wearer.devices:
-            key = device.key
-            if device.protocol == "senml" and device.id in coap_bands:
-                wire = wires["coap"]
-                bands.append(SimBand(device=device.id, link="coap", host=wire.host, port=wire.port, key=key))
-            elif device.protocol == "senml":
-                wire = wires["mqtt_listener"]
-                bands.append(SimBand(device=device.id, link="mqtt", host=wire.host, port=wire.port, key=key))
-            elif device.protocol == "nmea":
-                port = next(port for port in wires["serial"].ports if port.device == device.id)
-                bands.append(SimBand(device=device.id, link="serial", path=Path(port.path)))
-            else:
-                wire = next(one for one in wires["tcp"].listeners if one.protocol == device.protocol)
-                bands.append(SimBand(device=device.id, link="tcp", host=wire.host, port=wire.port))
-    twilio = settings.carriers.get("twilio")
-    modem = settings.carriers.get("gsm_modem")
-    address = urlsplit(twilio.base_url) if twilio is not None else None
-    return SimSettings(
-        community=settings.site.community,
-        scenario=scenario_path(settings.demo.scenario),
-        seed_dir=Path(settings.site.map_dir),
-        bands=tuple(bands),
-        twilio=None
-        if address is None or twilio is None
-        else SimTwilio(
-            host=address.hostname or "127.0.0.1",
-            port=address.port or 0,
-            account_sid=twilio.account_sid,
-            auth_token=twilio.auth_token,
-            text_url=f"{twilio.callback_url}/{settings.site.gateway}/text",
-        ),
-        modem_path=None if modem is None else Path(modem.path),
-        seed=settings.demo.seed,
-        speed=settings.demo.speed,
-    )
 
 
 def run_everything(options: argparse.Namespace) -> int:
@@ -323,6 +278,8 @@ def _welcome(settings: Any) -> str:
     lines = ["", f"守望 Shouwang · {settings.site.name} · gateway and portal are running"]
     if settings.portal is not None:
         lines += ["", f"  portal 门户    {settings.portal.public_url}"]
+    if settings.mode == "demo" and settings.demo.phones_port:
+        lines += [f"  phones 亲属手机 http://127.0.0.1:{settings.demo.phones_port}"]
     if settings.mode == "demo":
         lines += ["  logins 演示登录 (password 密码: " + DEMO_PASSWORD + ")"]
         lines += [f"    {login.phone:<16} {login.name} {login.what}" for login in LOGINS]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Protocol
 
 from firmware_sim.band import Band
+from firmware_sim.beidou import SimModule, SimStation, Sky
 from firmware_sim.faults import Weather
 from firmware_sim.ground import load_ground
 from firmware_sim.links.base import BandLink
@@ -25,6 +27,9 @@ from firmware_sim.siren import SimSiren
 from firmware_sim.twilio import TwilioFake
 from firmware_sim.wearable import Say, Wearable
 
+HOUSE_CARD = "4216930"
+STATION_TAKES_S = 20.0
+"""How long the simulated station's keeper takes to take an alarm on."""
 SHANGHAI = timezone(timedelta(hours=8))
 LINKS: MappingProxyType[LinkKind, Callable[[SimBand, str], BandLink]] = MappingProxyType(
     {"mqtt": MqttLink, "coap": CoapLink, "tcp": TcpLink, "serial": SerialLink}
@@ -94,6 +99,10 @@ def _far_ends(settings: SimSettings, scenario: Scenario, say: Callable[[str], No
         parts["modem"], transcripts["modem"] = modem, modem.transcript
     if settings.siren_path is not None:
         parts["siren"] = siren = SimSiren(path=settings.siren_path, say=say)
+    if settings.sky is not None:
+        module = SimModule(path=settings.sky.path, card=HOUSE_CARD, generation=settings.sky.generation)
+        stations = (SimStation(card=card, taken_after_s=STATION_TAKES_S) for card in settings.sky.stations)
+        parts["sky"] = Sky(module, *stations, say=say)
     if settings.phones is not None:
         portal = settings.phones.portal_url
         parts["phones"] = PhoneWall(
@@ -165,11 +174,10 @@ async def _tell(scenario: Scenario, settings: SimSettings, say: Callable[[str], 
 
 async def _all_connected(wearables: tuple[Wearable, ...], patience_s: float) -> None:
     """Wait until every line stands, or until patience ends."""
-    standing = asyncio.gather(*(wearable.link.connected.wait() for wearable in wearables))
-    try:
-        await asyncio.wait_for(standing, patience_s)
-    except TimeoutError:
-        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(patience_s):
+            for wearable in wearables:
+                await wearable.link.connected.wait()
 
 
 def _clock() -> str:

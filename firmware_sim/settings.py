@@ -61,12 +61,21 @@ class SimPhones:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimSky:
+    """The gateway's BeiDou module at `path`, and the stations whose keepers answer by themselves."""
+
+    path: Path
+    generation: Literal["bds2", "bds3"] = "bds3"
+    stations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimSettings:
     """One run of one scenario.
 
     `speed` lets the story pass faster (2 is twice as fast); device times stay those of the wall clock.
     `wait_for_gateway_s`: the story begins when every band has its line, or after so long without.
-    `twilio`, `modem_path`, `siren_path` and `phones` are None where these are not simulated.
+    `twilio`, `modem_path`, `siren_path`, `sky` and `phones` are None where these are not simulated.
     """
 
     community: str
@@ -76,6 +85,7 @@ class SimSettings:
     twilio: SimTwilio | None = None
     modem_path: Path | None = None
     siren_path: Path | None = None
+    sky: SimSky | None = None
     phones: SimPhones | None = None
     seed: int = 1
     speed: float = 1.0

@@ -197,6 +197,9 @@ class _Delivery:
                 continue
             if uplink is None:
                 return
+            if link.shared and uplink.device is None and not uplink.readings and uplink.reply is not None:
+                self._replies.append(uplink.reply)  # the receiver's own business: an answer it still owed
+                continue
             self._open += 1
             envelope = intake.admit(link, uplink, now)
             if isinstance(envelope, Envelope):

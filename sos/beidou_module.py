@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic as _now_s
 
 from sos.beidou import BODY_BYTES
@@ -46,7 +45,7 @@ class Settings:
     health_s: float = 30
     reopen_min_s: float = 1
     reopen_max_s: float = 30
-    data_dir: Path | None = None
+    data_dir: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.frequency <= 5:  # noqa: PLR2004 - Lf0 to Lf4

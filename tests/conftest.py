@@ -146,7 +146,8 @@ class House:
     def __init__(self, folder: Path, free_port, changes: dict[str, str]) -> None:
         self.folder = folder
         text = (ROOT / "config.toml").read_text(encoding="utf-8")
-        self.ports = {port: str(free_port()) for port in ("18830", "15683", "15093", "18088", "18089")}
+        ports = ("18830", "15683", "15093", "18088", "18089", "18090")
+        self.ports = {port: str(free_port()) for port in ports}
         replaced = {"data/var": str(folder / "var"), "data/seed": str(ROOT / "data/seed")} | self.ports
         for old, new in (replaced | changes).items():
             assert old in text, old
@@ -156,6 +157,7 @@ class House:
         self.journal = folder / "var" / "gw-xinhe-1.journal.db"
         self.portal_url = f"http://127.0.0.1:{self.ports['18088']}"
         self.twilio_url = f"http://127.0.0.1:{self.ports['18089']}"
+        self.phones_url = f"http://127.0.0.1:{self.ports['18090']}"
         self.programs: list[Program] = []
 
     def start(self, name: str, *, ready: str = "ready ") -> Program:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic as _now_s
 from time import time as _wall_s
 from typing import ClassVar
@@ -59,7 +60,7 @@ class Rdss:
         self._report: Report | None = None
         self._module = BeidouModule(settings, heard=self._hear, changed=self._module_changed)
         folder = settings.data_dir
-        self._book = SendBook(None if folder is None else folder / "rdss.json")
+        self._book = SendBook(Path(folder) / "rdss.json" if folder else None)
         self._loaded = False
         self._writing: asyncio.Future[None] | None = None
         self._disk_failed = False

@@ -32,7 +32,7 @@ class RdssRig(Rig):
             health_s=30,
             reopen_min_s=0.05,
             reopen_max_s=0.05,
-            data_dir=tmp_path / "data",
+            data_dir=str(tmp_path / "data"),
         )
         self.carrier = rdss.CARRIER(settings)
         self.listen()

@@ -71,7 +71,7 @@ class House:
             feedback_s=0.3,
             reopen_min_s=0.05,
             reopen_max_s=0.05,
-            data_dir=tmp_path / "data",
+            data_dir=str(tmp_path / "data"),
         )
         self.events: asyncio.Queue[LegReported | KeyPressed] = asyncio.Queue()
 
@@ -420,7 +420,7 @@ async def test_a_reference_is_enough_to_know_the_leg_again_when_the_book_is_lost
     async with home(tmp_path, station=SimStation(card=STATION, receives=False)) as house:
         async with house.ready() as carrier:
             reference = await carrier.place(leg(), message(alarm()))
-        async with house.ready(data_dir=None) as carrier:
+        async with house.ready(data_dir="") as carrier:
             assert await carrier.status(reference) is LegState.PLACED
             house.sky.carry(STATION, CARD, pack(alarm(answer="taken")), period_s=0)
             assert (await house.events.get()).leg_id == leg().leg_id
