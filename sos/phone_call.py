@@ -22,6 +22,9 @@ BETWEEN_SPEECHES_S = 1.0
 SPEECH_S_PER_CHAR = 0.35
 """How long the modem's voice takes at most; used when it does not say that it is done."""
 ACKNOWLEDGE = "1"
+CALL_BACK = "3"
+TAKING = frozenset({ACKNOWLEDGE, CALL_BACK})
+"""Keys after which the line is freed and the leg counts as confirmed; what they mean is the cascade's affair."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,8 +60,8 @@ class PhoneCall:
         return None
 
     def pressed(self, digit: str, now_s: float) -> None:
-        """Take a key; the first "1" stays."""
-        if self.key != ACKNOWLEDGE:
+        """Take a key; the first 1 stays, and a 3 unless a 1 comes after it."""
+        if self.key not in TAKING or (self.key == CALL_BACK and digit == ACKNOWLEDGE):
             self.key, self.key_at_s = digit, now_s
 
     def over_unlisted(self, now_s: float) -> bool:
@@ -69,7 +72,7 @@ class PhoneCall:
         """Whether it is time to hang up."""
         if self.unwanted:
             return True
-        if self.key == ACKNOWLEDGE and self.key_at_s is not None:
+        if self.key in TAKING and self.key_at_s is not None:
             return now_s - self.key_at_s > AFTER_KEY_S
         if self.answered_at_s is not None:
             return now_s - self.answered_at_s > self.key_wait_s
@@ -79,7 +82,7 @@ class PhoneCall:
 
     def must_speak(self, now_s: float) -> bool:
         """Whether the script is to be said now; reckons with the time that takes."""
-        if self.state is not LegState.ANSWERED or self.key == ACKNOWLEDGE or now_s < self.speech_due_s:
+        if self.state is not LegState.ANSWERED or self.key in TAKING or now_s < self.speech_due_s:
             return False
         self.speech_due_s = now_s + SPEECH_S_PER_CHAR * len(self.script) + BETWEEN_SPEECHES_S
         return True
@@ -90,7 +93,7 @@ class PhoneCall:
 
     def end(self) -> LegState:
         """What the leg is now that the line is free again."""
-        if self.key == ACKNOWLEDGE:
+        if self.key in TAKING:
             self.state = LegState.CONFIRMED
         elif self.unwanted:
             self.state = LegState.HUNG_UP

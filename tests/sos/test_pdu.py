@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -130,3 +131,34 @@ def test_any_octets_are_read_or_refused_with_our_own_error(raw):
             read(raw.hex())
         except pdu.PduError:
             continue
+
+
+def random_texts(count: int, *, seed: int) -> list[str]:
+    """Texts of every alphabet, most of them as long as a part or a few, give or take a character."""
+    chance = random.Random(seed)
+    alphabets = (
+        "".join(map(chr, range(32, 127))),
+        "^{}\\[~]|€" + "abc",
+        "救命张桂兰楼单元,。",
+        "𠮷🆘👵🏻救a€",
+    )
+    texts = []
+    for _ in range(count):
+        edge = chance.choice((1, 67, 70, 134, 153, 160, 201, 306))
+        alphabet = chance.choice((*alphabets, "".join(alphabets)))
+        texts.append("".join(chance.choices(alphabet, k=max(1, edge + chance.randint(-3, 3)))))
+    return texts
+
+
+def test_a_thousand_random_texts_survive_and_each_part_can_be_read_alone():
+    texts = random_texts(1000, seed=20_260_301)
+    many = 0
+    for number, text in enumerate(texts):
+        parts = [
+            pdu.decode_submit(part.hex) for part in pdu.encode_submit(PHONE, text, reference=number % 256)
+        ]
+        assert "".join(part.text for part in parts) == text
+        assert all("\ufffd" not in part.text for part in parts)
+        many += len(parts) > 1
+    assert many > 300
+    assert len({len(text) for text in texts}) > 40

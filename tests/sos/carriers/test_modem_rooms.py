@@ -12,7 +12,7 @@ from sos.at import AtLines
 from sos.events import LegState
 from sos.modem_line import key_of, not_sent, stored_at
 from sos.pdu import StatusReport
-from sos.phone_call import ACTIVE, ALERTING, CONNECT_ALLOWANCE_S, DIALLING, PhoneCall
+from sos.phone_call import ACTIVE, AFTER_KEY_S, ALERTING, CONNECT_ALLOWANCE_S, DIALLING, PhoneCall
 from sos.text_book import MAX_TEXTS, TextBook, digit_of
 
 PHONE = "+8613800138001"
@@ -225,3 +225,29 @@ def test_the_book_is_bounded():
         book.unsure(f"leg{number}", f"+86138{number:08}", [], mark=0)
     assert len(book._texts) == len(book._latest) == len(book._unsure) == MAX_TEXTS
     assert book.answered("+8613800000000") is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "end"),
+    [
+        ("3", LegState.CONFIRMED),
+        ("31", LegState.CONFIRMED),
+        ("32", LegState.CONFIRMED),
+        ("23", LegState.CONFIRMED),
+        ("2", LegState.NO_KEY),
+        ("5", LegState.NO_KEY),
+        ("", LegState.NO_KEY),
+    ],
+)
+def test_a_three_frees_the_line_and_ends_the_call_like_a_one(keys, end):
+    made = call()
+    made.seen(ACTIVE, 105)
+    for digit in keys:
+        made.pressed(digit, 106)
+    assert made.must_end(106 + AFTER_KEY_S + 0.1) is (end is LegState.CONFIRMED)
+    assert made.must_speak(107) is (end is LegState.NO_KEY)
+    assert made.end() is end
+
+
+def test_a_three_by_text_is_a_key_as_a_one_is():
+    assert [digit_of(text) for text in ("3", "３。", "“3”", "3楼")] == ["3", "3", "3", None]
