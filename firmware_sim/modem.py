@@ -30,6 +30,7 @@ NETWORK_GIVES_UP_S = 60.0
 AFTER_KEY_S = 5.0
 SPEECH_S_PER_CHAR = 0.02
 DELIVERED, NOT_DELIVERED = 0x00, 0x41
+ROUTED, KEPT = 1, 2
 RING_ENDS: dict[RingEnd, str] = {"ended": "", "unanswered": "NO ANSWER", "rejected": "BUSY"}
 
 
@@ -175,10 +176,8 @@ class SimModem:
         whole = None if failed else self._phones.take(part)
         if whole is not None:
             self.transcript.add(part.to, "text", whole)
-        if part.status_report and not silent and self.at.notify[3] == 1:
-            status = NOT_DELIVERED if failed else DELIVERED
-            tpdu, length = status_report(reference, part.to, status=status)
-            self._write(f"\r\n+CDS: {length}\r\n{tpdu}\r\n")
+        if part.status_report and not silent:
+            self._report(*status_report(reference, part.to, status=NOT_DELIVERED if failed else DELIVERED))
         person, hand = self.transcript.person(part.to), self.transcript.hand(part.to)
         if whole is None:
             return
@@ -186,6 +185,13 @@ class SimModem:
         if person.reply_text is not None and not hand.held:
             await asyncio.sleep(person.key_after_s)
             self._reply(part.to, person.reply_text)
+
+    def _report(self, tpdu: str, length: int) -> None:
+        """Give a delivery report as `+CNMI` asked for it: at once (1), or kept like a text (2)."""
+        if self.at.notify[3] == ROUTED:
+            self._write(f"\r\n+CDS: {length}\r\n{tpdu}\r\n")
+        elif self.at.notify[3] == KEPT and (slot := self.at.store(tpdu, length)) is not None:
+            self._write(f'\r\n+CDSI: "SM",{slot}\r\n')
 
     def _reply(self, phone: str, words: str) -> None:
         self.transcript.add(phone, "replied", words)

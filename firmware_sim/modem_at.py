@@ -1,6 +1,6 @@
 """What the simulated modem says to each AT command (3GPP TS 27.005 and 27.007, SIMCom's DTMF and speech).
 
-Good enough for gammu and for our own carrier; a command nobody taught it gets ERROR, as on a real modem.
+Good enough for gammu, for smsd and for our own carrier; a command nobody taught it gets ERROR, as on a real modem.
 """
 
 from __future__ import annotations
@@ -349,7 +349,7 @@ _FIXED: dict[str, list[str]] = {
     "+CIMI": ["460001234567890"],
     "+CSCS=?": ['+CSCS: ("GSM","IRA","UCS2")'],
     "+CPMS=?": ['+CPMS: ("SM","MT"),("SM","MT"),("SM","MT")'],
-    "+CNMI=?": ["+CNMI: (0-2),(0-1),(0),(0-1),(0-1)"],
+    "+CNMI=?": ["+CNMI: (0-2),(0-1),(0),(0-2),(0-1)"],
     "+CMGF=?": ["+CMGF: (0,1)"],
     "+CMGL=?": ["+CMGL: (0-4)"],
     "+CSMS?": ["+CSMS: 0,1,1,1"],
