@@ -63,6 +63,7 @@ VIRTUAL = Proof("bench.proof.schedules", (sys.executable, "-c", SCHEDULES, "60")
 POWER = Proof("bench.power", (sys.executable, "-m", "bench.power", "--cuts", "15"))
 TWILIO = tests("tests/sos/carriers/test_twilio.py")
 CASCADE = tests("tests/sos/test_cascade_stories.py")
+ENGINE = tests("tests/gateway/test_engine.py")
 JOURNAL = tests("tests/crash/test_legs_once.py")
 
 
@@ -97,7 +98,7 @@ MUTANTS = (
         "gateway/engine.py",
         "        record.committed = on_disk\n",
         "        carry_out(0)\n        record.committed = committed\n",
-        (VIRTUAL,),
+        (ENGINE,),
     ),
     Mutant(
         "an unclear leg is absent at the first look",
@@ -126,7 +127,7 @@ MUTANTS = (
     Mutant(
         "a call that another leg owns is adopted",
         "sos/carriers/twilio.py",
-        "            if item.sid not in owned and item.date_created",
+        "            if item.sid not in owned\n            and item.date_created",
         "            if item.date_created",
         (TWILIO,),
     ),
