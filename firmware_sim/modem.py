@@ -58,6 +58,8 @@ class SimModem:
         self._call_ended = asyncio.Event()
         self.texts_sent = 0
         """PDUs the network took."""
+        self.resets = 0
+        """Times `AT+CFUN=1,1` brought the modem back from a hang."""
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Be there until cancelled; `ready` is called with the path once it can be opened."""
@@ -109,6 +111,9 @@ class SimModem:
             received = os.read(self._master, 4096)
         except (BlockingIOError, OSError):
             return
+        if self.faults.hang and self.faults.reset_helps and b"AT+CFUN=1,1\r" in received:
+            self.faults.hang = False
+            self.resets += 1
         if self.faults.hang:
             return
         for octet in received:

@@ -1,6 +1,6 @@
 """What the simulated modem says to each AT command (3GPP TS 27.005 and 27.007, SIMCom's DTMF and speech).
 
-Good enough for gammu, for smsd and for our own carrier; a command nobody taught it gets ERROR, as on a real modem.
+Good enough for gammu, for smsd and for our own carrier; a command nobody taught it gets ERROR.
 """
 
 from __future__ import annotations
@@ -55,12 +55,14 @@ class ModemFaults:
     armed: "no_prompt" (the `>` never comes), "lost_answer" (the text goes out, its `+CMGS` answer is lost),
     "text_error" (`+CMS ERROR: 500`), "no_report" (no delivery report), "undelivered" (a report of failure),
     "lost_dial_answer" (the call is made, nothing answers the command).
+    `reset_helps` lets `AT+CFUN=1,1` end a hang. "noise" puts garbage before the answer to a text.
     `pin` is what the SIM asks for, until it was given.
     """
 
     no_sim: bool = False
     no_network: bool = False
     hang: bool = False
+    reset_helps: bool = False
     no_speech: bool = False
     pin: str = ""
     armed: list[str] = field(default_factory=list)
@@ -290,7 +292,8 @@ class Interpreter:
             raise Refused(UNKNOWN_TEXT_ERROR)
         lost = self.faults.strikes("lost_answer")
         reference = self.network.send_text(part)
-        return [] if lost else [f"+CMGS: {reference}", "OK"]
+        noise = ["\xfe\x81+C\x00M"] if self.faults.strikes("noise") else []
+        return [] if lost else [*noise, f"+CMGS: {reference}", *noise, "OK"]
 
     def _read(self, tail: str) -> list[str]:
         slot = self.memory.get(int(tail[1:])) if tail[1:].isdecimal() else None
@@ -364,4 +367,5 @@ _FIXED: dict[str, list[str]] = {
     "+CMMS=1": [],
     "+CSMS=0": [],
     "+CFUN=1": [],
+    "+CFUN=1,1": [],
 }

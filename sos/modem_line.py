@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from sos.at import AtDialogue, AtRefused
+from sos.at import AtDialogue, AtError, AtRefused, AtSilent
 from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierError, CarrierRefused
 
 log = logging.getLogger(__name__)
@@ -15,10 +15,20 @@ CALL_ENDS = frozenset({"NO CARRIER", "BUSY", "NO ANSWER", "NO DIALTONE", "NO DIA
 NOT_SENT_NOW = frozenset({38, 41, 42, 47, 69, 310, 311, 312, 313, 314, 317, 330, 331, 515})
 """`+CMS ERROR` codes of a SIM, network or modem that is not ready: certainly not sent."""
 NETWORK_TIMEOUT = 332
+_SIM_TROUBLES = {
+    "+CME ERROR: 10": "there is no SIM card in the modem",
+    "+CME ERROR: 12": "the SIM card is locked and asks for its PUK",
+    "+CME ERROR: 13": "the SIM card is broken",
+    "+CME ERROR: 14": "the SIM card is busy",
+    "+CME ERROR: 15": "the SIM card is not of the right kind",
+    "+CME ERROR: 16": "the PIN in the settings is wrong",
+}
+"""3GPP TS 27.007 clause 9.2, in words the staff understand."""
 _CLCC = re.compile(r'\+CLCC: ?\d+,(\d),(\d),(\d),\d(?:,"([^"]*)")?.*')
 _KEY = re.compile(r'\+(?:RX)?DTMF: ?"?([0-9*#A-D])"?.*')
 _TONE = re.compile(r"\+QTONEDET: ?(\d+)")
 _STORED = re.compile(r'\+(?:CMTI|CDSI): ?"(\w+)",(\d+)')
+_SENT = re.compile(r"\+CMGS: ?(\d{1,3})(?:,.*)?")
 _LISTED = re.compile(r"\+CMGL: ?(\d+),.*")
 
 
@@ -112,3 +122,27 @@ def not_sent(error: AtRefused) -> CarrierError:
     if code == NETWORK_TIMEOUT:
         return CarrierAmbiguous(str(error))
     return CarrierDown(str(error)) if code in NOT_SENT_NOW else CarrierRefused(str(error))
+
+
+def sent_as(lines: tuple[str, ...]) -> int:
+    """Give the message reference in the answer to `+CMGS`, whatever noise stands beside it.
+
+    Raises ValueError when it is not there.
+    """
+    for line in lines:
+        if found := _SENT.fullmatch(line):
+            return int(found[1])
+    raise ValueError("no message reference")
+
+
+def in_words(error: AtError) -> str:
+    """Say what is wrong so that the staff know what to do."""
+    if isinstance(error, AtSilent):
+        return f"the modem does not answer ({error.command})"
+    return _SIM_TROUBLES.get(error.reason, str(error))
+
+
+async def reset(at: AtDialogue) -> None:
+    """Restart a modem that hung (27.007 clause 8.2); one that does not even take this raises AtSilent."""
+    log.warning("the modem is restarted")
+    await at.tried("AT+CFUN=1,1", deadline_s=CHECK_DEADLINE_S)

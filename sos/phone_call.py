@@ -24,7 +24,7 @@ SPEECH_S_PER_CHAR = 0.35
 ACKNOWLEDGE = "1"
 CALL_BACK = "3"
 TAKING = frozenset({ACKNOWLEDGE, CALL_BACK})
-"""Keys after which the line is freed and the leg counts as confirmed; what they mean is the cascade's affair."""
+"""Keys after which the line is freed and the leg is confirmed; what they mean the cascade knows."""
 
 
 @dataclass(slots=True, kw_only=True)

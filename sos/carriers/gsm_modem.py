@@ -27,13 +27,15 @@ from sos.modem_line import (
     PinRefused,
     check_network,
     hang_up,
+    in_words,
     key_of,
     listed_calls,
     make_ready,
-    not_sent,
+    reset,
     stored_at,
     stored_slots,
 )
+from sos.modem_text import SendStopped, send_parts
 from sos.phone_call import PhoneCall
 from sos.text_book import TextBook, telephone
 
@@ -43,6 +45,8 @@ SEND_DEADLINE_S = 30.0
 DIAL_DEADLINE_S = 15.0
 ORPHAN_GRACE_S = 15.0
 """A call of before the start, which no leg has asked for, is hung up after so long."""
+RESET_AFTER_SILENCES = 2
+"""A modem that was silent so often, one opening after another, is restarted."""
 MAX_REMEMBERED = 128
 MAX_SPOKEN_CHARS = 120
 """`+CTTS` takes 512 characters of hexadecimal."""
@@ -89,6 +93,7 @@ class GsmModem:
         self._line_free.set()
         self._speaks = False
         self._rung = False
+        self._silent_starts = 0
         self._pin = settings.pin
         self._joiner = secrets.randbelow(256)
         self._was_ready = True
@@ -119,14 +124,19 @@ class GsmModem:
 
     def _lost(self, error: AtError) -> None:
         self._at = None
-        self.trouble = str(error)
+        self.trouble = in_words(error)
+        self._silent_starts += isinstance(error, AtSilent)
         self.ready.clear()
 
     async def _serve(self) -> None:
         """Open, make ready, and follow until the line is lost. Raises AtError."""
         at = AtDialogue(path=self._settings.path, baud=self._settings.baud, unasked=self._unasked)
         try:
+            if self._silent_starts >= RESET_AFTER_SILENCES:
+                self._silent_starts = 0
+                await reset(at)
             await self._make_ready(at)
+            self._silent_starts = 0
             self._at = at
             self._was_ready = True
             self.trouble = ""
@@ -314,22 +324,15 @@ class GsmModem:
             raise CarrierRefused(str(error)) from None
         at = await self._ready()
         self._texts.addressed(leg.leg_id, leg.phone)
-        mark, references = self._texts.starting(), []
-        for part in parts:
-            try:
-                lines = await at.ask(f"AT+CMGS={part.length}", payload=part.hex, deadline_s=SEND_DEADLINE_S)
-                references.append(int(lines[-1].removeprefix("+CMGS:").split(",")[0]))
-            except AtRefused as error:
-                raise not_sent(error) from None
-            except (AtSilent, AtLost) as error:
-                self._lost(error)
-                if not error.written and not references:
-                    raise CarrierDown(str(error)) from None
-                if part is parts[-1]:
-                    self._texts.unsure(leg.leg_id, leg.phone, references, mark=mark)
-                raise CarrierAmbiguous("the modem did not say whether the text was sent") from None
-            except (ValueError, IndexError):
-                raise CarrierAmbiguous("the modem's answer to +CMGS was unreadable") from None
+        mark = self._texts.starting()
+        try:
+            references = await send_parts(at, parts, deadline_s=SEND_DEADLINE_S)
+        except SendStopped as stopped:
+            if stopped.line is not None:
+                self._lost(stopped.line)
+            if stopped.may_be_whole:
+                self._texts.unsure(leg.leg_id, leg.phone, stopped.known, mark=mark)
+            raise stopped.why from None
         reference = self._texts.sent(leg.leg_id, leg.phone, references, mark=mark)
         if (state := self._texts.state(reference)) is not LegState.PLACED:
             self._tell(leg.leg_id, state)
@@ -343,11 +346,7 @@ class GsmModem:
             self._wake.set()
 
     async def find(self, leg: Leg, *, since: datetime, owned: frozenset[str]) -> str | None:  # noqa: ARG002
-        """Look whether the line has a call to this telephone, or a report has come for the text.
-
-        The modem keeps no list of the past: `since` has nothing to choose from,
-        and our references name their leg, so that none is `owned` by another.
-        """
+        """Look on the line for the call, or for the text's report; the modem keeps no list of the past."""
         if leg.channel is Channel.TEXT:
             return self._texts.settled(leg.leg_id, leg.phone)
         reference = f"call/{telephone(leg.phone)}/{leg.leg_id}"

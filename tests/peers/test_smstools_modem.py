@@ -70,7 +70,7 @@ async def modem(tmp_path):
 
 
 @pytest.fixture
-async def smsd(tmp_path, modem):  # noqa: ARG001  the port must be there before the daemon
+async def smsd(tmp_path, modem):
     program = shutil.which("smsd", path="/usr/sbin:/usr/bin")
     if program is None:
         pytest.fail("smsd is missing: apt-get install smstools; this test does not skip")

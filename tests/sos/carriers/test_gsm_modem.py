@@ -323,3 +323,37 @@ async def test_a_text_no_number_of_parts_can_carry_is_refused(box):
     carrier = await box.gateway()
     with pytest.raises(CarrierRefused):
         await carrier.place(leg(LI, Channel.TEXT), Message(body="救" * 20_000))
+
+
+async def test_a_modem_that_stays_silent_is_restarted_and_works_again(box, monkeypatch):
+    monkeypatch.setattr("sos.modem_line.CHECK_DEADLINE_S", 0.1)
+    box.sim.faults.hang = box.sim.faults.reset_helps = True
+    carrier = await box.gateway(wait=False)
+    await carrier.ready.wait()
+    assert box.sim.resets == 1
+    await carrier.place(leg(LI, Channel.TEXT), Message(body="求救"))
+    assert await box.sim.transcript.seen(LI.phone, "text") == ("求救",)
+
+
+async def test_noise_beside_the_answer_does_not_make_a_sent_text_doubtful(box):
+    carrier = await box.gateway()
+    box.sim.faults.armed.append("noise")
+    await carrier.place(leg(LI, Channel.TEXT), Message(body="求救"))
+    assert await box.state(LegState.DELIVERED) == leg(LI, Channel.TEXT).leg_id
+
+
+async def test_a_missing_sim_is_told_in_words(box):
+    box.sim.faults.no_sim = True
+    carrier = await box.gateway(wait=False)
+    async with asyncio.timeout(5):
+        while "no SIM card" not in carrier.trouble:  # noqa: ASYNC110  trouble is a word, not an event
+            await asyncio.sleep(0.01)
+
+
+async def test_a_full_memory_of_old_texts_is_emptied_so_that_a_new_one_is_heard(box):
+    while box.sim.receive_text(SUN.phone, "旧"):
+        pass
+    await box.gateway()
+    await _emptied(box)
+    assert box.sim.receive_text(LI.phone, "3")
+    assert (await box.key()).digit == "3"
