@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ import pytest
 
 from firmware_sim.modem import ModemFaults, SimModem
 from firmware_sim.people import Persona
+from sos import pdu
 
 pytestmark = pytest.mark.slow
 
@@ -81,3 +83,25 @@ async def test_gammu_is_told_when_the_network_is_gone(tmp_path):
         code, _ = await gammu(tmp_path, "sendsms", "TEXT", PHONE, "-unicode", "-text", "求救")
         assert code != 0
         assert sim.texts_sent == 0
+
+
+async def test_sixty_random_texts_of_our_encoder_are_read_whole_by_gammu(tmp_path):
+    chance = random.Random(20_260_302)
+    letters = ("abc XYZ 123", "ab^{}[]|€", "救命张桂兰楼", "𠮷🆘👵救a")
+    texts = ["".join(chance.choices(chance.choice(letters), k=chance.randint(1, 70))) for _ in range(60)]
+    texts = ["<" + text.replace(" ", "_")[:68] + ">" for text in texts]
+    read = 0
+    for start in range(0, len(texts), 20):
+        async with modem(tmp_path) as sim:
+            for text in texts[start : start + 20]:
+                assert len(pdu.encode_text(text, reference=0)) in {1, 2}
+                if len(pdu.encode_text(text, reference=0)) == 1:
+                    assert sim.receive_text(PHONE, text)
+            stored = [
+                text for text in texts[start : start + 20] if len(pdu.encode_text(text, reference=0)) == 1
+            ]
+            code, printed = await gammu(tmp_path, "getallsms")
+        assert code == 0, printed
+        assert [text for text in stored if text not in printed] == []
+        read += len(stored)
+    assert read >= 40
