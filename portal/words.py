@@ -22,6 +22,7 @@ SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
+TENTHS_BELOW_S: Final = 10
 RELATIVE_DAYS: Final = 7
 """Older than this many days, a date says more than "23 days ago"."""
 
@@ -42,6 +43,24 @@ def clock(at: dt.datetime) -> str:
     """Give date and time: "11月23日 14:05", with the year when it is another one."""
     here = local(at)
     return f"{day(at)} {here:%H:%M}"
+
+
+def second(at: dt.datetime) -> str:
+    """Give the time of day to the second: "20:03:01"."""
+    return f"{local(at):%H:%M:%S}"
+
+
+def span(seconds: float) -> str:
+    """Say how long something took: "0.8 秒", "42 秒", "3 分 05 秒", "4 小时 00 分"."""
+    if seconds < TENTHS_BELOW_S:
+        return gettext("%(count)s 秒", count=f"{max(0.0, seconds):.1f}")
+    minutes, rest = divmod(round(seconds), MINUTE_S)
+    if not minutes:
+        return gettext("%(count)s 秒", count=rest)
+    if minutes < MINUTE_S:
+        return gettext("%(minutes)s 分 %(seconds)s 秒", minutes=minutes, seconds=f"{rest:02d}")
+    hours, minutes = divmod(minutes, MINUTE_S)
+    return gettext("%(hours)s 小时 %(minutes)s 分", hours=hours, minutes=f"{minutes:02d}")
 
 
 def day(at: dt.datetime | dt.date) -> str:
@@ -135,4 +154,6 @@ def fill(fields: Sequence[Field], raw: Raw) -> Filled:
 
 def init_app(app: Flask) -> None:
     """Give the templates their filters."""
-    app.jinja_env.filters.update(clock=clock, day=day, ago=ago, when=when, duration=duration, lines=lines)
+    app.jinja_env.filters.update(
+        clock=clock, day=day, second=second, span=span, ago=ago, when=when, duration=duration, lines=lines
+    )

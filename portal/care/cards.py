@@ -14,12 +14,13 @@ from portal.care.places import Where, gazetteer
 from portal.care.queries import Case
 from portal.care.sentences import (
     LEG_TONES,
-    LEG_WORDS,
     SOURCE_WORDS,
     doing_words,
     freshness,
     initials,
+    leg_words,
     place_words,
+    still_wanted,
     vital_parts,
     what_words,
     where_words,
@@ -28,6 +29,9 @@ from portal.care.sentences import (
 if TYPE_CHECKING:
     from gateway.model import LegView
 
+PLACES = {"text": 0, "call": 1, "beidou": 2, "siren": 3}
+NEWS_PLACE = 4
+"""The order in which the legs of an incident are shown."""
 ESTIMATED = frozenset({"wifi", "cell"})
 VAGUE_M = 100.0
 """A fix vaguer than this is drawn as an estimate."""
@@ -57,7 +61,7 @@ class LegRow:
     channel: str
     round: int
     name: str
-    staff: bool
+    role: str
     words: str
     tone: str
     at: datetime | None
@@ -66,7 +70,7 @@ class LegRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegGroup:
-    """The legs of one kind: the texts that tell of the alarm, the calls of one round, the news in between."""
+    """The legs of one kind: the texts that tell of the alarm, the calls of one round, the later texts."""
 
     channel: str
     round: int
@@ -82,6 +86,8 @@ class IncidentCard:
     what: str
     where: str
     doing: str
+    wanted: int
+    """How many more people are wanted; 0 once enough have taken it on."""
     groups: tuple[LegGroup, ...]
 
 
@@ -115,6 +121,7 @@ def incident_card(case: Case) -> IncidentCard:
         what=what_words(view.kind, view.why),
         where=place_words(position(view.lat, view.lon)),
         doing=doing_words(view),
+        wanted=still_wanted(view),
         groups=tuple(_groups(view.legs)),
     )
 
@@ -132,15 +139,15 @@ def since(now: datetime, *, hours: int) -> datetime:
 
 
 def _groups(legs: Iterable[LegView]) -> Iterable[LegGroup]:
-    """The texts of the alarm, the calls round by round, then the later texts; each in order."""
+    """The texts of the alarm, the calls round by round, BeiDou, the siren, later texts; each in order."""
     found: dict[tuple[int, int, str], list[LegRow]] = {}
     for leg in legs:
-        is_call = leg.channel == "call"
-        place = 1 if is_call else 0 if leg.purpose == "alarm" else 2
-        key = (place, leg.round if is_call else 0, str(leg.channel))
+        is_news = leg.channel == "text" and leg.purpose != "alarm"
+        place = NEWS_PLACE if is_news else PLACES.get(leg.channel, NEWS_PLACE)
+        key = (place, leg.round if leg.channel == "call" else 0, str(leg.channel))
         found.setdefault(key, []).append(_leg_row(leg))
     for (place, round_, channel), rows in sorted(found.items()):
-        yield LegGroup(channel=channel, round=round_, news=place > 1, rows=tuple(rows))
+        yield LegGroup(channel=channel, round=round_, news=place == NEWS_PLACE, rows=tuple(rows))
 
 
 def _leg_row(leg: LegView) -> LegRow:
@@ -148,8 +155,8 @@ def _leg_row(leg: LegView) -> LegRow:
         channel=leg.channel,
         round=leg.round,
         name=leg.name,
-        staff=leg.role == "staff",
-        words=str(LEG_WORDS.get(leg.state, leg.state)),
+        role=leg.role,
+        words=leg_words(leg.channel, leg.state),
         tone=LEG_TONES.get(leg.state, "quiet"),
         at=leg.ended_at or leg.at,
         carrier=leg.carrier or "",

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from gateway.model import IncidentView
 from portal.care.history import milliseconds
-from portal.care.models import Command, Contact, Incident, VitalHistory, Wearer
+from portal.care.models import Command, Contact, Incident, IncidentLine, VitalHistory, Wearer
 from portal.care.sentences import OPEN_STATES, SEVERITY_ORDER, UNTAKEN_STATES
 from portal.policy import WATCHERS, Role, Viewer, sees_wearer
 
@@ -64,6 +64,11 @@ def visible_ids(session: Session, viewer: Viewer) -> frozenset[int]:
     return frozenset(wearer.id for wearer in visible_wearers(session, viewer, absent=True))
 
 
+def visible_gateways(session: Session, viewer: Viewer) -> frozenset[str]:
+    """The gateways that watch over somebody this viewer may see."""
+    return frozenset(wearer.gateway for wearer in visible_wearers(session, viewer, absent=True))
+
+
 def may_see(viewer: Viewer, wearer: Wearer) -> bool:
     """The policy, asked about a row."""
     phones = [contact.phone for contact in wearer.contacts]
@@ -104,6 +109,18 @@ def cases_of(session: Session, viewer: Viewer, wearer: Wearer, *, limit: int = 1
 def find_case(session: Session, viewer: Viewer, code: str) -> Case | None:
     """One incident by its name, None when there is none or this viewer may not see its wearer."""
     return next(iter(_cases(session, viewer, sa.select(Incident).where(Incident.code == code))), None)
+
+
+def exhausted_cases(session: Session, viewer: Viewer) -> list[Case]:
+    """Incidents where everybody was rung in vain and nobody has taken it on since, oldest first."""
+    query = sa.select(Incident).where(Incident.state == "exhausted").order_by(Incident.opened_at)
+    return _cases(session, viewer, query)
+
+
+def story_of(session: Session, case: Case) -> list[IncidentLine]:
+    """The story of an incident, line by line, in the gateway's order."""
+    query = sa.select(IncidentLine).where(IncidentLine.incident_id == case.id)
+    return list(session.scalars(query.order_by(IncidentLine.seq, IncidentLine.n)))
 
 
 def alarming_wearers(session: Session, ids: Sequence[int]) -> dict[int, str]:
@@ -150,7 +167,7 @@ def _cases(session: Session, viewer: Viewer, query: sa.Select[Incident]) -> list
     query = query.options(joinedload(Incident.wearer).selectinload(Wearer.contacts))
     rows = [row for row in session.scalars(query) if may_see(viewer, row.wearer)]
     orders = _orders(session, [row.code for row in rows])
-    return [_case(row, orders.get((row.gateway, row.code), [])) for row in rows]
+    return [_case(row, orders.get((row.gateway, row.code), []), viewer) for row in rows]
 
 
 def _orders(session: Session, codes: list[str]) -> dict[tuple[str, str], list[Command]]:
@@ -163,8 +180,11 @@ def _orders(session: Session, codes: list[str]) -> dict[tuple[str, str], list[Co
     return found
 
 
-def _case(row: Incident, orders: list[Command]) -> Case:
+def _case(row: Incident, orders: list[Command], viewer: Viewer) -> Case:
+    """One incident; where several people are wanted, another person's "I take it" is not this viewer's."""
     view = _incident_decoder.decode(row.view)
+    if view.acks_wanted > 1:
+        orders = [order for order in orders if order.name != "acknowledge" or order.by_user == viewer.user]
     waiting = {order.name for order in orders if order.state == "queued"}
     if view.state not in UNTAKEN_STATES:
         waiting.discard("acknowledge")

@@ -54,8 +54,22 @@ LEG_WORDS: Mapping[str, object] = {
     "busy": lazy_gettext("占线"),
     "voicemail": lazy_gettext("转到语音信箱"),
     "failed": lazy_gettext("没有打通"),
+    "unreached": lazy_gettext("所有线路都不通"),
     "absent": lazy_gettext("没有发出"),
     "hung_up": lazy_gettext("已挂断，不再需要"),
+}
+WRITTEN_WORDS: Mapping[str, object] = {
+    "failed": lazy_gettext("没有发出去"),
+    "confirmed": lazy_gettext("回复 1 确认接手"),
+    "hung_up": lazy_gettext("不再发送"),
+}
+"""Where the same state means another thing for what is written than for what rings."""
+SIREN_WORDS: Mapping[str, object] = {
+    "ringing": lazy_gettext("正在响"),
+    "answered": lazy_gettext("正在响"),
+    "placed": lazy_gettext("正在响"),
+    "failed": lazy_gettext("没有响"),
+    "hung_up": lazy_gettext("已停止"),
 }
 LEG_TONES: Mapping[str, str] = {
     "confirmed": "good",
@@ -67,6 +81,7 @@ LEG_TONES: Mapping[str, str] = {
     "voicemail": "warning",
     "no_key": "warning",
     "failed": "danger",
+    "unreached": "danger",
     "absent": "warning",
 }
 SEVERITY_ORDER: Mapping[str, int] = {"critical": 0, "warning": 1, "notice": 2}
@@ -75,6 +90,12 @@ SOURCE_WORDS: Mapping[str, object] = {
     "wifi": lazy_gettext("Wi-Fi 估算"),
     "cell": lazy_gettext("基站估算"),
 }
+
+
+def leg_words(channel: str, state: str) -> str:
+    """What is known of a leg, as it is said of what is written, rings, or sounds on the spot."""
+    own = {"text": WRITTEN_WORDS, "beidou": WRITTEN_WORDS, "siren": SIREN_WORDS}.get(channel, {})
+    return str(own.get(state) or LEG_WORDS.get(state, state))
 
 
 def where_words(where: Where | None, home: str = "") -> str:
@@ -176,6 +197,28 @@ def doing_words(view: IncidentView) -> str:
         return str(gettext("%(name)s 已处理完毕", name=view.resolved_by or gettext("有人")))
     if view.state == "cancelled":
         return str(gettext("本人已取消，请再确认一下"))
+    taken = taken_words(view)
+    return f"{taken} · {_under_way(view)}" if taken else _under_way(view)
+
+
+def still_wanted(view: IncidentView) -> int:
+    """How many more people are wanted before nobody else is rung."""
+    return max(0, view.acks_wanted - len(view.takers)) if view.state in UNTAKEN_STATES else 0
+
+
+def taken_words(view: IncidentView) -> str:
+    """Who has taken it on while more people are wanted; empty where nobody has, or nobody more is."""
+    more = still_wanted(view)
+    if not view.takers or not more:
+        return ""
+    names = "、".join(view.takers)
+    return str(
+        ngettext("%(names)s 已接手，还需 %(num)s 人", "%(names)s 已接手，还需 %(num)s 人", more, names=names)
+    )
+
+
+def _under_way(view: IncidentView) -> str:
+    """Say what is being done while somebody is still wanted."""
     call = next((leg for leg in reversed(view.legs) if leg.channel == "call"), None)
     if call is not None and call.state in LEG_UNDER_WAY:
         return str(_calling_words(call))

@@ -20,20 +20,23 @@ from flask import (
     url_for,
 )
 from flask_babel import gettext
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal import audit
 from portal.api import commands
 from portal.api.gateway import ring
-from portal.care import queries
+from portal.care import queries, report_views
 from portal.care.basemap import Theme, style
 from portal.care.cards import incident_card, since, wearer_card
 from portal.care.changes import newest_change
+from portal.care.health import troubles
 from portal.care.live import init_app as init_live
 from portal.care.live import marker, missed
 from portal.care.places import LAYERS, read_layer
+from portal.care.story import story_rows
 from portal.db import db, writing
 from portal.people.language import chosen_language
-from portal.policy import SIGNED_IN, Role, Viewer, declare, only
+from portal.policy import SIGNED_IN, WATCHERS, Role, Viewer, declare, only
 from portal.security import local_path, viewer
 from portal.stream import Hub, stream
 from portal.words import now
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from flask.blueprints import BlueprintSetupState
     from flask.typing import ResponseReturnValue
 
+    from portal.care.cards import IncidentCard
+    from portal.care.health import Trouble
     from portal.care.queries import Case
 
 NOTE_CHARACTERS = 500
@@ -58,6 +63,7 @@ blueprint = Blueprint("care", __name__, template_folder="templates")
 def _wire(state: BlueprintSetupState) -> None:
     app = cast("Flask", state.app)
     init_live(app)
+    app.register_blueprint(report_views.blueprint)
     app.extensions["open_incidents"] = untaken
 
 
@@ -76,6 +82,23 @@ def untaken(who: Viewer) -> list[dict[str, Any]]:
     ]
 
 
+@blueprint.app_context_processor
+def on_duty() -> dict[str, Any]:
+    """Give the templates `standing_alarms()`: what whoever is on duty sees on top of every page."""
+    return {"standing_alarms": standing_alarms}
+
+
+def standing_alarms() -> list[IncidentCard]:
+    """Where everybody was rung in vain, for watchers; no page fails because these cannot be read."""
+    who = viewer()
+    if not who.roles & WATCHERS:
+        return []
+    try:
+        return [incident_card(case) for case in queries.exhausted_cases(db.session, who)]
+    except SQLAlchemyError:
+        return []
+
+
 @blueprint.get("/care/")
 @declare(SIGNED_IN)
 def index() -> str:
@@ -86,7 +109,9 @@ def index() -> str:
     cards = [wearer_card(wearer, alarm=alarms.get(wearer.id), now=now()) for wearer in wearers]
     cases = [incident_card(case) for case in queries.open_cases(db.session, viewer())]
     watches = bool(CARERS.roles & viewer().roles)
-    return render_template("care/map.html", cards=cards, incidents=cases, seen=seen, watches=watches)
+    return render_template(
+        "care/map.html", cards=cards, incidents=cases, seen=seen, watches=watches, troubles=_troubles()
+    )
 
 
 @blueprint.get("/care/cards")
@@ -164,6 +189,7 @@ def alarms() -> str:
         seen=newest_change(db.session),
         open=[incident_card(case) for case in queries.open_cases(db.session, viewer())],
         closed=[incident_card(case) for case in queries.closed_cases(db.session, viewer(), now())],
+        troubles=_troubles(),
     )
 
 
@@ -173,24 +199,32 @@ def alarm_list() -> str:
     """The open incidents as a piece of page: `form=brief` for the map, whole cards otherwise."""
     made = [incident_card(case) for case in queries.open_cases(db.session, viewer())]
     if request.args.get("form") == "brief":
-        return render_template("care/brief.html", incidents=made)
+        return render_template("care/brief.html", incidents=made, troubles=_troubles())
     closed = [incident_card(case) for case in queries.closed_cases(db.session, viewer(), now())]
-    return render_template("care/board.html", open=made, closed=closed)
+    return render_template("care/board.html", open=made, closed=closed, troubles=_troubles())
 
 
 @blueprint.get("/care/incidents/<code>")
 @declare(CARERS)
 def incident(code: str) -> str:
-    """One incident, leg by leg."""
+    """One incident, leg by leg, and its story."""
     seen = newest_change(db.session)
-    return render_template("care/incident.html", card=incident_card(_case(code)), seen=seen)
+    reports = bool(viewer().roles & {Role.STAFF, Role.ADMIN})
+    return render_template("care/incident.html", **_whole(code), seen=seen, reports=reports)
 
 
 @blueprint.get("/care/incidents/<code>/card")
 @declare(CARERS)
 def incident_piece(code: str) -> str:
-    """One incident's card as a piece of page."""
-    return render_template("care/incident_piece.html", card=incident_card(_case(code)))
+    """One incident's card and story as a piece of page."""
+    return render_template("care/incident_piece.html", **_whole(code))
+
+
+@blueprint.get("/care/standing")
+@declare(only(*WATCHERS))
+def standing() -> str:
+    """What stands on top of every page of whoever is on duty, as a piece of page."""
+    return render_template("care/standing.html")
 
 
 @blueprint.post("/care/incidents/<code>/acknowledge")
@@ -236,6 +270,17 @@ def live() -> Response:
     return Response(stream(hub, subscription, first), mimetype="text/event-stream", headers=headers)
 
 
+def _whole(code: str) -> dict[str, Any]:
+    """What the page of an incident shows."""
+    case = _case(code)
+    story = story_rows(queries.story_of(db.session, case))
+    return {"card": incident_card(case), "story": story, "troubles": _troubles()}
+
+
+def _troubles() -> list[Trouble]:
+    return troubles(db.session, viewer(), now())
+
+
 def _case(code: str) -> Case:
     found = queries.find_case(db.session, viewer(), code)
     if found is None:
@@ -246,15 +291,18 @@ def _case(code: str) -> Case:
 def _order(code: str, name: str, *, note: str | None = None) -> None:
     """Queue one order about an incident and record who gave it; pressing twice is one order."""
     case, who = _case(code), viewer()
-    if name in case.waiting or not case.open or (name == "acknowledge" and not case.untaken):
+    if name in case.waiting or not case.open:
+        return
+    if name == "acknowledge" and (not case.untaken or who.name in case.view.takers):
         return
     ended = commands.count_ended(db.session, case.gateway, incident=code, name=name)
+    mine = f".u{who.user}" if case.view.acks_wanted > 1 else ""
     commands.queue(
         db.session,
         case.gateway,
         now=now(),
         by_user=who.user,
-        command=f"{name}.{code}.{ended + 1}",
+        command=f"{name}.{code}{mine}.{ended + 1}",
         name=name,
         incident=code,
         by=who.name,

@@ -67,4 +67,6 @@ def _lit(*, on_duty: bool) -> str:
     if on_duty and endpoint in {"cases.case", "cases.act"}:
         return "cases.desk"
     feature = endpoint.partition(".")[0]
+    if feature == "reports":
+        return "care.alarms"
     return CURRENT.get(feature, {"cases": "cases.services", "care": "care.index"}.get(feature, ""))

@@ -14,5 +14,6 @@ follow({
     if (board.dataset.wearer === String(data.id)) show();
   },
   roster: show,
+  health: show,
   reload: show,
 });

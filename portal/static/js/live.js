@@ -17,7 +17,7 @@ export function ago(at, now = Date.now()) {
 }
 
 export function tick(root = document) {
-  for (const time of root.querySelectorAll("time[datetime]")) {
+  for (const time of root.querySelectorAll("time[datetime]:not([data-fixed])")) {
     const words = ago(Date.parse(time.dateTime));
     if (words && words !== time.textContent) time.textContent = words;
   }
@@ -56,6 +56,13 @@ class State {
   }
 }
 
+// What stands on top of every page of whoever is on duty.
+const standing = document.getElementById("standing");
+const showStanding = calmly(
+  () => standing && refresh(standing, standing.dataset.refresh).catch(() => {}),
+  700,
+);
+
 // Calls `handlers[topic](data)` for every event; `handlers.reload()` when the page can't be caught up by events.
 export function follow(handlers) {
   const element = document.querySelector("[data-live-state]");
@@ -78,10 +85,11 @@ export function follow(handlers) {
       state.hear();
       handlers.reload();
     });
-    for (const topic of ["wearer", "incident", "roster"]) {
+    for (const topic of ["wearer", "incident", "roster", "health"]) {
       source.addEventListener(topic, (event) => {
         seen = event.lastEventId || seen;
         state.hear();
+        if (topic === "incident") showStanding();
         handlers[topic]?.(JSON.parse(event.data));
       });
     }

@@ -271,6 +271,7 @@ start()
         redraw();
       },
       incident: showBriefs,
+      health: showBriefs,
       roster: () => location.reload(),
       reload,
     });
