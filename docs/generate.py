@@ -6,6 +6,7 @@ python docs/generate.py
 from __future__ import annotations
 
 import dataclasses
+import runpy
 import sys
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -27,29 +28,50 @@ Units end the names. A key without a default is required.
 """
 
 
+def fields_of(kind: Any) -> list[tuple[str, Any, bool]]:
+    """(name, default, required) of every key of a table type."""
+    if issubclass(kind, msgspec.Struct):
+        return [(f.name, f.default, f.required) for f in msgspec.structs.fields(kind)]
+    missing = dataclasses.MISSING
+    return [
+        (
+            f.name,
+            f.default if f.default_factory is missing else f.default_factory(),
+            f.default is missing and f.default_factory is missing,
+        )
+        for f in dataclasses.fields(kind)
+    ]
+
+
 def rows(kind: Any) -> list[str]:
     """The keys of one table type as Markdown table rows."""
     hints = get_type_hints(kind, include_extras=True)
-    if issubclass(kind, msgspec.Struct):
-        fields = [(f.name, f.default, f.required) for f in msgspec.structs.fields(kind)]
-    else:
-        missing = dataclasses.MISSING
-        fields = [(f.name, f.default, f.default is missing) for f in dataclasses.fields(kind)]
     found = []
-    for name, default, required in fields:
+    for name, default, required in fields_of(kind):
         secret = name.endswith(SECRET_ENDINGS) and without_none(hints[name]) is str
         shown = (
-            "required" if required else "none" if default in (None, msgspec.NODEFAULT) else f"`{default!r}`"
+            "required"
+            if required
+            else "none"
+            if default in (None, msgspec.NODEFAULT) or is_table(type(default))
+            else f"`{default!r}`"
         )
         found.append(f"| `{name}` | {REFERENCE if secret else words(hints[name])} | {shown} |")
     return found
 
 
 def table(title: str, kind: Any) -> str:
-    """One section."""
+    """One section, and one for every table inside it."""
     first_line = (kind.__doc__ or "").strip().splitlines()[0]
     head = f"## {title}\n\n{first_line}\n\n| key | what | default |\n|---|---|---|\n"
-    return head + "\n".join(rows(kind)) + "\n"
+    text = head + "\n".join(rows(kind)) + "\n"
+    if title.startswith("[carriers."):
+        hints = get_type_hints(kind, include_extras=True)
+        for name, _, _ in fields_of(kind):
+            inner = without_none(hints[name])
+            if is_table(inner):
+                text += "\n" + table(f"{title.removesuffix(']')}.{name}]", inner)
+    return text
 
 
 def configuration() -> str:
@@ -62,7 +84,9 @@ def configuration() -> str:
         ("[sos.plans.KIND]", Manner),
         ("[portal_link]", config.PortalLinkTable),
         ("[portal]", config.PortalTable),
-        ("[[staff]] and contacts", config.ContactTable),
+        ("[[sos.stations]]", config.StationTable),
+        ("[[staff]]", config.StaffTable),
+        ("contacts", config.ContactTable),
         ("[[wearers]]", config.WearerTable),
         ("devices", config.DeviceTable),
         ("fences", config.FenceTable),
@@ -82,6 +106,8 @@ def configuration() -> str:
 def main() -> int:
     """Write; gives 0."""
     (HERE / "configuration.md").write_text(configuration(), encoding="utf-8")
+    family = runpy.run_path(str(HERE / "family_page.py"))
+    (HERE / "what-the-family-hears.md").write_text(family["page"](), encoding="utf-8")
     return 0
 
 

@@ -44,6 +44,8 @@ MAX_OPEN = 256
 FOLLOW_S = 600.0
 """How long after it was placed, or first asked after, a leg is polled."""
 CLOCK_SKEW = timedelta(seconds=10)
+MADE_WITHIN = timedelta(seconds=20)
+"""A request is given up after five seconds; with both clocks' skew it was made by then, or never."""
 """How far our clock may run ahead of the provider's; its times are whole seconds besides."""
 NONCE_BYTES = 16
 T = TypeVar("T")
@@ -269,11 +271,14 @@ class HttpProvider:
         return reference
 
     def _made_at(self, item: Any, request: FindRequest, since: datetime) -> datetime | None:
-        """When an item was made; None when that was before the intent, or cannot be read."""
+        """When an item was made; None when that was before the intent, or long after it, or cannot be read.
+
+        What was made long after the request was given up is another leg's.
+        """
         if not request.time_path:
             return since
         at = self._settings.read(word(at_path(item, request.time_path)), request.time_format)
-        return at if at is not None and at >= since - CLOCK_SKEW else None
+        return at if at is not None and since - CLOCK_SKEW <= at <= since + MADE_WITHIN else None
 
     async def status(self, reference: str) -> LegState:
         """Ask how the leg stands; "placed" for ever where there is no [status]."""

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import plugins
-from gateway.effects import ClearTimer, RaiseAlarm, SendDown, SetTimer
+from gateway.effects import Effect, RaiseAlarm, SetTimer
 from gateway.model import (
     BAND_ALARM_ORDER,
     BandAlarm,
@@ -140,7 +140,7 @@ def test_any_story_is_answered_with_effects_and_never_an_exception(kind, story):
         assert isinstance(state, kind.State)
         assert isinstance(effects, tuple)
         for effect in effects:
-            assert isinstance(effect, RaiseAlarm | SendDown | SetTimer | ClearTimer)
+            assert isinstance(effect, Effect)
             if isinstance(effect, RaiseAlarm):
                 assert effect.alarm.wearer == WEARER.wearer
                 assert effect.alarm.at.tzinfo is not None
