@@ -75,6 +75,7 @@ class PhoneWall:
             "links": [{"words": words, "words_en": english, "url": url} for words, english, url in links],
         }
         self.hands = Hands()
+        self._closing = False
         self._changed = asyncio.Event()
         self.hands.listeners.append(self._touch)
         for transcript in self._transcripts.values():
@@ -95,6 +96,7 @@ class PhoneWall:
         app.router.add_get("/events", self._events)
         app.router.add_post("/phones/{phone}/{act}", self._act)
         app.on_response_prepare.append(_safe)
+        app.on_shutdown.append(self._end_streams)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         try:
@@ -103,6 +105,10 @@ class PhoneWall:
             await asyncio.Event().wait()
         finally:
             await runner.cleanup()
+
+    async def _end_streams(self, _app: web.Application) -> None:
+        self._closing = True
+        self._touch()
 
     async def _file(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(PAGE / FILES[request.path])
@@ -126,7 +132,7 @@ class PhoneWall:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await stream.prepare(request)
-        while True:
+        while not self._closing:
             changed = self._changed
             told = json.dumps(self.shown(), ensure_ascii=False)
             try:
@@ -135,7 +141,8 @@ class PhoneWall:
                     await stream.write(b": still here\n\n")
             except ConnectionError:
                 return stream
-            await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(0 if self._closing else SETTLE_S)
+        return stream
 
     # ------------------------------------------------------------------ what the visitor does
 
