@@ -63,6 +63,7 @@ VIRTUAL = Proof("bench.proof.schedules", (sys.executable, "-c", SCHEDULES, "60")
 POWER = Proof("bench.power", (sys.executable, "-m", "bench.power", "--cuts", "15"))
 TWILIO = tests("tests/sos/carriers/test_twilio.py")
 CASCADE = tests("tests/sos/test_cascade_stories.py")
+SYNC = tests("tests/gateway/test_sync.py")
 ENGINE = tests("tests/gateway/test_engine.py")
 JOURNAL = tests("tests/crash/test_legs_once.py")
 
@@ -92,6 +93,13 @@ MUTANTS = (
         "                intake.hand_over(envelope, self._committed)\n",
         "                intake.hand_over(envelope, lambda _: None)\n                self._committed(0)\n",
         (VIRTUAL, POWER),
+    ),
+    Mutant(
+        "an order of the portal is given up early",
+        "gateway/transports/portal_link.py",
+        "        while self._uncommitted:",
+        "        while False:",
+        (SYNC,),
     ),
     Mutant(
         "effects are carried out before the commit",

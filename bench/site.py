@@ -51,7 +51,7 @@ def write_site(
             f'[[wearers]]\nid = "w{number}"\nname = "王{number}"',
             f'devices = [{{ id = "{device}", protocol = "senml", key = {{ file = "secrets/{device}" }} }}]',
             "contacts = ["
-             f'{{ id = "c", name = "李", phone = "+86138{number:08}" }}'
+            f'{{ id = "c", name = "李", phone = "+86138{number:08}" }}'
             + (f', {{ id = "d", name = "李", phone = "+86139{number:08}" }}' if second_contact else "")
             + "]",
             '[[wearers.fences]]\nid = "a"\nname = "a"\ncentre = [31.1553, 121.1050]\nradius_m = 400',

@@ -162,7 +162,7 @@ class Engine:
         record.urgent = True
         self._append(record, pending, committed)
 
-    def ordered(self, command: PortalCommand) -> None:
+    def ordered(self, command: PortalCommand, committed: Callable[[int], None] | None = None) -> None:
         """An order from the portal; its number is committed with what it did, so it is done once."""
         now = self._clock.now()
         record = Record(urgent=True, rest=Rest(marks={"command_number": command.number}))
@@ -172,7 +172,7 @@ class Engine:
         record.events.append(
             EventRow(to_ms(now), to_ms(now), "command", None, command.wearer, "portal", encode(answer), None)
         )
-        self._append(record, pending, None)
+        self._append(record, pending, committed)
 
     def ordered_here(self, command: PortalCommand, committed: Callable[[int], None]) -> str | None:
         """An order given on this box; gives the reason when it is refused, and nothing is written then."""

@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 class PortalLink:
     """Asks the portal for commands after the last one carried out, and hands over each one once.
 
-    `last_number` is the highest number the journal has; `ordered` is called on the loop in rising order.
+    `last_number` is the highest number the journal has.
+    `ordered(command, committed)` is called on the loop in rising order,
+    and `committed` must be called once the command and what it did are on the disk.
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class PortalLink:
         token: str,
         poll_s: int,
         last_number: int,
-        ordered: Callable[[PortalCommand], None],
+        ordered: Callable[[PortalCommand, Callable[[int], None]], None],
     ) -> None:
         self._url = f"{url.rstrip('/')}/api/gateway/v1/commands"
         self._headers = {"Authorization": f"Bearer {token}", "X-Gateway": gateway}
@@ -40,6 +42,8 @@ class PortalLink:
         self._last_number = last_number
         self._ordered = ordered
         self.connected = False
+        self._uncommitted = 0
+        self._all_committed = asyncio.Event()
 
     async def run(self) -> None:
         """Poll until cancelled; line loss is survived with backoff."""
@@ -67,4 +71,12 @@ class PortalLink:
         for command in sorted(page.commands, key=lambda command: command.number):
             if command.number > self._last_number:
                 self._last_number = command.number
-                self._ordered(command)
+                self._uncommitted += 1
+                self._ordered(command, self._committed)
+        while self._uncommitted:  # asking after a number gives it up for ever: it must be on the disk
+            self._all_committed.clear()
+            await self._all_committed.wait()
+
+    def _committed(self, _seq: int) -> None:
+        self._uncommitted -= 1
+        self._all_committed.set()

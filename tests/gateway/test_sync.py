@@ -179,8 +179,9 @@ async def test_commands_are_handed_over_once_in_rising_order_and_after_a_failure
     ordered: list[int] = []
     done = asyncio.Event()
 
-    def take(command: PortalCommand) -> None:
+    def take(command: PortalCommand, committed) -> None:
         ordered.append(command.number)
+        committed(command.number)
         if command.number == 4:
             done.set()
 
@@ -201,3 +202,30 @@ async def test_commands_are_handed_over_once_in_rising_order_and_after_a_failure
         await task
     assert ordered == [1, 2, 3, 4]
     assert portal.asked[:4] == [0, 0, 2, 3]
+
+
+async def test_nothing_is_asked_after_a_command_that_is_not_on_the_disk(portal):
+    waiting = []
+    taken = asyncio.Event()
+
+    def take(command: PortalCommand, committed) -> None:
+        waiting.append(committed)
+        taken.set()
+
+    portal.pages = [
+        CommandPage(commands=(PortalCommand(number=n, command=f"c{n}", name="resolve", incident="i"),))
+        for n in (1, 2)
+    ]
+    link = PortalLink(url=portal.url, gateway="gw", token="secret", poll_s=1, last_number=0, ordered=take)
+    task = asyncio.create_task(link.run())
+    await asyncio.wait_for(taken.wait(), 20)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert portal.asked == [0], "a number asked with is given up by the portal for ever"
+    taken.clear()
+    waiting[0](1)
+    await asyncio.wait_for(taken.wait(), 20)
+    assert portal.asked[:2] == [0, 1]
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
