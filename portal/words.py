@@ -45,6 +45,14 @@ def clock(at: dt.datetime) -> str:
     return f"{day(at)} {here:%H:%M}"
 
 
+def date(at: dt.datetime) -> str:
+    """Give the date with its year, for paper: "2026年11月23日"."""
+    here = local(at)
+    if chosen_language() == "zh":
+        return f"{here.year}年{here.month}月{here.day}日"
+    return str(babel_date(here, "d MMM y", locale=chosen_locale()))
+
+
 def second(at: dt.datetime) -> str:
     """Give the time of day to the second: "20:03:01"."""
     return f"{local(at):%H:%M:%S}"
@@ -155,5 +163,13 @@ def fill(fields: Sequence[Field], raw: Raw) -> Filled:
 def init_app(app: Flask) -> None:
     """Give the templates their filters."""
     app.jinja_env.filters.update(
-        clock=clock, day=day, second=second, span=span, ago=ago, when=when, duration=duration, lines=lines
+        clock=clock,
+        day=day,
+        date=date,
+        second=second,
+        span=span,
+        ago=ago,
+        when=when,
+        duration=duration,
+        lines=lines,
     )

@@ -104,10 +104,17 @@ def _of_staff(health: GatewayHealth) -> list[Trouble]:
             still = gettext("还能用：%(ways)s。", ways="、".join(up))
             advice = f"{advice} {still}"
         words = gettext("所有电话和短信都发不出去")
-        since = _latest(telephones(health))
-        found.append(
-            Trouble(tone="danger", icon="circle-alert", words=str(words), since=since, advice=str(advice))
+        ways = telephones(health)
+        trouble = Trouble(
+            tone="danger",
+            icon="circle-alert",
+            words=str(words),
+            since=_latest(ways),
+            advice=str(advice),
+            detail=" · ".join(f"{carrier_words(one.carrier)} {one.detail}".rstrip() for one in ways),
         )
+        found.append(trouble)
+        down = [one for one in down if one not in ways]
     for one in down:
         words = gettext("求助通道异常：%(way)s", way=carrier_words(one.carrier))
         found.append(

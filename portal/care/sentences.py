@@ -222,6 +222,8 @@ def _under_way(view: IncidentView) -> str:
     call = next((leg for leg in reversed(view.legs) if leg.channel == "call"), None)
     if call is not None and call.state in LEG_UNDER_WAY:
         return str(_calling_words(call))
+    if view.state == "exhausted" and view.takers:
+        return str(gettext("会继续反复拨打其他人"))
     if view.state == "exhausted":
         return str(gettext("暂时没有人接手，会继续反复拨打"))
     texts = [leg for leg in view.legs if leg.channel == "text" and leg.purpose == "alarm"]

@@ -87,8 +87,8 @@ def _path(ring: list[tuple[float, float]]) -> str:
 def _label(properties: dict[str, Any], ring: list[tuple[float, float]]) -> Markup:
     chinese = properties.get("name") or ""
     name = chinese if chosen_language() == "zh" else properties.get("name_en") or chinese
-    x = sum(x for x, _y in ring) / len(ring)
-    y = sum(y for _x, y in ring) / len(ring)
+    xs, ys = [x for x, _y in ring], [y for _x, y in ring]
+    x, y = (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
     if not name or abs(x) > HALF_WIDTH_M - 10 or abs(y) > HALF_HEIGHT_M - 6:
         return Markup()
     return Markup('<text class="sketch-name" x="{}" y="{}">{}</text>').format(

@@ -27,11 +27,16 @@ CARRIER_WORDS: Mapping[str, object] = {
 }
 CHANNEL_WORDS: Mapping[str, object] = {
     "text": lazy_gettext("短信"),
-    "call": lazy_gettext("电话"),
+    "call": lazy_gettext("去电"),
     "beidou": lazy_gettext("北斗短报文"),
     "siren": lazy_gettext("警报器"),
+}
+VIA_WORDS: Mapping[str, object] = {
+    "text": lazy_gettext("回复短信"),
+    "call": lazy_gettext("电话按键"),
     "portal": lazy_gettext("网页"),
     "band": lazy_gettext("手环"),
+    "beidou": lazy_gettext("北斗短报文"),
 }
 PURPOSE_WORDS: Mapping[str, object] = {
     "alarm": lazy_gettext("报警"),
@@ -55,7 +60,7 @@ ORDER_WORDS: Mapping[str, object] = {
     "call_back": lazy_gettext("让手环回拨"),
 }
 KEY_WORDS: Mapping[str, object] = {
-    "1": lazy_gettext("接手"),
+    "1": lazy_gettext("由其接手"),
     "2": lazy_gettext("转给下一位"),
     "3": lazy_gettext("接手并回拨"),
 }
@@ -135,7 +140,7 @@ def carrier_words(carrier: str) -> str:
 
 
 def channel_words(channel: str) -> str:
-    """A channel, or how somebody took it on."""
+    """A channel, as it stands in a table."""
     return str(CHANNEL_WORDS.get(channel, channel))
 
 
@@ -149,9 +154,14 @@ def _row(line: IncidentLine) -> StoryRow:
         detail=line.detail,
         carrier=carrier_words(line.carrier) if line.carrier else "",
         words="",
-        tone=LEG_TONES.get(line.detail, "quiet") if is_leg else TONES.get(line.what, "quiet"),
+        tone=_leg_tone(line.detail) if is_leg else TONES.get(line.what, "quiet"),
         icon=LEG_ICONS.get(line.channel, "phone") if is_leg else ICONS.get(line.what, "circle-dot"),
     )
+
+
+def _leg_tone(state: str) -> str:
+    """In a story a delivered text is ordinary; only a person is good news."""
+    return "quiet" if state == "delivered" else LEG_TONES.get(state, "quiet")
 
 
 def _same_but_person(one: StoryRow, other: StoryRow) -> bool:
@@ -193,7 +203,7 @@ def _leg(row: StoryRow) -> str:
 def _taken(row: StoryRow) -> str:
     if row.what == "taken":
         return str(gettext("%(who)s 接手（%(count)s 人）", who=row.who, count=row.detail))
-    return str(gettext("%(who)s 接手（%(how)s）", who=row.who, how=channel_words(row.detail)))
+    return str(gettext("%(who)s 接手（%(how)s）", who=row.who, how=VIA_WORDS.get(row.detail, row.detail)))
 
 
 def _round(row: StoryRow) -> str:

@@ -99,9 +99,9 @@ def test_an_incidents_page_tells_its_story_in_words_with_times_to_the_second(gat
         "13:58:00 张桂兰 按下求救",
         "第 1 轮电话：亲属",
         "短信给 李建国、李晓梅：报警",
-        "李建国 电话 无人接听 互联网电话",
-        "李晓梅 回复短信 1 · 接手 本机电话卡",
-        "李晓梅 接手（短信）",
+        "李建国 去电 无人接听 互联网电话",
+        "李晓梅 回复短信 1 · 由其接手 本机电话卡",
+        "李晓梅 接手（回复短信）",
         "告诉手环：有人来了",
         "13:59:35 李晓梅 已处理完毕：=HYPERLINK(1)",
     ):
@@ -123,12 +123,13 @@ def test_the_report_says_who_what_where_how_long_it_took_and_every_leg(gateway, 
     for said in (
         "张桂兰 按下求救 #A7K2",
         "当事人 张桂兰 · 3栋2单元401",
+        "时间 2026年11月23日 13:58:00",
         "地点 3栋附近",
         "第一条短信发出 0.7 秒",
         "第一次响铃 2.4 秒",
         "有人接手 31 秒",
         "处理完毕 1 分 35 秒",
-        "李建国 亲属 电话 1 无人接听",
+        "李建国 亲属 去电 1 无人接听",
     ):
         assert said in page, said
     assert "演练" not in page
@@ -298,6 +299,7 @@ def test_when_every_telephone_line_is_down_staff_and_family_are_told_what_to_do(
     staff = words(people["staff"].get("/care/alarms/").text)
     assert "所有电话和短信都发不出去 · 始于 5 分钟前" in staff
     assert "还能用：北斗短报文" in staff
+    assert "互联网电话 no dial tone · 本机电话卡 no dial tone" in staff
     guardian = words(people["guardian"].get("/care/alarms/").text)
     assert "求助通道异常，请直接打电话" in guardian
     assert "no dial tone" not in guardian
