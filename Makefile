@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check bench sos-proof browser docs clean machine
+.PHONY: help run test test-fast check bench sos-proof kills power-cuts mutants browser docs clean machine
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -33,6 +33,15 @@ bench: machine $(VENV)/.installed ## figures, as ratios in one run
 
 sos-proof: $(VENV)/.installed ## crash points to depth 2 and 5,000 seeded schedules; SCHEDULES=100000 for the long form
 	$(BIN)/python -W ignore -m bench.proof
+
+kills: machine $(VENV)/.installed ## kill -9 in a loop while bands press; KILLS=2000 for the long form
+	$(BIN)/python -m bench.kills --kills $(or $(KILLS),200)
+
+power-cuts: machine $(VENV)/.installed ## power cuts that drop what was never synced; CUTS=1000 for the long form
+	$(BIN)/python -m bench.power --cuts $(or $(CUTS),60)
+
+mutants: machine $(VENV)/.installed ## breaks the product on purpose: every mutant must be noticed
+	$(BIN)/python -m bench.mutants
 
 browser: machine $(VENV)/.installed portal/static/vendor/.collected ## the stories in real Chromium; screenshots in tests/browser/shots
 	$(BIN)/python -m pytest -q tests/browser

@@ -39,6 +39,7 @@ from sos.cascade import open_incident, step
 from sos.events import (
     Acknowledged,
     CancelPressed,
+    Channel,
     ClearTimer,
     Event,
     HangUp,
@@ -63,7 +64,8 @@ from sos.story import lines
 REMEMBERED_ALARMS = 20_000
 REF_LETTERS = "ACDEFGHJKLMNPQRTUVWXY3479"
 """Letters and digits that are not mistaken for each other on a small screen or over the telephone."""
-OVER = frozenset({"resolved", "cancelled"})
+REMEMBERED_OVER = 200
+"""Incidents that are over and whose last texts are still on their way."""
 
 encode = msgspec.json.encode
 
@@ -118,10 +120,11 @@ class Incidents:
         self._place = place
         self._link = link
         self._max_fix_accuracy_m = max_fix_accuracy_m
-        self._open: dict[str, Incident] = {}
+        self._all: dict[str, Incident] = {}
         self._alarms: dict[str, Alarm] = {}
         self._by_kind: dict[tuple[str, str, bool], str] = {}
         self._of_wearer: dict[str, set[str]] = {}
+        self._over: OrderedDict[str, None] = OrderedDict()
         self._steps: dict[str, int] = {}
         self._seen_last: dict[str, Seen] = {}
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -136,19 +139,22 @@ class Incidents:
         for body in bodies:
             stored = msgspec.json.decode(body, type=Stored)
             self._keep(stored.incident, stored.alarm)
-        self._steps = {name: steps.get(name, 0) for name in self._open}
+            if stored.incident.is_over:
+                self._over[stored.incident.incident_id] = None
+        self._steps = {name: steps.get(name, 0) for name in self._all}
         for alarm_id in alarm_ids:
             self._remember(alarm_id)
 
     def get(self, incident_id: str) -> Incident | None:
         """An open incident."""
-        return self._open.get(incident_id)
+        incident = self._all.get(incident_id)
+        return None if incident is None or incident.is_over else incident
 
     def __len__(self) -> int:
-        return len(self._open)
+        return sum(not incident.is_over for incident in self._all.values())
 
     def __iter__(self) -> Iterator[Incident]:
-        return iter(tuple(self._open.values()))
+        return iter(tuple(self._all.values()))
 
     # ------------------------------------------------------------------ what happens
 
@@ -200,7 +206,7 @@ class Incidents:
             return f"there is no wearer {wearer}"
         if self._people.plan(wearer, kind) is None:
             return f"an alarm of kind {kind} has no plan: nobody would be told"
-        if any(not incident.drill for incident in self._open.values()):
+        if any(not incident.drill and not incident.is_over for incident in self._all.values()):
             return "a real alarm is open; the telephones are needed for it"
         if (wearer, kind, True) in self._by_kind:
             return "a drill of this kind is already under way for this wearer"
@@ -218,11 +224,11 @@ class Incidents:
 
     def of(self, wearer: str, kind: str, *, drill: bool) -> Incident | None:
         """The open incident of this wearer and kind."""
-        return self._open.get(self._by_kind.get((wearer, kind, drill), ""))
+        return self.get(self._by_kind.get((wearer, kind, drill), ""))
 
     def _end_drills(self, record: Record, pending: Pending, now: datetime) -> None:
-        for incident in tuple(self._open.values()):
-            if incident.drill:
+        for incident in tuple(self._all.values()):
+            if incident.drill and not incident.is_over:
                 over = Resolved(by="守望", at=now, note="有真实报警，演练结束")
                 self._step(incident.incident_id, over, record, pending, now)
 
@@ -274,7 +280,7 @@ class Incidents:
     def ordered(self, command: PortalCommand, record: Record, pending: Pending, now: datetime) -> str | None:
         """An order of the portal; gives the reason when it cannot be done."""
         incident_id = command.incident or (command.leg or "").partition(".")[0]
-        if incident_id not in self._open:
+        if self.get(incident_id) is None:
             return "this incident is already over"
         by = command.by or "portal"
         event: Event
@@ -291,7 +297,7 @@ class Incidents:
     # ------------------------------------------------------------------ inside
 
     def _step(self, incident_id: str, event: Event, record: Record, pending: Pending, now: datetime) -> None:
-        before = self._open.get(incident_id)
+        before = self._all.get(incident_id)
         if before is None:
             return
         body = encode_step(now, event)
@@ -344,8 +350,8 @@ class Incidents:
                 None,
             )
         )
-        if view.state in OVER:
-            self._forget(after, alarm)
+        if after.is_over:
+            self._wind_up(after, alarm)
 
     def _begin(self, incident: Incident, alarm: Alarm, record: Record) -> Incident:
         """Write an incident down as it opens; gives it as it was written, for that is what is judged."""
@@ -411,17 +417,30 @@ class Incidents:
         return fix.accuracy_m is None or fix.accuracy_m <= self._max_fix_accuracy_m
 
     def _keep(self, incident: Incident, alarm: Alarm) -> None:
-        self._open[incident.incident_id] = incident
+        self._all[incident.incident_id] = incident
         self._alarms[incident.incident_id] = alarm
-        self._by_kind[incident.wearer, alarm.kind, incident.drill] = incident.incident_id
-        self._of_wearer.setdefault(incident.wearer, set()).add(incident.incident_id)
+        if not incident.is_over:
+            self._by_kind[incident.wearer, alarm.kind, incident.drill] = incident.incident_id
+            self._of_wearer.setdefault(incident.wearer, set()).add(incident.incident_id)
 
-    def _forget(self, incident: Incident, alarm: Alarm) -> None:
-        del self._open[incident.incident_id]
-        del self._alarms[incident.incident_id]
-        self._by_kind.pop((incident.wearer, alarm.kind, incident.drill), None)
-        self._steps.pop(incident.incident_id, None)
-        self._of_wearer[incident.wearer].discard(incident.incident_id)
+    def _wind_up(self, incident: Incident, alarm: Alarm) -> None:
+        """It is over, and remembered until its last texts have arrived: one that fails is sent again."""
+        name, slot = incident.incident_id, (incident.wearer, alarm.kind, incident.drill)
+        if self._by_kind.get(slot) == name:
+            del self._by_kind[slot]
+        self._of_wearer.get(incident.wearer, set()).discard(name)
+        self._over.pop(name, None)
+        texting = any(facts.is_open and facts.leg.channel is Channel.TEXT for facts in incident.legs)
+        if texting or incident.timers:
+            self._over[name] = None
+        else:
+            self._forget(name)
+        while len(self._over) > REMEMBERED_OVER:
+            self._forget(self._over.popitem(last=False)[0])
+
+    def _forget(self, name: str) -> None:
+        for book in (self._all, self._alarms, self._steps):
+            book.pop(name, None)
 
     def _remember(self, alarm_id: str) -> None:
         self._seen[alarm_id] = None
@@ -430,7 +449,7 @@ class Incidents:
 
     def _free_ref(self, alarm_id: str) -> str:
         """Four letters no open incident has; the same alarm gives the same letters."""
-        taken = {incident.ref for incident in self._open.values()}
+        taken = {incident.ref for incident in self._all.values()}
         for salt in range(len(taken) + 1):
             digest = blake2s(f"{salt}/{alarm_id}".encode(), digest_size=8).digest()
             ref = "".join(REF_LETTERS[byte % len(REF_LETTERS)] for byte in digest[:4])

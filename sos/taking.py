@@ -42,7 +42,7 @@ def key(draft: Draft, event: KeyPressed) -> None:
         return
     if event.digit == DECLINE_KEY:
         ladder.decline(draft, event.leg_id, _who(draft, event)[0])
-    elif _takes(draft, event) and _confirm(draft, event):
+    elif _takes(event) and _confirm(draft, event):
         contact, name, phone = _who(draft, event)
         _taken_by(draft, Taker(contact=contact, name=name, at=event.at, via=event.via), leg_id=event.leg_id)
         if event.digit == CALL_BACK_KEY:
@@ -51,7 +51,7 @@ def key(draft: Draft, event: KeyPressed) -> None:
 
 def late_key(draft: Draft, event: KeyPressed) -> None:
     """Somebody has it: a 1 is kept on its leg, and counts while fewer have it than were wanted."""
-    if not draft.incident.owns(event.leg_id) or not _takes(draft, event) or not _confirm(draft, event):
+    if not draft.incident.owns(event.leg_id) or not _takes(event) or not _confirm(draft, event):
         return
     contact, name, phone = _who(draft, event)
     taker = Taker(contact=contact, name=name, at=event.at, via=event.via)
@@ -67,7 +67,7 @@ def late_take(draft: Draft, event: Acknowledged) -> None:
 
 def quiet_key(draft: Draft, event: KeyPressed) -> None:
     """It is over: the 1 is kept on its leg."""
-    if event.digit == TAKE_KEY:
+    if _takes(event):
         _confirm(draft, event)
 
 
@@ -82,8 +82,9 @@ def call_back(draft: Draft) -> None:
 # --------------------------------------------------------------------------- inside
 
 
-def _takes(draft: Draft, event: KeyPressed) -> bool:
-    return event.digit == TAKE_KEY or (event.digit == CALL_BACK_KEY and draft.incident.plan.call_back)
+def _takes(event: KeyPressed) -> bool:
+    """A 3 takes it where no band can ring back, too: whoever presses it is there."""
+    return event.digit in {TAKE_KEY, CALL_BACK_KEY}
 
 
 def _who(draft: Draft, event: KeyPressed) -> tuple[str, str, str]:
@@ -111,7 +112,7 @@ def _confirm(draft: Draft, event: KeyPressed) -> bool:
 
 
 def _ring_back(draft: Draft, phone: str) -> None:
-    if diallable(phone):
+    if diallable(phone) and draft.incident.plan.call_back:
         draft.change(call_back_to=phone)
         draft.set_timer("call_back", CALL_BACK_S)
 

@@ -48,7 +48,7 @@ def _framed(incident: Incident, body: str, lang: str, *, link: bool = True, ters
         drill = "DRILL: " if terse else "DRILL, no emergency: "
         sign = f"[Shouwang] {drill if incident.drill else ''}"
     else:
-        drill = "" if terse else "这是演练:"
+        drill = "" if terse else "这是演练："
         sign = f"【守望演练】{drill}" if incident.drill else "【守望】"
     behind = f" {incident.subject.link}" if link and incident.subject.link else ""
     return f"{sign}{body} #{incident.ref}{behind}"

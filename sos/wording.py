@@ -185,9 +185,15 @@ def places(incident: Incident, lang: str = "zh") -> Iterator[str]:
 
 
 def cut_short(words: str, room: int) -> str:
-    """The beginning of some words and a sign that more stood there, `room` characters or fewer."""
-    mark = "..." if words.isascii() else "…"
-    return words[: room - len(mark)].rstrip() + mark
+    """The beginning of some words and a sign that more stood there, `room` characters or fewer.
+
+    `words` are longer than `room`; English is cut between words where that leaves the better part.
+    """
+    if not words.isascii():
+        return words[: room - 1].rstrip() + "…"
+    kept = words[: room - 3]
+    whole_words = kept.rpartition(" ")[0] if words[room - 3] != " " else kept
+    return (whole_words if len(whole_words) > len(kept) / 2 else kept).rstrip() + "..."
 
 
 def length(text: str) -> int:

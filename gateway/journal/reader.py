@@ -14,6 +14,11 @@ from gateway.journal.records import from_ms
 from gateway.journal.schema import open_for_reading
 
 OPEN_LEGS = "('intended', 'ambiguous', 'placed', 'ringing', 'answered')"
+REMEMBERED = f"""(incidents.state not in ('resolved', 'cancelled')
+    or incidents.incident_id in (select substr(owner, 10) from timers where owner like 'incident/%')
+    or incidents.incident_id in (select late.incident from legs as late where late.state in {OPEN_LEGS}
+        and late.intended_ms > (select max(received_ms) from events) - 3600000))"""
+"""Incidents that are not over, and those of the last hour whose last texts are still on their way."""
 
 
 class JournalReader:
@@ -58,10 +63,8 @@ class JournalReader:
         )
 
     def open_incidents(self) -> list[sqlite3.Row]:
-        """Incidents that are not over."""
-        return self._rows(
-            "select * from incidents where state not in ('resolved', 'cancelled') order by opened_ms"
-        )
+        """Incidents that are not over, or whose last texts are still on their way."""
+        return self._rows(f"select * from incidents where {REMEMBERED} order by opened_ms")
 
     def incident(self, name: str) -> sqlite3.Row | None:
         """The newest incident of this id or of this short reference (A7K2), open or over."""
@@ -83,7 +86,7 @@ class JournalReader:
         """How many steps of each open incident are journalled."""
         rows = self._rows(
             "select incident, max(number) + 1 as steps from steps join incidents"
-            " on incident = incident_id where state not in ('resolved', 'cancelled') group by incident"
+            f" on incident = incident_id where {REMEMBERED} group by incident"
         )
         return {row["incident"]: row["steps"] for row in rows}
 
@@ -101,7 +104,7 @@ class JournalReader:
         """Every leg of the incidents that are not over."""
         return self._rows(
             "select legs.* from legs join incidents on incidents.incident_id = legs.incident"
-            " where incidents.state not in ('resolved', 'cancelled') order by legs.intended_ms"
+            f" where {REMEMBERED} order by legs.intended_ms"
         )
 
     def leg_references(self, limit: int) -> list[sqlite3.Row]:

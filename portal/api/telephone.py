@@ -51,7 +51,7 @@ class Phrases:
 CHINESE = Phrases(
     language="zh-CN",
     confirmed="已确认，谢谢您。我们会告诉其他亲友由您接手，请尽快赶到。",
-    call_back="好的，已由您处理，手环稍后会给您回拨。",
+    call_back="好的，已由您处理。手环若能拨号，稍后会打给您。",
     passed_on="已收到，正在转达。请尽快赶到，或打电话给其他亲友。",
     taken="已收到。这次求助已经有人在处理，谢谢您。",
     declined="好的，已收到，我们会继续联系其他人。",
@@ -60,7 +60,7 @@ CHINESE = Phrases(
 ENGLISH = Phrases(
     language="en-US",
     confirmed="Confirmed, thank you. We tell the others that you take it. Please go there soon.",
-    call_back="All right, it is yours. The band will call you back in a moment.",
+    call_back="All right, it is yours. The band will call you in a moment, if it can.",
     passed_on="Received, and being passed on. Please go there soon, or call the others.",
     taken="Received. Somebody else is taking care of this already. Thank you.",
     declined="All right. We go on calling the others.",

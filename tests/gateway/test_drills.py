@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from gateway.incidents import Stored
+from gateway.journal.records import Record
 from gateway.model import PortalCommand
 from gateway.steps import Opening, decode
 from sos.cascade import step
-from sos.events import HangUp, PlaceCall, SendText
+from sos.events import HangUp, LegReported, LegState, PlaceCall, SendText
 
 SOS = 'band-zhang [{"kind":"alarm","alarm":"sos","press_id":"7"}]'
 CANCEL = 'band-zhang [{"kind":"alarm","alarm":"cancel"}]'
@@ -118,3 +119,37 @@ async def test_an_incident_of_a_version_without_steps_opens_its_steps_as_it_stan
     bodies = [row.body for one in again.journal.records if one.has_rest for row in one.rest.steps]
     assert isinstance(decode(bodies[0]), Opening)
     assert len(bodies) == 2
+
+
+async def test_a_text_that_fails_after_the_incident_is_over_is_sent_again(house, band):
+    house.hear(SOS, band)
+    house.clock.advance(10)
+    house.hear(CANCEL, band)
+    house.journal.commit()
+    (told,) = [
+        order.leg.leg_id
+        for _, order, _ in house.carried_out
+        if isinstance(order, SendText) and (order.leg.purpose, order.leg.contact) == ("cancelled", "son")
+    ]
+    house.carried_out.clear()
+    failed = LegReported(leg_id=told, state=LegState.FAILED, at=house.clock.now())
+    house.engine.leg_known(failed, Record(), lambda _: None)
+    house.journal.commit()
+    assert [order.leg.attempt for _, order, _ in house.carried_out] == [2]
+    assert len(house.incidents) == 0
+    house.hear(SOS.replace('"7"', '"9"'), band)
+    house.journal.commit()
+    assert len(house.incidents) == 1, "a new press opens a new incident meanwhile"
+
+
+async def test_an_incident_is_forgotten_when_its_last_text_has_arrived(house, band):
+    house.hear(SOS, band)
+    house.clock.advance(10)
+    house.hear(CANCEL, band)
+    house.journal.commit()
+    texts = [order.leg.leg_id for _, order, _ in house.carried_out if isinstance(order, SendText)]
+    assert len(list(house.incidents)) == 1
+    for leg_id in texts:
+        arrived = LegReported(leg_id=leg_id, state=LegState.DELIVERED, at=house.clock.now())
+        house.engine.leg_known(arrived, Record(), lambda _: None)
+    assert list(house.incidents) == []

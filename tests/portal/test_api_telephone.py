@@ -98,7 +98,7 @@ def test_any_other_key_is_asked_again_and_orders_nothing(twilio, gateway, digits
     assert gateway.commands() == []
 
 
-def test_key_3_takes_it_and_promises_the_bands_call(twilio, gateway, monkeypatch):
+def test_key_3_takes_it_and_tells_of_the_bands_call(twilio, gateway, monkeypatch):
     monkeypatch.setattr(telephone, "CONFIRM_WAIT_S", 20.0)
 
     def confirm() -> None:
@@ -109,7 +109,7 @@ def test_key_3_takes_it_and_promises_the_bands_call(twilio, gateway, monkeypatch
     waiting.start()
     answer = twilio.post(f"/twilio/gw-xinhe-1/voice/{LEG}", Digits="3", CallSid="CA1")
     waiting.join()
-    assert "好的，已由您处理，手环稍后会给您回拨" in answer.text
+    assert "好的，已由您处理。手环若能拨号，稍后会打给您" in answer.text
 
 
 @pytest.mark.parametrize(

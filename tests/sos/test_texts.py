@@ -297,6 +297,7 @@ def test_a_call_says_all_of_it_once_within_what_a_modem_can_say(subject, place, 
 def test_a_cut_place_says_that_it_was_cut():
     assert cut_short("中心花园东北角", 5) == "中心花园…"
     assert cut_short("the central garden", 12) == "the centr..."
+    assert cut_short("the east gate of building 3", 13) == "the east..."
 
 
 def test_the_others_hear_how_many_more_are_wanted():
