@@ -14,8 +14,9 @@ help: ## show what can be made
 run: $(VENV)/.installed portal/static/vendor/.collected ## gateway, portal and the simulated neighbourhood; Ctrl-C stops
 	@$(BIN)/python -m shouwang run --config config.toml
 
-test: machine $(VENV)/.installed portal/static/vendor/.collected check ## everything: checks, unit tests, peers, browser, kill -9
+test: machine $(VENV)/.installed portal/static/vendor/.collected check ## everything: checks, unit tests, peers, browser, kill -9, the proof in virtual time
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -W ignore -m bench.proof
 
 test-fast: $(VENV)/.installed ## the pure and quick tests only
 	$(BIN)/python -m pytest -q -m "not slow" -n 2

@@ -471,11 +471,3 @@ def test_two_contacts_with_one_telephone_get_one_text(make_story):
     son = Contact(contact="son", name="李建国", phone="+8613800138001")
     story = make_story(family=(son, twin)).opened()
     assert story.texts() == ["son"]
-
-
-def test_a_3_takes_it_even_where_no_band_can_ring_back(make_story):
-    story = make_story(call_back=False).opened()
-    story.press(story.incident.calling, digit="3")
-    assert story.phase == "acknowledged"
-    story.wait(30)
-    assert "call_back" not in story.band()

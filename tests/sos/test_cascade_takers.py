@@ -219,11 +219,11 @@ def test_the_same_3_delivered_again_rings_back_once(story):
     assert band_orders(story).count(("call_back", SON.phone)) == 1
 
 
-def test_without_a_band_that_can_ring_a_3_means_nothing(make_story):
+def test_a_3_takes_it_where_no_band_can_ring_back_too_though_nobody_was_told_of_it(make_story):
     story = make_story(call_back=False).opened()
-    before = story.incident
-    story.press(story.incident.calling, "3")
-    assert story.incident is before
+    story.press(story.incident.calling, "3").wait(30)
+    assert story.phase == "acknowledged"
+    assert band_orders(story) == [("help_is_coming", "")]
     assert not any("按3" in getattr(order, "script", "") for order in story.orders)
 
 
