@@ -14,7 +14,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from firmware_sim.modem_at import Interpreter, LineState, ModemFaults, Refused
+from firmware_sim.modem_at import Interpreter, LineState, Refused
+from firmware_sim.modem_faults import ModemFaults
 from firmware_sim.people import Persona, RingEnd, Transcript
 from firmware_sim.short_messages import Telephones, deliver, status_report
 from sos.pdu import Submit
@@ -23,7 +24,7 @@ __all__ = ["ModemFaults", "SimModem"]
 
 MAX_LINE_BYTES = 2048
 CTRL_Z, ESCAPE, RETURN, NEWLINE = 0x1A, 0x1B, 0x0D, 0x0A
-ACTIVE, ALERTING, INCOMING = 0, 3, 4
+ACTIVE, ALERTING, INCOMING, WAITING = 0, 3, 4, 5
 RINGS_HERE, RING_S = 8, 4.0
 DIALLING_S = 0.05
 NETWORK_GIVES_UP_S = 60.0
@@ -50,12 +51,14 @@ class SimModem:
         self.transcript = Transcript(people, say=say)
         self.at = Interpreter(network=self, faults=self.faults)
         self._phones = Telephones()
+        self._held_reports: list[tuple[str, int]] = []
         self._reference = 0
         self._master: int | None = None
         self._slave: int | None = None
         self._line = bytearray()
         self._tasks: asyncio.TaskGroup | None = None
         self._call_ended = asyncio.Event()
+        self._waiting_ended = asyncio.Event()
         self.texts_sent = 0
         """PDUs the network took."""
         self.resets = 0
@@ -98,8 +101,12 @@ class SimModem:
 
     def receive_text(self, sender: str, text: str) -> bool:
         """Let a text come in; False when the SIM's memory is full."""
-        slot = self.at.store(*deliver(sender, text))
-        if slot is not None and self.at.notify[1] == 1:
+        return self.receive_message(*deliver(sender, text))
+
+    def receive_message(self, tpdu: str, length: int) -> bool:
+        """Let an SMS-DELIVER come in as it is, `length` octets long; False when the SIM's memory is full."""
+        slot = self.at.store(tpdu, length)
+        if slot is not None and self.at.notify[1] == 1 and not self.faults.strikes("lost_notice"):
             self._write(f'\r\n+CMTI: "SM",{slot}\r\n')
         return slot is not None
 
@@ -192,7 +199,13 @@ class SimModem:
             self._reply(part.to, person.reply_text)
 
     def _report(self, tpdu: str, length: int) -> None:
-        """Give a delivery report as `+CNMI` asked for it: at once (1), or kept like a text (2)."""
+        """Give a delivery report as `+CNMI` asked for it: at once (1), or kept like a text (2).
+
+        Without a network the service centre keeps it until there is one.
+        """
+        if self.faults.no_network:
+            self._held_reports.append((tpdu, length))
+            return
         if self.at.notify[3] == ROUTED:
             self._write(f"\r\n+CDS: {length}\r\n{tpdu}\r\n")
         elif self.at.notify[3] == KEPT and (slot := self.at.store(tpdu, length)) is not None:
@@ -211,10 +224,21 @@ class SimModem:
         self._spawn(self._ring(number, self._call_ended))
 
     def receive_call(self, number: str) -> asyncio.Event:
-        """Let somebody ring the modem, for as long as a person would; the event is set once it is over."""
-        self.at.call = LineState(number, INCOMING, incoming=True)
-        ended = self._call_ended = asyncio.Event()
-        self._spawn(self._ring_here(ended))
+        """Let somebody ring the modem, for as long as a person would; the event is set once it is over.
+
+        While a call stands, whoever rings waits beside it, and a second one who does is turned away.
+        """
+        ended = asyncio.Event()
+        if self.at.call is None:
+            self.at.call = LineState(number, INCOMING, incoming=True)
+            self._call_ended = ended
+            self._spawn(self._ring_here(ended))
+        elif self.at.waiting is None:
+            self.at.waiting = LineState(number, WAITING, incoming=True)
+            self._waiting_ended = ended
+            self._spawn(self._wait_here(self.at.waiting, ended))
+        else:
+            ended.set()
         return ended
 
     async def _ring_here(self, ended: asyncio.Event) -> None:
@@ -226,10 +250,47 @@ class SimModem:
         ended.set()
         self._write("\r\nNO CARRIER\r\n")
 
+    async def _wait_here(self, waiting: LineState, ended: asyncio.Event) -> None:
+        """Wait until turned away or tired; once the other call is over, ring."""
+        for _ in range(RINGS_HERE * 10):
+            if await _within(ended, RING_S / 10):
+                return
+            if self.at.call is None:
+                self.at.waiting, self.at.call = None, waiting
+                waiting.status, self._call_ended = INCOMING, ended
+                await self._ring_here(ended)
+                return
+        self.turn_away()
+
+    def turn_away(self) -> None:
+        """End the call that waits; the other goes on."""
+        self._waiting_ended.set()
+        self.at.waiting = None
+
     def hang_up(self) -> None:
         """End the call from our side."""
         self._call_ended.set()
         self.at.call = None
+
+    def lose_network(self, *, tells: bool = True) -> None:
+        """Drive into a tunnel: the call is gone, `NO CARRIER` is said of it unless not `tells`."""
+        self.faults.no_network = True
+        self.turn_away()
+        if self.at.call is not None:
+            self.hang_up()
+            if tells:
+                self._write("\r\nNO CARRIER\r\n")
+        if self.at.tells_network:
+            self._write("\r\n+CREG: 2\r\n")
+
+    def find_network(self) -> None:
+        """Come out again: the delivery reports of meanwhile arrive."""
+        self.faults.no_network = False
+        if self.at.tells_network:
+            self._write("\r\n+CREG: 1\r\n")
+        held, self._held_reports = self._held_reports, []
+        for tpdu, length in held:
+            self._report(tpdu, length)
 
     def speak(self, words: str) -> None:
         """Let the person hear it, if the call stands."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, Protocol
 
+from firmware_sim.modem_faults import ModemFaults
 from firmware_sim.short_messages import read_submit, text_submit
 from sos.pdu import BASIC, Submit
 
@@ -41,38 +42,11 @@ class Stored:
 
 @dataclass(slots=True)
 class LineState:
-    """A call as `+CLCC` lists it: 0 active, 2 dialling, 3 alerting, 4 coming in."""
+    """A call as `+CLCC` lists it: 0 active, 2 dialling, 3 alerting, 4 coming in, 5 waiting."""
 
     number: str
     status: int = 2
     incoming: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class ModemFaults:
-    """What goes wrong: states that last while true, and `armed` faults that each strike once.
-
-    armed: "no_prompt" (the `>` never comes), "lost_answer" (the text goes out, its `+CMGS` answer is lost),
-    "text_error" (`+CMS ERROR: 500`), "no_report" (no delivery report), "undelivered" (a report of failure),
-    "lost_dial_answer" (the call is made, nothing answers the command).
-    `reset_helps` lets `AT+CFUN=1,1` end a hang. "noise" puts garbage before the answer to a text.
-    `pin` is what the SIM asks for, until it was given.
-    """
-
-    no_sim: bool = False
-    no_network: bool = False
-    hang: bool = False
-    reset_helps: bool = False
-    no_speech: bool = False
-    pin: str = ""
-    armed: list[str] = field(default_factory=list)
-
-    def strikes(self, fault: str) -> bool:
-        """Whether this fault is next; it is used up."""
-        if self.armed and self.armed[0] == fault:
-            self.armed.pop(0)
-            return True
-        return False
 
 
 class Network(Protocol):
@@ -88,6 +62,10 @@ class Network(Protocol):
 
     def hang_up(self) -> None:
         """End the call, if there is one."""
+        ...
+
+    def turn_away(self) -> None:
+        """End the call that waits, if there is one; the other goes on."""
         ...
 
     def speak(self, words: str) -> None:
@@ -107,8 +85,11 @@ class Interpreter:
     centre: str = "+8613800210500"
     notify: tuple[int, ...] = (0, 0, 0, 0, 0)
     hears_keys: bool = False
+    tells_network: bool = False
     pins_tried: int = 0
     call: LineState | None = None
+    waiting: LineState | None = None
+    """Somebody who rings while the call stands."""
     memory: dict[int, Stored] = field(default_factory=dict)
     pending: Callable[[str], list[str]] | None = None
     """Set while the `>` prompt is open: takes what is written there."""
@@ -182,11 +163,13 @@ class Interpreter:
 
     def _registered(self, tail: str) -> list[str]:
         if tail != "?":
+            self.tells_network = tail != "=0"
             return ["OK"]
-        return [f"+CREG: 0,{2 if self.faults.no_network else 1}", "OK"]
+        state = 3 if self.faults.denied else 2 if self.faults.no_network else 1
+        return [f"+CREG: {int(self.tells_network)},{state}", "OK"]
 
     def _signal(self, _tail: str) -> list[str]:
-        return [f"+CSQ: {99 if self.faults.no_network else 21},0", "OK"]
+        return [f"+CSQ: {self.faults.signal},0", "OK"]
 
     def _mode(self, tail: str) -> list[str]:
         if tail == "?":
@@ -241,13 +224,19 @@ class Interpreter:
         return ["OK"]
 
     def _calls(self, _tail: str) -> list[str]:
-        if self.call is None:
-            return ["OK"]
-        kind = 145 if self.call.number.startswith("+") else 129
-        return [
-            f'+CLCC: 1,{int(self.call.incoming)},{self.call.status},0,0,"{self.call.number}",{kind}',
-            "OK",
-        ]
+        lines = []
+        for number, call in enumerate((self.call, self.waiting), 1):
+            if call is not None:
+                kind = 145 if call.number.startswith("+") else 129
+                lines.append(f'+CLCC: {number},{int(call.incoming)},{call.status},0,0,"{call.number}",{kind}')
+        return [*lines, "OK"]
+
+    def _hold(self, tail: str) -> list[str]:
+        """Turn away who waits (`=0`); nothing else is known here (27.007 clause 7.13)."""
+        if tail != "=0":
+            raise Refused
+        self.network.turn_away()
+        return ["OK"]
 
     def _hang_up(self, _tail: str) -> list[str]:
         self.network.hang_up()
@@ -290,6 +279,8 @@ class Interpreter:
             raise Refused(NO_NETWORK)
         if self.faults.strikes("text_error"):
             raise Refused(UNKNOWN_TEXT_ERROR)
+        if self.faults.strikes("swallowed"):
+            return []
         lost = self.faults.strikes("lost_answer")
         reference = self.network.send_text(part)
         noise = ["\xfe\x81+C\x00M"] if self.faults.strikes("noise") else []
@@ -301,7 +292,10 @@ class Interpreter:
             raise Refused(NOT_FOUND)
         shown = f"+CMGR: {self._status(slot)},,{slot.length}"
         slot.status = READ
-        return [shown, slot.tpdu, "OK"]
+        if self.faults.strikes("garbled_read"):
+            return [shown, slot.tpdu[:20] + "\xfe" + slot.tpdu[22:], "OK"]
+        noise = ["\xfe\x81+C\x00M", "0791"] if self.faults.strikes("noisy_read") else []
+        return [*noise, shown, *noise, slot.tpdu, *noise, "OK"]
 
     def _list(self, _tail: str) -> list[str]:
         lines: list[str] = []
@@ -315,6 +309,8 @@ class Interpreter:
 
     def _delete(self, tail: str) -> list[str]:
         number = tail[1:].split(",", maxsplit=1)[0]
+        if self.faults.strikes("no_delete"):
+            raise Refused(UNKNOWN_TEXT_ERROR)
         if not number.isdecimal() or self.memory.pop(int(number), None) is None:
             raise Refused(NOT_FOUND)
         return ["OK"]
@@ -332,6 +328,7 @@ class Interpreter:
             "+DDET": _keys,
             "+CTTS": _speech,
             "+CLCC": _calls,
+            "+CHLD": _hold,
             "+CHUP": _hang_up,
             "+CMGS": _send,
             "+CMGR": _read,

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 from sos import pdu
 
+_NO_MORE, _HEADER_INDICATOR = 0x04, 0x40
+"""Bits of an SMS-DELIVER's first octet (3GPP TS 23.040 clause 9.2.2.1)."""
 MAX_UNFINISHED = 100
 """Long texts whose parts have not all come; the oldest go first."""
 
@@ -52,8 +54,20 @@ def text_submit(number: str, text: str) -> pdu.Submit:
 
 def deliver(sender: str, text: str) -> tuple[str, int]:
     """Give the SMS-DELIVER of a short incoming text, and its length as `+CMGR` states it."""
-    data = pdu.encode_text(text, reference=0)[0]
-    tpdu = bytes([pdu.MTI_DELIVER | 4]) + pdu.encode_address(sender) + bytes([0, data.dcs])
+    return delivers(sender, text, reference=0)[0]
+
+
+def delivers(sender: str, text: str, *, reference: int) -> list[tuple[str, int]]:
+    """Give the SMS-DELIVERs of an incoming text of any length, as our own encoder cuts it.
+
+    `reference`, 0 to 255, joins the parts. Raises PduError when the text is too long for 255 parts.
+    """
+    return [_deliver(sender, data) for data in pdu.encode_text(text, reference=reference)]
+
+
+def _deliver(sender: str, data: pdu.UserData) -> tuple[str, int]:
+    first = pdu.MTI_DELIVER | _NO_MORE | (_HEADER_INDICATOR if data.header else 0)
+    tpdu = bytes([first]) + pdu.encode_address(sender) + bytes([0, data.dcs])
     tpdu += pdu.encode_time(datetime.now(UTC)) + bytes([data.length]) + data.octets
     return "00" + tpdu.hex().upper(), len(tpdu)
 

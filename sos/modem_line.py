@@ -30,6 +30,7 @@ _TONE = re.compile(r"\+QTONEDET: ?(\d+)")
 _STORED = re.compile(r'\+(?:CMTI|CDSI): ?"(\w+)",(\d+)')
 _SENT = re.compile(r"\+CMGS: ?(\d{1,3})(?:,.*)?")
 _LISTED = re.compile(r"\+CMGL: ?(\d+),.*")
+_MEMORIES = re.compile(r'\+CPMS: ?"(\w+)",\d+,\d+(?:,"\w+",\d+,\d+(?:,"(\w+)",\d+,\d+)?)?')
 
 
 class PinRefused(AtRefused):
@@ -93,12 +94,25 @@ async def hang_up(at: AtDialogue) -> None:
 
 
 async def stored_slots(at: AtDialogue) -> list[int]:
-    """Give the slots of the messages that came while nobody listened. Raises AtSilent or AtLost."""
+    """Give the slots of the messages in the memory in use. Raises AtSilent or AtLost."""
     try:
         lines = await at.ask("AT+CMGL=4")
     except AtRefused:
         return []
     return [int(found[1]) for line in lines if (found := _LISTED.fullmatch(line))]
+
+
+async def memories(at: AtDialogue) -> set[str]:
+    """Give the memories that are read from and stored to, none when the modem does not say (27.005, 3.2.2).
+
+    Raises AtSilent or AtLost.
+    """
+    try:
+        lines = await at.ask("AT+CPMS?")
+    except AtRefused:
+        return set()
+    found = [match for line in lines if (match := _MEMORIES.fullmatch(line))]
+    return {memory for match in found for memory in match.groups() if memory}
 
 
 def key_of(line: str) -> str | None:

@@ -33,7 +33,6 @@ from sos.modem_line import (
     make_ready,
     reset,
     stored_at,
-    stored_slots,
 )
 from sos.modem_text import SendStopped, send_parts
 from sos.phone_call import PhoneCall
@@ -87,7 +86,7 @@ class GsmModem:
         self._ended: OrderedDict[str, LegState] = OrderedDict()
         self._scripts: OrderedDict[str, Message] = OrderedDict()
         self._texts = TextBook()
-        self._inbox = Inbox(self._texts, carrier=self.name)
+        self.inbox = Inbox(self._texts, carrier=self.name)
         self._wake = asyncio.Event()
         self._line_free = asyncio.Event()
         self._line_free.set()
@@ -146,9 +145,10 @@ class GsmModem:
             while not at.closed.is_set():
                 self._wake.clear()
                 await self._follow(at)
-                await self._inbox.read(at, self._hear)
+                await self.inbox.read(at, self._hear)
                 if _now_s() > health_due_s:
                     await check_network(at)
+                    await self.inbox.look(at)
                     health_due_s = _now_s() + self._settings.health_s
                 await self._woken(at)
             raise AtLost("read", "the port was lost")
@@ -176,8 +176,7 @@ class GsmModem:
             raise
         standing = await listed_calls(at)
         self._orphan_since_s = _now_s() if standing and self._call is None else None
-        for slot in await stored_slots(at):
-            self._inbox.queue("", slot)
+        await self.inbox.start(at)
 
     def _unasked(self, line: str, body: str) -> None:
         """Take what the modem says by itself."""
@@ -188,11 +187,11 @@ class GsmModem:
             if call is not None:
                 call.network_said = line
         elif (stored := stored_at(line)) is not None:
-            self._inbox.queue(*stored)
+            self.inbox.queue(*stored)
         elif line.startswith(("RING", "+CRING")):
             self._rung = True
         elif line.startswith("+CDS:"):
-            self._inbox.take(body, self._hear)
+            self.inbox.take(body, self._hear)
         elif line.startswith("+CTTS:") and call is not None:
             call.spoken(_now_s())
         self._wake.set()

@@ -7,6 +7,7 @@ import pytest
 
 from firmware_sim.modem import SimModem
 from firmware_sim.people import Persona
+from firmware_sim.short_messages import delivers
 from sos.carriers import gsm_modem
 from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierRefused, Message
 from sos.events import Channel, KeyPressed, Leg, LegReported, LegState
@@ -357,3 +358,57 @@ async def test_a_full_memory_of_old_texts_is_emptied_so_that_a_new_one_is_heard(
     await _emptied(box)
     assert box.sim.receive_text(LI.phone, "3")
     assert (await box.key()).digit == "3"
+
+
+async def test_a_one_beside_noise_is_heard(box):
+    await box.gateway()
+    box.sim.faults.armed.append("noisy_read")
+    box.sim.receive_text(LI.phone, "1")
+    assert (await box.key()).digit == "1"
+    await _emptied(box)
+
+
+async def test_a_one_garbled_twice_on_the_line_is_read_again_until_it_is_heard(box):
+    carrier = await box.gateway()
+    box.sim.faults.armed += ["garbled_read", "garbled_read"]
+    box.sim.receive_text(LI.phone, "1")
+    assert (await box.key()).digit == "1"
+    await _emptied(box)
+    assert (carrier.inbox.garbled, carrier.inbox.unreadable) == (2, 0)
+
+
+async def test_a_text_that_is_never_readable_is_given_up_and_does_not_fill_the_sim(box, caplog):
+    carrier = await box.gateway()
+    box.sim.faults.armed += ["garbled_read"] * 3
+    box.sim.receive_text(LI.phone, "1")
+    await _emptied(box)
+    assert (carrier.inbox.garbled, carrier.inbox.unreadable) == (3, 1)
+    assert "a stored text could not be read 3 times and is deleted" in caplog.messages
+    box.sim.receive_text(LI.phone, "1")
+    assert (await box.key()).digit == "1"
+
+
+async def test_a_one_whose_notice_was_lost_is_found_at_the_next_health_check(box):
+    await box.gateway(health_s=0.05)
+    box.sim.faults.armed.append("lost_notice")
+    box.sim.receive_text(LI.phone, "1")
+    assert (await box.key()).digit == "1"
+    await _emptied(box)
+
+
+async def test_a_one_that_could_not_be_deleted_is_not_told_twice(box):
+    await box.gateway(health_s=0.03)
+    box.sim.faults.armed += ["no_delete"] * 3
+    box.sim.receive_text(LI.phone, "1")
+    await _emptied(box)
+    assert (await box.key()).digit == "1"
+    assert box.events.empty()
+
+
+async def test_the_last_part_of_a_long_text_is_no_answer_though_it_is_a_one(box):
+    carrier = await box.gateway()
+    for tpdu, length in delivers(LI.phone, "好" * 134 + "1", reference=9):
+        box.sim.receive_message(tpdu, length)
+    box.sim.receive_text(LI.phone, "3")
+    assert (await box.key()).digit == "3"
+    assert carrier.inbox.other_texts == 3
