@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
 import random
 from collections.abc import Callable
@@ -14,6 +16,8 @@ from gateway.model import CommandPage, PortalCommand
 
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 30.0
+COMMIT_WAIT_S = 2.0
+"""As long as an effect waits for a stuck disk: a 1 that was pressed must not wait longer either."""
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ class PortalLink:
         self._last_number = last_number
         self._ordered = ordered
         self.connected = False
-        self._uncommitted = 0
+        self._uncommitted: set[int] = set()
         self._all_committed = asyncio.Event()
 
     async def run(self) -> None:
@@ -65,18 +69,23 @@ class PortalLink:
                     delay_s = BACKOFF_FIRST_S
 
     async def _poll(self, client: httpx.AsyncClient) -> None:
-        answer = await client.get(self._url, params={"after": self._last_number, "wait_s": self._poll_s})
+        # asking after a number gives it up for ever: it must be on the disk
+        on_disk = min(self._uncommitted, default=self._last_number + 1) - 1
+        answer = await client.get(self._url, params={"after": on_disk, "wait_s": self._poll_s})
         answer.raise_for_status()
         page = msgspec.json.decode(answer.content, type=CommandPage)
         for command in sorted(page.commands, key=lambda command: command.number):
             if command.number > self._last_number:
                 self._last_number = command.number
-                self._uncommitted += 1
-                self._ordered(command, self._committed)
-        while self._uncommitted:  # asking after a number gives it up for ever: it must be on the disk
-            self._all_committed.clear()
-            await self._all_committed.wait()
+                self._uncommitted.add(command.number)
+                self._all_committed.clear()
+                self._ordered(command, functools.partial(self._committed, command.number))
+        if self._uncommitted:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(COMMIT_WAIT_S):
+                    await self._all_committed.wait()
 
-    def _committed(self, _seq: int) -> None:
-        self._uncommitted -= 1
-        self._all_committed.set()
+    def _committed(self, number: int, _seq: int) -> None:
+        self._uncommitted.discard(number)
+        if not self._uncommitted:
+            self._all_committed.set()

@@ -229,3 +229,27 @@ async def test_nothing_is_asked_after_a_command_that_is_not_on_the_disk(portal):
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def test_a_key_pressed_while_the_disk_is_stuck_is_heard_and_nothing_is_done_twice(portal, monkeypatch):
+    monkeypatch.setattr("gateway.transports.portal_link.COMMIT_WAIT_S", 0.01)
+    ordered, second = [], asyncio.Event()
+
+    def take(command: PortalCommand, _committed) -> None:
+        ordered.append(command.number)
+        if command.number == 2:
+            second.set()
+
+    first, next_one = (
+        PortalCommand(number=n, command=f"c{n}", name="key_pressed", leg="i.1.son.call.1", digit="1")
+        for n in (1, 2)
+    )
+    portal.pages = [CommandPage(commands=(first,)), CommandPage(commands=(first, next_one))]
+    link = PortalLink(url=portal.url, gateway="gw", token="secret", poll_s=1, last_number=0, ordered=take)
+    task = asyncio.create_task(link.run())
+    await asyncio.wait_for(second.wait(), 20)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert ordered == [1, 2]
+    assert portal.asked[:2] == [0, 0], "what is not on the disk is not given up"
