@@ -34,6 +34,7 @@ def cross_check(
     """Note every contradiction; the single keys have been checked before."""
     _wearers(checker, wearers, staffed=bool(staff))
     _staff(checker, staff)
+    _one_name_each(checker, wearers, staff, sos.stations if sos is not None else ())
     for name, table in transports.items():
         for path, entry in _doors(name, table):
             _protocol(checker, path, entry)
@@ -72,6 +73,22 @@ def _staff(checker: Checker, staff: Sequence[Any]) -> None:
                 parse_shift(shift)
             except ValueError as error:
                 checker.add(f"staff.{person.id}.shifts", shift, str(error))
+
+
+def _one_name_each(
+    checker: Checker, wearers: Sequence[Any], staff: Sequence[Any], stations: Sequence[Any]
+) -> None:
+    """An id stands for one telephone in an incident: staff of a relative's id would never be rung."""
+    others = {person.id: person.phone for person in staff}
+    for station in stations:
+        if station.id in others:
+            checker.add("sos.stations", station.id, "an id no member of the staff has")
+        others[station.id] = station.card
+    for wearer in wearers:
+        for contact in wearer.contacts:
+            if others.get(contact.id, contact.phone) != contact.phone:
+                expected = "an id that no other person of [[staff]] and no station has"
+                checker.add(f"wearers.{wearer.id}.contacts", contact.id, expected)
 
 
 def _doors(name: str, table: Any) -> Iterable[tuple[str, Any]]:

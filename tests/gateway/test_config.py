@@ -175,3 +175,18 @@ def test_a_codec_takes_the_table_its_port_gives_it():
     codec = make_codec("nmea", {"interval_s": 5.0}, SystemClock().now)
     assert codec.settings.interval_s == 5.0
     assert make_codec("nmea", None, SystemClock().now).settings.interval_s == 1.0
+
+
+@pytest.mark.parametrize(("phone", "is_refused"), [("+8613900139000", True), ("+8613800138001", False)])
+def test_one_id_for_two_telephones_of_an_incident_is_refused(small_config, phone, is_refused):
+    staff = f"""
+    [[staff]]
+    id = "son"
+    name = "值班"
+    phone = "{phone}"
+    """
+    if is_refused:
+        with pytest.raises(ConfigError, match="no other person"):
+            load(small_config(more=staff))
+    else:
+        load(small_config(more=staff))
