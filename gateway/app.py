@@ -113,7 +113,9 @@ class Gateway:
             leg_of=self._leg_of,
             max_commit_wait_s=wait_s,
         )
-        self.ledger = JournalLedger(journal=self.journal, leg_known=self.engine.leg_known)
+        self.ledger = JournalLedger(
+            journal=self.journal, leg_known=self.engine.leg_known, need=self.incidents.need
+        )
         self.dispatcher = Dispatcher(
             ledger=self.ledger,
             carriers=carriers or [self._carrier(name) for name in settings.sos.carriers],
@@ -233,7 +235,7 @@ class Gateway:
             reader.recent_alarm_ids(RECENT_ALARMS),
             reader.step_counts(),
         )
-        self._intended = {self.ledger.take_slot(row).leg_id for row in reader.legs_of_open_incidents()}
+        self._intended = {self.ledger.take_slot(row) for row in reader.legs_of_open_incidents()}
         self._unsettled = self.ledger.restore(
             reader.unsettled_legs(), reader.leg_references(RECENT_REFERENCES), self.clock.now()
         )
@@ -244,11 +246,14 @@ class Gateway:
         self.dispatcher.resume(self._unsettled)
         now = self.clock.now()
         for row in self.reader.open_outbox():
-            order: Any = msgspec.json.decode(row["body"], type=ORDERS.get(row["kind"], DownOrder))
             key = (row["seq"], row["position"])
+            try:
+                order: Any = msgspec.json.decode(row["body"], type=ORDERS.get(row["kind"], DownOrder))
+            except msgspec.DecodeError as error:  # it stays in the outbox, for whoever can read it
+                log.critical("order %s cannot be read and is left out: %s", key, error)
+                continue
             placed = isinstance(order, LegOrder) and self.ledger.knows(order.leg)
-            is_urgent = isinstance(order, PlaceCall | SendBeidou | SoundSiren)
-            useless = is_urgent and self.incidents.get(order.leg.incident) is None
+            useless = isinstance(order, LegOrder) and not self.incidents.wants(order.leg)
             stale = isinstance(order, DownOrder) and expired(order.command, from_ms(row["received_ms"]), now)
             if placed or useless or stale:
                 self._done(key)

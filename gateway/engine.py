@@ -96,7 +96,7 @@ class Engine:
                 continue
             try:
                 self._states[owner] = msgspec.json.decode(body, type=rule.State)
-            except msgspec.ValidationError:
+            except msgspec.DecodeError:
                 self.counts["states that no longer fit"] += 1
 
     # ------------------------------------------------------------------ what comes in

@@ -6,6 +6,7 @@ The cascade itself is `sos.cascade`; here is only what stands between it and the
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -44,7 +45,9 @@ from sos.events import (
     Event,
     HangUp,
     KeyPressed,
+    Leg,
     LegReported,
+    LegState,
     Moved,
     Opened,
     Order,
@@ -58,8 +61,9 @@ from sos.events import (
     TellBand,
     TimerDue,
 )
-from sos.incident import Incident, Subject
+from sos.incident import PHASE_ENDS, Incident, Subject
 from sos.story import lines
+from sos.telling import RINGING_PHASES, USEFUL
 
 REMEMBERED_ALARMS = 20_000
 REF_LETTERS = "ACDEFGHJKLMNPQRTUVWXY3479"
@@ -68,6 +72,7 @@ REMEMBERED_OVER = 200
 """Incidents that are over and whose last texts are still on their way."""
 
 encode = msgspec.json.encode
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -137,7 +142,11 @@ class Incidents:
     ) -> None:
         """Take over the open incidents of the last run; `steps`: how many steps of each are journalled."""
         for body in bodies:
-            stored = msgspec.json.decode(body, type=Stored)
+            try:
+                stored = msgspec.json.decode(body, type=Stored)
+            except msgspec.DecodeError as error:  # one bad row must not keep the gateway from starting
+                log.critical("an incident cannot be read and is left out: %s", error)
+                continue
             self._keep(stored.incident, stored.alarm)
             if stored.incident.is_over:
                 self._over[stored.incident.incident_id] = None
@@ -149,6 +158,24 @@ class Incidents:
         """An open incident."""
         incident = self._all.get(incident_id)
         return None if incident is None or incident.is_over else incident
+
+    def need(self, incident_id: str) -> int:
+        """How much it needs a person: 2 nobody has it, 1 somebody has it, 0 it is over."""
+        incident = self.get(incident_id)
+        return 0 if incident is None else 2 if incident.phase in RINGING_PHASES else 1
+
+    def wants(self, leg: Leg) -> bool:
+        """Whether an order of the last run for this leg is still to be carried out.
+
+        Not when the leg has ended since; of an incident that is over only what tells that it is.
+        """
+        incident = self._all.get(leg.incident)
+        facts = None if incident is None else incident.leg(leg.leg_id)
+        if facts is not None and facts.state is not LegState.ORDERED:
+            return False
+        if leg.channel is not Channel.TEXT:
+            return facts is not None and self.get(leg.incident) is not None
+        return self.get(leg.incident) is not None or bool(USEFUL[leg.purpose] & PHASE_ENDS)
 
     def __len__(self) -> int:
         return sum(not incident.is_over for incident in self._all.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -14,13 +15,15 @@ import msgspec
 
 from gateway.journal.records import LegChange, LegRow, Record, Rest, from_ms, to_ms
 from sos.carriers.base import Message
-from sos.events import KeyPressed, Leg, LegReported, LegState
+from sos.events import LEG_ENDS, KeyPressed, Leg, LegReported, LegState
 from sos.ledger import LegRecord
 from sos.shifts import CHINA
 
 OWNED_KEPT = 5000
 FROM = "from:"
 PHONE_DIGITS = 8
+INCIDENTS_A_PHONE = 32
+"""So many incidents are remembered of each telephone, the newest; a staff telephone is in all of them."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +41,8 @@ class Journal(Protocol):
         ...
 
 
+log = logging.getLogger(__name__)
+
 LegKnown = Callable[[LegReported | KeyPressed, Record, Callable[[int], None]], None]
 Slot = tuple[str, int, str, str, str, int]
 
@@ -48,15 +53,21 @@ def slot_of(leg: Leg) -> Slot:
 
 
 class JournalLedger:
-    """Writes intents, references and reports; remembers which slots and references are taken."""
+    """Writes intents, references and reports; remembers which slots and references are taken.
 
-    def __init__(self, *, journal: Journal, leg_known: LegKnown) -> None:
+    `need(incident)` says how much an incident needs a person: the higher, the sooner a texted key is for it.
+    """
+
+    def __init__(
+        self, *, journal: Journal, leg_known: LegKnown, need: Callable[[str], int] = lambda _: 0
+    ) -> None:
         self._journal = journal
         self._leg_known = leg_known
+        self._need = need
         self._slots: set[Slot] = set()
         self._owned: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._orders: dict[str, tuple[int, int]] = {}
-        self._by_phone: dict[str, str] = {}
+        self._by_phone: dict[str, OrderedDict[str, str]] = {}
         self._only_intended: set[str] = set()
         self._today: date | None = None
         self._legs_today = 0
@@ -64,14 +75,17 @@ class JournalLedger:
     def restore(self, rows: Iterable[Row], references: Iterable[Row], now: datetime) -> list[LegRecord]:
         """Take over the last run's legs; gives those whose end is not known."""
         self.legs_today(now)
-        for row in references:
+        for row in reversed(list(references)):  # they come newest first, and the oldest are to go first
             self._owned[row["carrier"], row["reference"]] = row["leg_id"]
             if from_ms(row["intended_ms"]).astimezone(CHINA).date() == self._today:
                 self._legs_today += 1
         records = []
         for row in rows:
-            body = msgspec.json.decode(row["body"], type=Body)
-            self._remember(body.leg)
+            body = _body_of(row)
+            if body is None:
+                continue
+            if not self.knows(body.leg):  # else it has its place in the order of its incident
+                self._remember(body.leg)
             if row["state"] == LegState.INTENDED.value and row["reference"] is None:
                 self._only_intended.add(body.leg.leg_id)
             records.append(
@@ -86,25 +100,33 @@ class JournalLedger:
             )
         return records
 
-    def take_slot(self, row: Row) -> Leg:
-        """Remember a leg of an earlier run and give it; call in the order in which they were intended."""
-        leg = msgspec.json.decode(row["body"], type=Body).leg
-        self._remember(leg)
-        return leg
+    def take_slot(self, row: Row) -> str:
+        """Remember a leg of an earlier run and give its id; call in the order in which they were intended."""
+        body = _body_of(row)
+        if body is not None:
+            self._remember(body.leg)
+        return str(row["leg_id"])
 
     def _remember(self, leg: Leg) -> None:
         self._slots.add(slot_of(leg))
-        self._by_phone[leg.phone[-PHONE_DIGITS:]] = leg.leg_id
+        by_incident = self._by_phone.setdefault(leg.phone[-PHONE_DIGITS:], OrderedDict())
+        by_incident[leg.incident] = leg.leg_id
+        by_incident.move_to_end(leg.incident)
+        if len(by_incident) > INCIDENTS_A_PHONE:
+            del by_incident[min(by_incident, key=self._need)]
 
     def leg_of(self, leg_id: str) -> str:
         """The leg a key belongs to: `from:<phone>` is the newest leg to that telephone.
 
-        A text with only a digit says no more than who sent it;
+        A text with only a digit says no more than who sent it.
+        It is for the incident that needs somebody most, of equals for the newest:
+        the news of one that is over must not swallow the 1 for one that rings;
         numbers are compared by their last digits, because networks write the beginning in many ways.
         """
         if not leg_id.startswith(FROM):
             return leg_id
-        return self._by_phone.get(leg_id[-PHONE_DIGITS:], leg_id)
+        by_incident = self._by_phone.get(leg_id[-PHONE_DIGITS:])
+        return by_incident[max(reversed(by_incident), key=self._need)] if by_incident else leg_id
 
     def legs_today(self, now: datetime) -> int:
         """How many texts and calls were begun on this day, China time, by this process and the one before."""
@@ -176,6 +198,8 @@ class JournalLedger:
         self._only_intended.discard(event.leg_id)
         if isinstance(event, LegReported):
             record.rest.leg_changes.append(LegChange(event.leg_id, event.state.value, event.carrier, None))
+            if event.state in LEG_ENDS and (key := self._orders.pop(event.leg_id, None)) is not None:
+                record.rest.done.append(key)  # it ended before its intent: nobody is to carry it out later
         done = asyncio.Event()
         self._leg_known(event, record, lambda _: done.set())
         await done.wait()
@@ -189,3 +213,12 @@ class JournalLedger:
         record.committed = lambda _: done.set()
         self._journal.append(record)
         await done.wait()
+
+
+def _body_of(row: Row) -> Body | None:
+    """What a leg's row says; one that cannot be read must not keep the gateway from starting."""
+    try:
+        return msgspec.json.decode(row["body"], type=Body)
+    except msgspec.DecodeError as error:
+        log.critical("leg %s cannot be read and is left out: %s", row["leg_id"], error)
+        return None

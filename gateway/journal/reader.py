@@ -17,8 +17,10 @@ OPEN_LEGS = "('intended', 'ambiguous', 'placed', 'ringing', 'answered')"
 REMEMBERED = f"""(incidents.state not in ('resolved', 'cancelled')
     or incidents.incident_id in (select substr(owner, 10) from timers where owner like 'incident/%')
     or incidents.incident_id in (select late.incident from legs as late where late.state in {OPEN_LEGS}
-        and late.intended_ms > (select max(received_ms) from events) - 3600000))"""
-"""Incidents that are not over, and those of the last hour whose last texts are still on their way."""
+        and (late.channel = 'siren'
+            or late.intended_ms > (select max(received_ms) from events) - 3600000)))"""
+"""Incidents that are not over, those of the last hour whose last texts are still on their way,
+and those whose siren was not heard to be silent: however long it sounded, it is ended once more."""
 
 
 class JournalReader:

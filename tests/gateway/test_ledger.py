@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gateway.journal.reader import JournalReader
-from gateway.journal.records import IncidentRow, Record, Rest
+from gateway.journal.records import EventRow, IncidentRow, Record, Rest, to_ms
 from gateway.journal.writer import JournalWriter
 from gateway.ledger import JournalLedger
 from sos.carriers.base import Message
@@ -103,3 +104,60 @@ async def test_a_texted_key_finds_its_leg_after_a_restart(house):
         again.take_slot(row)
     assert again.leg_of("from:+8613800138001") == leg(channel=Channel.TEXT).leg_id
     assert again.leg_of("from:+8613999999999") == "from:+8613999999999"
+
+
+def of(incident, channel=Channel.TEXT, purpose="alarm") -> Leg:
+    return replace(
+        leg(channel=channel),
+        leg_id=f"{incident}.1.son.{channel.value}-{purpose}.1",
+        incident=incident,
+        purpose=purpose,
+    )
+
+
+async def test_a_texted_key_is_for_the_incident_that_needs_somebody_not_for_the_newest_news(house):
+    need = {"rings": 2, "taken": 1, "over": 0}
+    ledger = JournalLedger(journal=house.journal, leg_known=house._known, need=need.__getitem__)
+    for one in (of("rings"), of("taken"), of("over", purpose="cancelled")):
+        await ledger.intend(one, Message(body="help"), carrier="gsm_modem", at=NOW)
+    assert ledger.leg_of("from:+8613800138001") == of("rings").leg_id
+    need["rings"] = 0
+    assert ledger.leg_of("from:+8613800138001") == of("taken").leg_id
+
+
+async def test_after_a_restart_an_old_text_never_heard_of_again_does_not_take_a_key_for_the_open_one(house):
+    old, new = of("i0"), of("i1")
+    for one in (old, new):
+        await house.ledger.intend(one, Message(body="help"), carrier="gsm_modem", at=NOW)
+    await house.ledger.report(LegReported(leg_id=new.leg_id, state=LegState.DELIVERED, at=NOW))
+    need = {"i0": 0, "i1": 2}
+    again = JournalLedger(journal=house.journal, leg_known=house._known, need=need.__getitem__)
+    for row in house.reader.legs_of_open_incidents():
+        again.take_slot(row)
+    again.restore(house.reader.unsettled_legs(), house.reader.leg_references(10), NOW)
+    assert again.leg_of("from:+8613800138001") == new.leg_id
+
+
+async def test_after_a_restart_the_oldest_references_are_the_first_to_be_forgotten(house, monkeypatch):
+    monkeypatch.setattr("gateway.ledger.OWNED_KEPT", 2)
+    for number, name in enumerate(("old", "new")):
+        at = NOW + timedelta(minutes=number)
+        await house.ledger.intend(of(name), Message(body="help"), carrier="twilio", at=at)
+        await house.ledger.bind(of(name).leg_id, carrier="twilio", reference=name)
+    again = JournalLedger(journal=house.journal, leg_known=house._known)
+    again.restore(house.reader.unsettled_legs(), house.reader.leg_references(2), NOW)
+    await again.intend(of("newest"), Message(body="help"), carrier="twilio", at=NOW)
+    await again.bind(of("newest").leg_id, carrier="twilio", reference="newest")
+    assert again.owned("twilio") == {"new", "newest"}
+
+
+@pytest.mark.parametrize(("channel", "is_remembered"), [(Channel.SIREN, True), (Channel.TEXT, False)])
+async def test_an_incident_that_is_over_is_remembered_as_long_as_its_siren_was_not_heard_to_be_silent(
+    house, channel, is_remembered
+):
+    await house.ledger.intend(leg(channel=channel), Message(body="help"), carrier="siren", at=NOW)
+    over = IncidentRow("i1", "A7K2", "zhang", "sos", "resolved", 0, b"{}")
+    later = EventRow(0, to_ms(NOW + timedelta(hours=2)), "health", None, None, None, b"{}", None)
+    await house.journal.commit(Record([later], rest=Rest(incidents=[over])))
+    assert bool(house.reader.open_incidents()) == is_remembered
+    assert bool(house.reader.legs_of_open_incidents()) == is_remembered
