@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import shutil
 import signal
@@ -49,12 +50,18 @@ class Smsd:
         draft.rename(self.folder / "outgoing" / f"text{len(text)}")
 
     async def appears(self, folder: str) -> bytes:
-        """Wait for a file that is no longer written to; gives what is in it."""
+        """Wait for a message that is no longer written to; gives its file.
+
+        At its start smsd tries out its folders with little scripts of its own: these are no messages.
+        """
         log = self.folder / "smsd.log"
         for _ in range(GIVE_UP_S * 20):
             for path in sorted((self.folder / folder).iterdir()):
-                if not path.name.endswith(".LOCK") and (content := path.read_bytes()):
-                    return content
+                if path.name.endswith(".LOCK"):
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    if (content := path.read_bytes()).startswith(b"From: "):
+                        return content
             await asyncio.sleep(0.05)
         return pytest.fail(log.read_text(errors="replace") if log.exists() else "smsd wrote no log")
 
