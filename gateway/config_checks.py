@@ -18,7 +18,18 @@ from sos.plan import diallable
 from sos.shifts import parse_shift
 
 CARD = re.compile(r"[0-9]{6,7}", re.ASCII)
-POSITIVE_SECONDS = ("ring_timeout_s", "rounds", "ack_timeout_s", "repeat_after_s", "acks_wanted")
+AT_LEAST = {
+    "ring_timeout_s": 1,
+    "rounds": 1,
+    "ack_timeout_s": 1,
+    "repeat_after_s": 1,
+    "acks_wanted": 1,
+    "calls_after_s": 0,
+    "position_text_interval_s": 0,
+    "cancel_window_s": 0,
+}
+AT_MOST = 604_800
+"""A week of seconds: no clock can hold what some larger numbers ask for."""
 
 
 def cross_check(
@@ -122,6 +133,12 @@ def _sos(checker: Checker, document: dict[str, Any], sos: Any, *, mode: str) -> 
         if not CARD.fullmatch(station.card):
             expected = "a BeiDou card number of 6 or 7 digits"
             checker.add(f"sos.stations.{station.id}.card", station.card, expected)
+    if sos.max_commit_wait_ms < 1:
+        checker.add(
+            "sos.max_commit_wait_ms", sos.max_commit_wait_ms, "at least 1, or nothing waits for the disk"
+        )
+    if not sos.settle_s > 0:
+        checker.add("sos.settle_s", sos.settle_s, "more than 0, or an unclear call is made twice")
     for kind, plan in sos.plans.items():
         _plan(checker, kind, plan)
 
@@ -146,9 +163,14 @@ def _plan(checker: Checker, kind: str, plan: Any) -> None:
     if kind not in kinds:
         checker.add(f"sos.plans.{kind}", "(table)", "one of " + ", ".join(kinds))
     if plan is not None:
-        for name in POSITIVE_SECONDS:
-            if getattr(plan, name) < 1:
-                checker.add(f"sos.plans.{kind}.{name}", getattr(plan, name), "at least 1")
+        for name, least in AT_LEAST.items():
+            value = getattr(plan, name)
+            if value < least:
+                checker.add(f"sos.plans.{kind}.{name}", value, f"at least {least}")
+            elif value > AT_MOST:
+                checker.add(f"sos.plans.{kind}.{name}", value, f"at most {AT_MOST}")
+        if not (plan.texts or plan.calls):
+            checker.add(f"sos.plans.{kind}", "(table)", "texts or calls, or nobody is told")
 
 
 def _unique(checker: Checker, path: str, ids: Iterable[Any]) -> None:

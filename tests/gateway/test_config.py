@@ -190,3 +190,24 @@ def test_one_id_for_two_telephones_of_an_incident_is_refused(small_config, phone
             load(small_config(more=staff))
     else:
         load(small_config(more=staff))
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ("[sos.plans.sos]\ncancel_window_s = -5", "cancel_window_s"),
+        ("[sos.plans.sos]\nposition_text_interval_s = -1", "position_text_interval_s"),
+        ("[sos.plans.sos]\nack_timeout_s = 100000000000000", "ack_timeout_s"),
+        ("[sos.plans.sos]\ntexts = false\ncalls = false", "nobody is told"),
+    ],
+)
+def test_a_plan_that_would_break_or_tell_nobody_is_refused(small_config, more, key):
+    with pytest.raises(ConfigError, match=key):
+        load(small_config(more=more + "\n"))
+
+
+@pytest.mark.parametrize("line", ["max_commit_wait_ms = -1", "settle_s = -1", "settle_s = nan"])
+def test_a_wait_that_would_undo_the_order_of_the_promise_is_refused(small_config, line):
+    carriers = 'carriers = ["twilio"]'
+    with pytest.raises(ConfigError, match=line.split()[0]):
+        load(small_config((carriers, f"{carriers}\n{line}")))
