@@ -156,8 +156,8 @@ MUTANTS = (
     Mutant(
         "steps are counted anew at a restart",
         "gateway/incidents.py",
-        "        self._steps = {name: steps.get(name, 0) for name in self._open}\n",
-        "        self._steps = dict.fromkeys(self._open, 0)\n",
+        "        self._steps = {name: steps.get(name, 0) for name in self._all}\n",
+        "        self._steps = dict.fromkeys(self._all, 0)\n",
         (VIRTUAL,),
     ),
     Mutant(

@@ -36,6 +36,7 @@ MOST_NUMBER = 2**24 - 1
 MOST_TIME_S = 2**32 - 1
 UNKNOWN_BATTERY = 255
 MOST_HEART_RATE = 254
+FULL_PCT = 100
 
 _LAYOUT = struct.Struct(">B3sBIiiBBB")
 _DRILL = 0x20
@@ -86,7 +87,7 @@ def pack(alarm: BeidouAlarm) -> bytes:
         raise ValueError("the alarm's time is aware and of 1970 to 2106")
     lat, lon = _position(alarm.lat, alarm.lon)
     rate = _whole(alarm.heart_rate_bpm, most=MOST_HEART_RATE)
-    battery = _whole(alarm.battery_pct, most=100)
+    battery = _whole(alarm.battery_pct, most=FULL_PCT)
     return _LAYOUT.pack(
         VERSION,
         alarm.number.to_bytes(3, "big"),
@@ -115,7 +116,10 @@ def _whole(value: float | None, *, most: int) -> int | None:
 
 
 def unpack(body: bytes) -> BeidouAlarm:
-    """Read twenty bytes. Raises ValueError saying what is wrong with them."""
+    """Read twenty bytes; an impossible position or gauge is unknown, for the alarm must come through.
+
+    Raises ValueError saying what is wrong with them.
+    """
     if len(body) != BODY_BYTES:
         raise ValueError(f"{len(body)} bytes, not {BODY_BYTES}")
     version, number, kind, at_s, lat, lon, rate, battery, seq = _LAYOUT.unpack(body)
@@ -123,9 +127,7 @@ def unpack(body: bytes) -> BeidouAlarm:
         raise ValueError(f"version {version}, not {VERSION}")
     if (kind & _KIND) >= len(KINDS) or (kind >> _ANSWER_SHIFT) >= len(ANSWERS):
         raise ValueError(f"kind {kind} is unknown")
-    known = NOWHERE not in (lat, lon)
-    if known and not (abs(lat) <= 90 * _SCALE and abs(lon) <= 180 * _SCALE):
-        raise ValueError("a position that is not on Earth")
+    known = NOWHERE not in (lat, lon) and abs(lat) <= 90 * _SCALE and abs(lon) <= 180 * _SCALE
     return BeidouAlarm(
         number=int.from_bytes(number, "big"),
         kind=KINDS[kind & _KIND],
@@ -133,8 +135,8 @@ def unpack(body: bytes) -> BeidouAlarm:
         seq=seq,
         lat=lat / _SCALE if known else None,
         lon=lon / _SCALE if known else None,
-        heart_rate_bpm=rate or None,
-        battery_pct=None if battery == UNKNOWN_BATTERY else battery,
+        heart_rate_bpm=rate if 0 < rate <= MOST_HEART_RATE else None,
+        battery_pct=battery if battery <= FULL_PCT else None,
         drill=bool(kind & _DRILL),
         answer=ANSWERS[kind >> _ANSWER_SHIFT],
     )

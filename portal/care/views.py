@@ -84,17 +84,17 @@ def untaken(who: Viewer) -> list[dict[str, Any]]:
 
 @blueprint.app_context_processor
 def on_duty() -> dict[str, Any]:
-    """Give the templates `standing_alarms()`: what whoever is on duty sees on top of every page."""
-    return {"standing_alarms": standing_alarms}
+    """Give the templates `standing_alarms()`: what whoever is on duty sees on top of every page.
+
+    It is None, and nothing is asked for by itself, where the viewer is not one of them.
+    """
+    return {"standing_alarms": standing_alarms if viewer().roles & WATCHERS else None}
 
 
 def standing_alarms() -> list[IncidentCard]:
     """Where everybody was rung in vain, for watchers; no page fails because these cannot be read."""
-    who = viewer()
-    if not who.roles & WATCHERS:
-        return []
     try:
-        return [incident_card(case) for case in queries.exhausted_cases(db.session, who)]
+        return [incident_card(case) for case in queries.exhausted_cases(db.session, viewer())]
     except SQLAlchemyError:
         return []
 

@@ -54,7 +54,8 @@ class Visitor:
 
     def _console(self, message) -> None:
         if message.type == "error":
-            self.complaints.append(message.text)
+            where = (message.location or {}).get("url", "")
+            self.complaints.append(f"{message.text} {where}".rstrip())
 
     def _request(self, request) -> None:
         host = urlsplit(request.url).hostname

@@ -111,9 +111,15 @@ def test_what_cannot_be_true_stands_as_unknown_and_the_alarm_goes_out(bad):
         (b"\x02" + bytes(19), "version 2, not 1"),
         (bytes.fromhex("010000011f" + "00" * 15), "kind 31 is unknown"),
         (bytes.fromhex("01000001c0" + "00" * 15), "kind 192 is unknown"),
-        (bytes.fromhex("0100000100000000007fffffff00000000000000"), "not on Earth"),
     ],
 )
 def test_a_body_that_is_none_of_ours_says_why(body, says):
     with pytest.raises(ValueError, match=says):
         unpack(body)
+
+
+def test_an_alarm_with_a_position_off_the_earth_and_impossible_gauges_is_still_an_alarm():
+    body = bytes.fromhex("0100000100000000007fffffff00000000ff6505")
+    assert unpack(body) == BeidouAlarm(
+        number=1, kind="sos", at=datetime.fromtimestamp(0, UTC), seq=5, lat=None, lon=None
+    )
