@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import shutil
-import signal
 
 import pytest
 
@@ -18,7 +16,6 @@ pytestmark = pytest.mark.slow
 PHONE = "+8613800138000"
 LONG = "张桂兰(3栋2单元401)按下了求救,住户𠮷田🆘在场。" * 5 + "#A7K2"
 GIVE_UP_S = 30
-PR_SET_PDEATHSIG = 1
 FOLDERS = ("outgoing", "checked", "failed", "incoming", "report", "sent", "stats")
 
 
@@ -66,13 +63,19 @@ class Smsd:
         return pytest.fail(log.read_text(errors="replace") if log.exists() else "smsd wrote no log")
 
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
+LEASH = """
+"$@" </dev/null & smsd=$!
+read -r _
+trap '' TERM
+kill -TERM 0
+(sleep 10; kill -KILL 0) &
+wait $smsd
+kill -KILL 0
+"""
+"""Runs smsd and its worker in a group of their own, and ends the group when its input ends.
 
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the test's process ends, however it ends (prctl(2))."""
-    if _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
+The input is a pipe from this process: it ends with the test, even when the test is killed.
+"""
 
 
 @pytest.fixture
@@ -94,20 +97,17 @@ async def smsd(tmp_path, modem):
         pytest.fail("smsd is missing: apt-get install smstools; this test does not skip")
     made = Smsd(tmp_path)
     process = await asyncio.create_subprocess_exec(
-        *(program, "-t", f"-c{made.config}"),
-        stdin=asyncio.subprocess.DEVNULL,
+        *("sh", "-c", LEASH, "leash", program, "-t", f"-c{made.config}"),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
         env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
-        preexec_fn=die_with_parent,
+        process_group=0,
     )
+    assert process.stdin is not None
     yield made
-    process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), 10)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    process.stdin.close()
+    await process.wait()
 
 
 async def test_long_chinese_texts_of_smsd_arrive_whole_and_are_reported_delivered(modem, smsd):
