@@ -99,8 +99,18 @@ class JournalReader:
         ]
 
     def unsettled_legs(self) -> list[sqlite3.Row]:
-        """Legs whose end is not known."""
-        return self._rows(f"select * from legs where state in {OPEN_LEGS} order by intended_ms")
+        """Legs whose end is not known and may still be heard of.
+
+        Those of open incidents, sirens, and whatever was begun in the last day:
+        a text whose delivery was never reported would else be asked after at every start for ever.
+        """
+        return self._rows(
+            f"select * from legs where state in {OPEN_LEGS} and (channel = 'siren'"
+            " or intended_ms > coalesce((select max(received_ms) from events), 0) - 86400000"
+            " or incident in (select incident_id from incidents"
+            "  where state not in ('resolved', 'cancelled')))"
+            " order by intended_ms"
+        )
 
     def legs_of_open_incidents(self) -> list[sqlite3.Row]:
         """Every leg of the incidents that are not over."""

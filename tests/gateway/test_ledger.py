@@ -161,3 +161,22 @@ async def test_an_incident_that_is_over_is_remembered_as_long_as_its_siren_was_n
     await house.journal.commit(Record([later], rest=Rest(incidents=[over])))
     assert bool(house.reader.open_incidents()) == is_remembered
     assert bool(house.reader.legs_of_open_incidents()) == is_remembered
+
+
+@pytest.mark.parametrize(
+    ("state", "channel", "days", "is_unsettled"),
+    [
+        ("resolved", Channel.TEXT, 2, False),
+        ("resolved", Channel.TEXT, 0, True),
+        ("notifying", Channel.TEXT, 2, True),
+        ("resolved", Channel.SIREN, 2, True),
+    ],
+)
+async def test_a_text_never_heard_of_again_is_not_asked_after_at_every_start_for_ever(
+    house, state, channel, days, is_unsettled
+):
+    await house.ledger.intend(leg(channel=channel), Message(body="help"), carrier="twilio", at=NOW)
+    changed = IncidentRow("i1", "A7K2", "zhang", "sos", state, 0, b"{}")
+    later = EventRow(0, to_ms(NOW + timedelta(days=days)), "health", None, None, None, b"{}", None)
+    await house.journal.commit(Record([later], rest=Rest(incidents=[changed])))
+    assert bool(house.reader.unsettled_legs()) == is_unsettled
