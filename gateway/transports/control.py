@@ -34,11 +34,10 @@ class Control:
 
     async def run(self) -> None:
         """Serve until cancelled; a path that cannot be bound is said once, the gateway works without it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            self.path.unlink()  # what a killed gateway left; the journal's lock says that we are alone
         before = os.umask(0o177)  # the socket is ours alone from its first moment
         try:
+            with contextlib.suppress(FileNotFoundError):
+                self.path.unlink()  # what a killed gateway left; the journal's lock says that we are alone
             server = await asyncio.start_unix_server(self._serve, self.path, limit=MAX_LINE_BYTES)
         except OSError as error:
             log.warning("no door for local commands at %s: %s", self.path, error)
@@ -50,7 +49,7 @@ class Control:
                 self.serving.set()
                 await server.serve_forever()
         finally:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 self.path.unlink()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -130,3 +130,14 @@ def test_many_texts_and_calls_are_a_warning_and_stop_nothing(look):
     world["legs"] = 11
     health.look()
     assert msgspec.json.decode(journal.told[-1], type=GatewayHealth).warnings == (MANY_LEGS,)
+
+
+async def test_a_door_that_cannot_be_opened_leaves_the_gateway_running(tmp_path, caplog):
+    (tmp_path / "gw.sock").mkdir()
+
+    async def obey(_command):
+        raise AssertionError
+
+    await Control(tmp_path / "gw.sock", obey=obey).run()
+    await Control(tmp_path / ("x" * 120 + ".sock"), obey=obey).run()
+    assert caplog.text.count("no door for local commands") == 2
