@@ -14,6 +14,7 @@ import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from time import monotonic as _now_s
 from typing import ClassVar
@@ -64,7 +65,7 @@ class Settings:
             if not octets:
                 raise ValueError(f"{name} is empty")
         for name, least in (("max_on_s", 0), ("pause_s", 0), ("refresh_s", 0.01)):
-            if getattr(self, name) < least:
+            if not least <= getattr(self, name) < inf:
                 raise ValueError(f"{name} is {getattr(self, name)}: at least {least}")
 
 

@@ -96,6 +96,8 @@ def test_a_siren_with_neither_relay_nor_sound_is_refused():
         ({"off": ""}, "off is empty"),
         ({"max_on_s": -1}, "max_on_s is -1"),
         ({"refresh_s": 0}, "refresh_s is 0"),
+        ({"max_on_s": float("nan")}, "max_on_s is nan"),
+        ({"refresh_s": float("inf")}, "refresh_s is inf"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_name(wrong, words):
