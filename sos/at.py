@@ -113,6 +113,8 @@ class AtDialogue:
         self._turn = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self.closed = asyncio.Event()
+        self.drops_lines = False
+        """Whether DTR goes down when the port is closed: a hung modem may come to itself by that."""
         self._loop.add_reader(self._port.fileno(), self._readable)
 
     async def ask(
@@ -163,6 +165,15 @@ class AtDialogue:
             return False
         return True
 
+    async def closed_or(self, event: asyncio.Event, *, timeout_s: float) -> None:
+        """Wait until the port is lost or the event is set, at most `timeout_s`."""
+        waiters = [asyncio.ensure_future(each.wait()) for each in (event, self.closed)]
+        try:
+            await asyncio.wait(waiters, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiter in waiters:
+                waiter.cancel()
+
     def close(self, last_words: bytes = b"") -> None:
         """Let go of the port; whoever still waits for an answer gets AtLost. Idempotent."""
         if self.closed.is_set():
@@ -172,6 +183,9 @@ class AtDialogue:
             if last_words:
                 os.write(self._port.fileno(), last_words)
         self._loop.remove_reader(self._port.fileno())
+        if self.drops_lines:
+            with contextlib.suppress(OSError):  # not every port has modem lines
+                self._port.dtr = False
         with contextlib.suppress(OSError):
             self._port.close()
         if self._command is not None and not self._command.end.done():

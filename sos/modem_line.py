@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import re
 
-from sos.at import AtDialogue, AtError, AtRefused, AtSilent
+from sos.at import AtDialogue, AtError, AtLost, AtRefused, AtSilent
 from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierError, CarrierRefused
 
 log = logging.getLogger(__name__)
 
 CHECK_DEADLINE_S = 2.0
+MAX_SIGNAL = 31
+MAX_SPOKEN_CHARS = 120
+"""`+CTTS` takes 512 characters of hexadecimal."""
 CALL_ENDS = frozenset({"NO CARRIER", "BUSY", "NO ANSWER", "NO DIALTONE", "NO DIAL TONE"})
 NOT_SENT_NOW = frozenset({38, 41, 42, 47, 69, 310, 311, 312, 313, 314, 317, 330, 331, 515})
 """`+CMS ERROR` codes of a SIM, network or modem that is not ready: certainly not sent."""
@@ -30,6 +33,8 @@ _TONE = re.compile(r"\+QTONEDET: ?(\d+)")
 _STORED = re.compile(r'\+(?:CMTI|CDSI): ?"(\w+)",(\d+)')
 _SENT = re.compile(r"\+CMGS: ?(\d{1,3})(?:,.*)?")
 _LISTED = re.compile(r"\+CMGL: ?(\d+),.*")
+_SIGNAL = re.compile(r"\+CSQ: ?(\d{1,2}),.*")
+_WAITING = re.compile(r"\+CLCC: ?\d+,1,5,.*")
 _MEMORIES = re.compile(r'\+CPMS: ?"(\w+)",\d+,\d+(?:,"\w+",\d+,\d+(?:,"(\w+)",\d+,\d+)?)?')
 
 
@@ -56,7 +61,7 @@ async def make_ready(at: AtDialogue, *, pin: str) -> bool:
         log.warning("the modem cannot hear keys: calls ring, and only a text with 1 acknowledges")
     speaks = await at.tried("AT+CTTS=?")
     await at.tried("AT+CDTAM=1")
-    await check_network(at)
+    await at.tried("AT+CREG=1")
     return speaks
 
 
@@ -77,13 +82,40 @@ async def _unlock(at: AtDialogue, *, pin: str) -> None:
 async def check_network(at: AtDialogue) -> None:
     """Raise AtRefused when the network has not let the SIM in, AtSilent when the modem hangs."""
     lines = await at.ask("AT+CREG?", deadline_s=CHECK_DEADLINE_S)
-    if not any(re.fullmatch(r"\+CREG: ?\d,[15].*", line) for line in lines):
-        raise AtRefused("+CREG", "not registered with a network")
+    if any(re.fullmatch(r"\+CREG: ?\d,[15].*", line) for line in lines):
+        return
+    if any(re.fullmatch(r"\+CREG: ?\d,3.*", line) for line in lines):
+        raise AtRefused("+CREG", "the network refuses the SIM card")
+    raise AtRefused("+CREG", f"no network, {await _signal(at)}")
+
+
+async def _signal(at: AtDialogue) -> str:
+    """Say how well the modem hears the network (27.007 clause 8.5: 0 to 31, 99 when unknown)."""
+    try:
+        lines = await at.ask("AT+CSQ", deadline_s=CHECK_DEADLINE_S)
+    except AtRefused:
+        lines = ()
+    found = next((match for line in lines if (match := _SIGNAL.fullmatch(line))), None)
+    if found is None or int(found[1]) > MAX_SIGNAL:
+        return "no signal"
+    return f"signal {int(found[1])} of {MAX_SIGNAL}"
 
 
 async def listed_calls(at: AtDialogue) -> list[tuple[int, str]]:
     """Give the voice calls we made that stand on the line: (state, number). Raises AtError."""
-    found = [_CLCC.fullmatch(line) for line in await at.ask("AT+CLCC")]
+    return _ours(await at.ask("AT+CLCC"))
+
+
+async def followed_calls(at: AtDialogue) -> list[tuple[int, str]]:
+    """The same as `listed_calls`, and turn away whoever waits beside our call (27.007 clause 7.13)."""
+    lines = await at.ask("AT+CLCC")
+    if any(map(_WAITING.fullmatch, lines)):
+        await at.tried("AT+CHLD=0")
+    return _ours(lines)
+
+
+def _ours(lines: tuple[str, ...]) -> list[tuple[int, str]]:
+    found = [_CLCC.fullmatch(line) for line in lines]
     return [(int(m[2]), m[4] or "") for m in found if m and m[1] == "0" and m[3] == "0"]
 
 
@@ -100,6 +132,12 @@ async def stored_slots(at: AtDialogue) -> list[int]:
     except AtRefused:
         return []
     return [int(found[1]) for line in lines if (found := _LISTED.fullmatch(line))]
+
+
+async def speak(at: AtDialogue, words: str) -> None:
+    """Say as much in the call as the modem takes. Raises AtSilent or AtLost."""
+    spoken = words[:MAX_SPOKEN_CHARS].encode("utf-16-be").hex().upper()
+    await at.tried(f'AT+CTTS=1,"{spoken}"')
 
 
 async def memories(at: AtDialogue) -> set[str]:
@@ -153,10 +191,19 @@ def in_words(error: AtError) -> str:
     """Say what is wrong so that the staff know what to do."""
     if isinstance(error, AtSilent):
         return f"the modem does not answer ({error.command})"
+    if isinstance(error, AtLost):
+        return f"the modem's port is gone, is it plugged in? ({error.reason})"
+    if error.command in {"+CREG", "+CPIN"}:
+        return _SIM_TROUBLES.get(error.reason, error.reason)
     return _SIM_TROUBLES.get(error.reason, str(error))
 
 
 async def reset(at: AtDialogue) -> None:
-    """Restart a modem that hung (27.007 clause 8.2); one that does not even take this raises AtSilent."""
+    """Restart a modem that answers nothing at all (27.007 clause 8.2), which cuts a call if one stands.
+
+    One that does not even take this raises AtSilent, and its port is closed with DTR down.
+    """
     log.warning("the modem is restarted")
+    at.drops_lines = True
     await at.tried("AT+CFUN=1,1", deadline_s=CHECK_DEADLINE_S)
+    at.drops_lines = False

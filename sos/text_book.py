@@ -117,13 +117,15 @@ class TextBook:
             if text.telephone == name and report.reference in text.waiting:
                 text.report(report.reference, delivered=report.delivered)
                 return None if text.state is LegState.PLACED else (text.leg_id, text.state)
-        for text in self._unsure.values():
-            if text.telephone != name or text.state is not LegState.PLACED or not report.delivered:
-                continue
-            if report.reference not in text.known:
-                text.state = LegState.DELIVERED
-                text.waiting.add(report.reference)
-                return text.leg_id, text.state
+        unsure = [
+            text
+            for text in self._unsure.values()
+            if text.telephone == name and text.state is LegState.PLACED and report.reference not in text.known
+        ]
+        if report.delivered and len(unsure) == 1:  # of several it could be either: better doubled than lost
+            unsure[0].state = LegState.DELIVERED
+            unsure[0].waiting.add(report.reference)
+            return unsure[0].leg_id, unsure[0].state
         self._reports += 1
         self._unexplained[name, report.reference] = (self._reports, report.delivered)
         _bound(self._unexplained)

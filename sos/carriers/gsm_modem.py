@@ -12,7 +12,6 @@ import logging
 import re
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic as _now_s
 from typing import Any, ClassVar
@@ -26,14 +25,17 @@ from sos.modem_line import (
     CALL_ENDS,
     PinRefused,
     check_network,
+    followed_calls,
     hang_up,
     in_words,
     key_of,
     listed_calls,
     make_ready,
     reset,
+    speak,
     stored_at,
 )
+from sos.modem_settings import Settings
 from sos.modem_text import SendStopped, send_parts
 from sos.phone_call import PhoneCall
 from sos.text_book import TextBook, telephone
@@ -47,26 +49,9 @@ ORPHAN_GRACE_S = 15.0
 RESET_AFTER_SILENCES = 2
 """A modem that was silent so often, one opening after another, is restarted."""
 MAX_REMEMBERED = 128
-MAX_SPOKEN_CHARS = 120
-"""`+CTTS` takes 512 characters of hexadecimal."""
 UNKNOWN_SCRIPT = "这是守望求助电话,有人按下了求助,详情请看短信。请按1确认。"
 """Said in a call found again after a restart: its own words are not known any more."""
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """`[carriers.gsm_modem]`: the port, and how patient to be; `pin` is the SIM's, if it asks for one."""
-
-    path: str
-    baud: int = 115200
-    pin: str = ""
-    poll_s: float = 0.5
-    health_s: float = 30.0
-    key_wait_s: float = 45.0
-    line_wait_s: float = 3.0
-    reopen_min_s: float = 1.0
-    reopen_max_s: float = 30.0
 
 
 class GsmModem:
@@ -93,6 +78,7 @@ class GsmModem:
         self._speaks = False
         self._rung = False
         self._silent_starts = 0
+        self._health_due_s = 0.0
         self._pin = settings.pin
         self._joiner = secrets.randbelow(256)
         self._was_ready = True
@@ -100,8 +86,6 @@ class GsmModem:
         """Set while the modem can be used."""
         self.trouble = "not started"
         """Why the modem cannot be used now, empty when it can."""
-
-    # ------------------------------------------------------------------ the line
 
     async def run(self, report: Report) -> None:
         """Keep the modem's line open until cancelled and report what it says."""
@@ -123,8 +107,11 @@ class GsmModem:
 
     def _lost(self, error: AtError) -> None:
         self._at = None
+        self._silent_starts += isinstance(error, AtSilent) and error.command == "AT"
+        self._unready(error)
+
+    def _unready(self, error: AtError) -> None:
         self.trouble = in_words(error)
-        self._silent_starts += isinstance(error, AtSilent)
         self.ready.clear()
 
     async def _serve(self) -> None:
@@ -138,34 +125,44 @@ class GsmModem:
             self._silent_starts = 0
             self._at = at
             self._was_ready = True
-            self.trouble = ""
-            self.ready.set()
-            log.info("the modem is ready")
-            health_due_s = _now_s() + self._settings.health_s
+            self._health_due_s = 0.0
             while not at.closed.is_set():
                 self._wake.clear()
                 await self._follow(at)
                 await self.inbox.read(at, self._hear)
-                if _now_s() > health_due_s:
-                    await check_network(at)
-                    await self.inbox.look(at)
-                    health_due_s = _now_s() + self._settings.health_s
-                await self._woken(at)
+                if _now_s() > self._health_due_s:
+                    await self._look(at)
+                await at.closed_or(self._wake, timeout_s=self._pause_s())
             raise AtLost("read", "the port was lost")
         finally:
             self._at = None
             at.close()
 
-    async def _woken(self, at: AtDialogue) -> None:
-        """Wait for something the modem says, for the poll of a call, or for the health check."""
-        busy = self._call is not None or self._orphan_since_s is not None
-        wait_s = self._settings.poll_s if busy else self._settings.health_s
-        waiters = [asyncio.ensure_future(event.wait()) for event in (self._wake, at.closed)]
+    async def _look(self, at: AtDialogue) -> None:
+        """Look at the network and for texts; without a network the line is kept and a call is followed on."""
         try:
-            await asyncio.wait(waiters, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
+            await check_network(at)
+        except AtRefused as error:
+            if self.ready.is_set():
+                log.warning("the modem: %s", error.reason)
+            self._unready(error)
+        else:
+            if not self.ready.is_set():
+                log.info("the modem is ready")
+            self.trouble = ""
+            self.ready.set()
+        await self.inbox.look(at)
+        self._health_due_s = _now_s() + self._health_s()
+
+    def _health_s(self) -> float:
+        wanted_s = self._settings.health_s
+        return wanted_s if self.ready.is_set() else min(wanted_s, self._settings.reopen_max_s)
+
+    def _pause_s(self) -> float:
+        """How long to wait for a word of the modem: for the poll of a call, or for the health check."""
+        if self._call is not None or self._orphan_since_s is not None:
+            return self._settings.poll_s
+        return self._health_s()
 
     async def _make_ready(self, at: AtDialogue) -> None:
         """Set the modem up, and look what it holds from before. Raises AtError."""
@@ -190,13 +187,13 @@ class GsmModem:
             self.inbox.queue(*stored)
         elif line.startswith(("RING", "+CRING")):
             self._rung = True
+        elif line.startswith("+CREG:"):
+            self._health_due_s = 0.0
         elif line.startswith("+CDS:"):
             self.inbox.take(body, self._hear)
         elif line.startswith("+CTTS:") and call is not None:
             call.spoken(_now_s())
         self._wake.set()
-
-    # ------------------------------------------------------------------ calls
 
     async def _follow(self, at: AtDialogue) -> None:
         """Look at the line once and do what the call needs."""
@@ -213,7 +210,7 @@ class GsmModem:
             await hang_up(at)
             self._finish(call)
             return
-        listed = await listed_calls(at)
+        listed = await followed_calls(at)
         if call is not self._call:
             return
         if not listed:
@@ -223,8 +220,7 @@ class GsmModem:
         if (state := call.seen(listed[0][0], now_s)) is not None:
             self._tell(call.leg_id, state)
         if self._speaks and call.must_speak(now_s):
-            words = call.script[:MAX_SPOKEN_CHARS].encode("utf-16-be").hex().upper()
-            await at.tried(f'AT+CTTS=1,"{words}"')
+            await speak(at, call.script)
 
     def _pressed(self, digit: str) -> None:
         if self._call is not None:
@@ -266,9 +262,12 @@ class GsmModem:
         try:
             await check_network(at)
         except AtError as error:
-            if not isinstance(error, AtRefused):
+            if isinstance(error, AtRefused):
+                self._unready(error)
+                self._wake.set()
+            else:
                 self._lost(error)
-            raise CarrierDown(f"the modem is not ready: {error}") from None
+            raise CarrierDown(f"the modem is not ready: {in_words(error)}") from None
         return at
 
     async def _dial(self, leg: Leg, message: Message) -> str:
@@ -285,6 +284,8 @@ class GsmModem:
         except AtRefused as error:
             if error.reason not in CALL_ENDS:
                 self._drop(call)
+                if self._rung:
+                    raise CarrierDown("somebody rings the box just now") from None
                 raise CarrierRefused(str(error)) from None
             call.network_said = error.reason
         except (AtSilent, AtLost) as error:

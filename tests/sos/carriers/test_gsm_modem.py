@@ -412,3 +412,90 @@ async def test_the_last_part_of_a_long_text_is_no_answer_though_it_is_a_one(box)
     box.sim.receive_text(LI.phone, "3")
     assert (await box.key()).digit == "3"
     assert carrier.inbox.other_texts == 3
+
+
+@pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize(
+    ("who", "before", "end"),
+    [
+        (WANG, LegState.RINGING, LegState.NO_ANSWER),
+        (SUN, LegState.ANSWERED, LegState.NO_KEY),
+    ],
+)
+async def test_a_call_the_network_drops_is_over_at_once_and_the_box_says_why(box, who, before, end, tells):
+    carrier = await box.gateway(health_s=0.05)
+    box.sim.faults.signal = 3
+    reference = await carrier.place(leg(who), Message(body="求救", ring_timeout_s=600))
+    await box.state(before)
+    box.sim.lose_network(tells=tells)
+    async with asyncio.timeout(2):
+        assert await box.state(end) == leg(who).leg_id
+    assert await carrier.status(reference) is end
+    with pytest.raises(CarrierDown, match="no network, signal 3 of 31"):
+        await carrier.place(leg(LI, name="b"), Message(body="求救"))
+    assert carrier.trouble == "no network, signal 3 of 31"
+    box.sim.find_network()
+    await carrier.ready.wait()
+    await carrier.place(leg(LI, name="b"), Message(body="求救"))
+    assert (await box.key()).digit == "1"
+
+
+async def _in_doubt(box, carrier, name: str) -> None:
+    with pytest.raises(CarrierAmbiguous):
+        await carrier.place(leg(LI, Channel.TEXT, name), Message(body=name))
+    box.sim.lose_network()
+    box.sim.find_network()
+    await carrier.ready.wait()
+
+
+async def test_a_text_whose_answer_was_lost_with_the_network_is_settled_by_its_report(box, monkeypatch):
+    monkeypatch.setattr(gsm_modem, "SEND_DEADLINE_S", 0.2)
+    carrier = await box.gateway()
+    box.sim.faults.armed.append("lost_answer")
+    await _in_doubt(box, carrier, "sent")
+    one = leg(LI, Channel.TEXT, "sent")
+    assert await carrier.find(one, since=NOW, owned=frozenset()) is not None
+
+
+async def test_a_text_the_network_was_lost_under_is_in_doubt_and_never_found(box, monkeypatch):
+    monkeypatch.setattr(gsm_modem, "SEND_DEADLINE_S", 0.2)
+    carrier = await box.gateway()
+    box.sim.faults.armed.append("swallowed")
+    await _in_doubt(box, carrier, "lost")
+    one = leg(LI, Channel.TEXT, "lost")
+    assert await carrier.find(one, since=NOW, owned=frozenset()) is None
+    await carrier.place(one, Message(body="again"))
+    assert await box.sim.transcript.seen(LI.phone, "text") == ("again",)
+
+
+async def test_somebody_who_rings_while_we_ring_out_is_turned_away_and_our_call_goes_on(box):
+    carrier = await box.gateway()
+    await carrier.place(leg(WANG), Message(body="求救", ring_timeout_s=600))
+    await box.state(LegState.RINGING)
+    async with asyncio.timeout(2):
+        await box.sim.receive_call(SUN.phone).wait()
+    assert box.sim.at.call.number == WANG.phone
+    assert box.events.empty()
+    await carrier.hang_up(f"call/{gsm_modem.telephone(WANG.phone)}/{leg(WANG).leg_id}")
+    assert await box.state(LegState.HUNG_UP) == leg(WANG).leg_id
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("denied", "the network refuses the SIM card"), ("hang", "the modem does not answer")],
+)
+async def test_trouble_is_told_in_words(box, monkeypatch, fault, words):
+    monkeypatch.setattr("sos.modem_line.CHECK_DEADLINE_S", 0.1)
+    carrier = await box.gateway(health_s=0.05)
+    setattr(box.sim.faults, fault, True)
+    async with asyncio.timeout(15):
+        while words not in carrier.trouble:  # noqa: ASYNC110  trouble is a word, not an event
+            await asyncio.sleep(0.01)
+
+
+async def test_a_modem_that_was_unplugged_is_told_as_such(box):
+    carrier = await box.gateway()
+    box.sim.unplug()
+    async with asyncio.timeout(5):
+        while "is it plugged in?" not in carrier.trouble:  # noqa: ASYNC110  trouble is a word, not an event
+            await asyncio.sleep(0.01)

@@ -217,6 +217,14 @@ def test_a_text_in_doubt_is_settled_by_a_report_for_its_last_part(early):
     assert book.state(reference) is LegState.DELIVERED
 
 
+def test_a_report_that_could_be_of_either_of_two_doubtful_texts_settles_neither():
+    book = TextBook()
+    for leg_id in ("a", "b"):
+        book.unsure(leg_id, PHONE, [], mark=book.starting())
+    assert book.reported(report(7)) is None
+    assert book.settled("a", PHONE) is book.settled("b", PHONE) is None
+
+
 def test_the_book_is_bounded():
     book = TextBook()
     for number in range(MAX_TEXTS + 50):
