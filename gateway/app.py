@@ -21,7 +21,8 @@ from gateway.config import Settings
 from gateway.downlink import Downlink, expired
 from gateway.engine import Engine
 from gateway.health import Health
-from gateway.incidents import DownOrder, Incidents
+from gateway.incident_rows import DownOrder
+from gateway.incidents import Incidents
 from gateway.intake import Intake
 from gateway.journal.reader import JournalReader
 from gateway.journal.records import EventRow, Record, Rest, from_ms, to_ms
@@ -302,6 +303,8 @@ class Gateway:
     def _carry_out(self, kind: str, order: Any, key: tuple[int, int]) -> None:
         if kind == "Down":
             self.downlink.send(order.wearer, order.command, key)
+        elif kind == "Done":
+            self._done(key)
         elif kind == "HangUp":
             self.dispatcher.execute(order)
             self._done(key)

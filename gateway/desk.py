@@ -7,6 +7,7 @@ which works while the gateway runs and when it does not.
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -94,8 +95,20 @@ def close(
 
 
 def state(settings: Settings) -> str:
-    """What the gateway last wrote of itself; says so when it does not run."""
+    """What the gateway last wrote of itself; says so when no gateway answers at its door."""
+    if not answers(settings):
+        return "the gateway is not running on this box"
     try:
         return state_path(settings).read_text(encoding="utf-8").rstrip()
     except OSError:
-        return "the gateway is not running on this box"
+        return "the gateway has only just started"
+
+
+def answers(settings: Settings) -> bool:
+    """Whether a gateway listens at its door; a killed one leaves the door and its last words behind."""
+    with socket.socket(socket.AF_UNIX) as door:
+        try:
+            door.connect(str(control_path(settings)))
+        except OSError:
+            return False
+    return True

@@ -17,10 +17,12 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.effects import CancelAlarm, ClearTimer, Effect, RaiseAlarm, SendDown, SetTimer
-from gateway.incidents import DownOrder, Incidents, Pending
+from gateway.incident_rows import DownOrder, Pending
+from gateway.incidents import Incidents
 from gateway.journal.records import EventRow, OutboxRow, Record, Rest, to_ms
 from gateway.model import CommandDone, Envelope, PortalCommand, Telemetry
 from gateway.rules.base import Rule, TimerDue
+from gateway.timers import TimerBook
 from sos.events import KeyPressed, LegReported
 
 encode = msgspec.json.encode
@@ -34,20 +36,8 @@ class Journal(Protocol):
         ...
 
 
-class TimerBook(Protocol):
-    """What the engine needs of the timers."""
-
-    def set(self, owner: str, name: str, due_at: datetime) -> None:
-        """Arm or move."""
-        ...
-
-    def clear(self, owner: str, name: str) -> None:
-        """Forget."""
-        ...
-
-
 CarryOut = Callable[[str, Any, tuple[int, int]], None]
-"""Carries out one committed effect: (kind, order, its identity)."""
+"""Carries out one committed effect: (kind, order, its identity); "Done" only marks it as done."""
 
 
 class Engine:
@@ -86,6 +76,7 @@ class Engine:
         self._leg_status = leg_status
         self._leg_of = leg_of
         self._max_commit_wait_s = max_commit_wait_s
+        self._early_seq = 0
         self.counts: Counter[str] = Counter()
 
     def restore(self, states: Mapping[str, bytes]) -> None:
@@ -230,10 +221,11 @@ class Engine:
         handed_over = False
 
         def carry_out(seq: int) -> None:
+            """Legs know themselves again by their ids; an order to a band that went out is only marked."""
             nonlocal handed_over
-            handed_over = True
+            early, handed_over = handed_over, True
             for position, (kind, order) in enumerate(pending.orders):
-                self._carry_out(kind, order, (seq, position))
+                self._carry_out("Done" if early and kind == "Down" else kind, order, (seq, position))
 
         def on_disk(seq: int) -> None:
             if committed is not None:
@@ -244,7 +236,8 @@ class Engine:
             """The disk is stuck: help is worth more than order (see the decision record on this)."""
             if not handed_over:
                 self.counts["effects before their commit"] += 1
-                carry_out(0)
+                self._early_seq -= 1
+                carry_out(self._early_seq)
 
         record.committed = on_disk
         self._journal.append(record)

@@ -9,33 +9,29 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2s
 from types import MappingProxyType
-from typing import Any, Protocol
 
 import msgspec
 
-from gateway.incident_view import as_view
-from gateway.journal.records import AlarmRow, EventRow, IncidentRow, OutboxRow, Record, StepRow, to_ms
+from gateway.incident_rows import Pending, Stored, alarm_rows, change_rows, order_row
+from gateway.journal.records import Record, StepRow, to_ms
 from gateway.model import (
     Alarm,
     AlarmKind,
-    AlarmRaised,
     Battery,
-    DownCommand,
     Fix,
     HeartRate,
-    IncidentChanged,
     PortalCommand,
     Reading,
-    StoryLine,
     Why,
 )
 from gateway.roster import People
 from gateway.steps import Opening, Step, encode_opening, encode_step
 from gateway.steps import decode as decode_step
+from gateway.timers import TimerBook
 from sos.cascade import open_incident, step
 from sos.events import (
     Acknowledged,
@@ -43,7 +39,6 @@ from sos.events import (
     Channel,
     ClearTimer,
     Event,
-    HangUp,
     KeyPressed,
     Leg,
     LegReported,
@@ -51,18 +46,12 @@ from sos.events import (
     Moved,
     Opened,
     Order,
-    PlaceCall,
     PressedAgain,
     Resolved,
-    SendBeidou,
-    SendText,
     SetTimer,
-    SoundSiren,
-    TellBand,
     TimerDue,
 )
 from sos.incident import PHASE_ENDS, Incident, Subject
-from sos.story import lines
 from sos.telling import RINGING_PHASES, USEFUL
 
 REMEMBERED_ALARMS = 20_000
@@ -83,25 +72,6 @@ class Seen:
     lon: float | None = None
     heart_rate_bpm: float | None = None
     battery_pct: float | None = None
-
-
-@dataclass(slots=True)
-class Pending:
-    """The effects of a record, in the order of its outbox rows: carried out after the commit."""
-
-    orders: list[tuple[str, Any]] = field(default_factory=list)
-
-
-class TimerBook(Protocol):
-    """What incidents need of the timers."""
-
-    def set(self, owner: str, name: str, due_at: datetime) -> None:
-        """Arm or move."""
-        ...
-
-    def clear(self, owner: str, name: str) -> None:
-        """Forget."""
-        ...
 
 
 class Incidents:
@@ -201,9 +171,9 @@ class Incidents:
         plan = self._people.plan(alarm.wearer, alarm.kind)
         incident_id = self._by_kind.get((alarm.wearer, alarm.kind, alarm.drill))
         if plan is None:
-            self._note_alarm(alarm, None, record, now)
+            alarm_rows(alarm, None, record, now)
         elif incident_id is not None:
-            self._note_alarm(alarm, incident_id, record, now)
+            alarm_rows(alarm, incident_id, record, now)
             where, where_en = self._place(alarm.lat, alarm.lon)
             again = PressedAgain(at=alarm.at, lat=alarm.lat, lon=alarm.lon, where=where, where_en=where_en)
             self._step(incident_id, again, record, pending, now)
@@ -221,7 +191,7 @@ class Incidents:
                 late=alarm.late,
                 drill=alarm.drill,
             )
-            self._note_alarm(alarm, incident.incident_id, record, now)
+            alarm_rows(alarm, incident.incident_id, record, now)
             self._begin(incident, alarm, record)
             self._step(incident.incident_id, Opened(), record, pending, now)
 
@@ -342,41 +312,7 @@ class Incidents:
         for order in orders:
             self._order(after, order, record, pending)
         record.urgent = record.urgent or bool(orders)
-        story = tuple(
-            StoryLine(
-                at=line.at,
-                what=line.what.value,
-                who=line.who,
-                channel=line.channel,
-                detail=line.detail,
-                carrier=line.carrier,
-            )
-            for line in lines(before, written.event, after, orders, now)
-        )
-        view = as_view(after, alarm)
-        record.rest.incidents.append(
-            IncidentRow(
-                incident_id,
-                after.ref,
-                after.wearer,
-                alarm.kind,
-                view.state,
-                to_ms(after.opened_at),
-                encode(Stored(incident=after, alarm=alarm)),
-            )
-        )
-        record.events.append(
-            EventRow(
-                to_ms(now),
-                to_ms(now),
-                "incident",
-                None,
-                after.wearer,
-                None,
-                encode(IncidentChanged(incident=view, story=story)),
-                None,
-            )
-        )
+        change_rows(before, written.event, after, orders, alarm=alarm, record=record, now=now)
         if after.is_over:
             self._wind_up(after, alarm)
 
@@ -399,25 +335,8 @@ class Incidents:
             case ClearTimer(name=name):
                 record.timers[owner, name] = None
                 self._timers.clear(owner, name)
-            case TellBand(command=command, phone=phone):
-                told = DownCommand(name=command, phone=phone or None)  # type: ignore[arg-type]
-                down = DownOrder(wearer=incident.wearer, command=told)
-                record.rest.outbox.append(OutboxRow("Down", encode(down)))
-                pending.orders.append(("Down", down))
-            case SendText() | PlaceCall() | SendBeidou() | SoundSiren() | HangUp():
-                kind = type(order).__name__
-                record.rest.outbox.append(OutboxRow(kind, encode(order)))
-                pending.orders.append((kind, order))
-
-    def _note_alarm(self, alarm: Alarm, incident_id: str | None, record: Record, now: datetime) -> None:
-        at_ms = to_ms(alarm.at)
-        record.rest.alarms.append(
-            AlarmRow(
-                alarm.alarm_id, alarm.wearer, alarm.kind, alarm.severity, at_ms, incident_id, encode(alarm)
-            )
-        )
-        payload = encode(AlarmRaised(alarm=alarm, incident=incident_id))
-        record.events.append(EventRow(at_ms, to_ms(now), "alarm", None, alarm.wearer, None, payload, None))
+            case _:
+                order_row(order, incident, record, pending)
 
     def _subject(self, alarm: Alarm, incident_id: str) -> Subject:
         wearer = self._people.wearers[alarm.wearer]
@@ -483,17 +402,3 @@ class Incidents:
             if ref not in taken:
                 return ref
         return ref
-
-
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of an incident's row: the cascade's state and the alarm that opened it."""
-
-    incident: Incident
-    alarm: Alarm
-
-
-class DownOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An order to a wearer's bands, as it lies in the outbox."""
-
-    wearer: str
-    command: DownCommand

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.errors import ShouwangError
-from gateway.incidents import Stored
+from gateway.incident_rows import Stored
 from gateway.model import Alarm
 from gateway.steps import Opening, UnreadableStep, decode
 from gateway.telemetry import masked

@@ -6,10 +6,21 @@ import asyncio
 import heapq
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Protocol
 
 from gateway.clock import Clock
 
 IDLE_S = 3600.0
+
+
+class TimerBook(Protocol):
+    """What the engine needs of the timers."""
+
+    def set(self, owner: str, name: str, due_at: datetime) -> None:
+        """Arm or move."""
+
+    def clear(self, owner: str, name: str) -> None:
+        """Forget."""
 
 
 class Timers:

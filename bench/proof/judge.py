@@ -30,7 +30,7 @@ import msgspec
 
 from bench.proof.bands import Press
 from bench.proof.world import Placed, World
-from gateway.incidents import Stored
+from gateway.incident_rows import Stored
 from sos.events import Channel, LegState
 from sos.incident import Incident, LegFacts, Phase
 

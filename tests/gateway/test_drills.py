@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gateway.incidents import Stored
+from gateway.incident_rows import Stored
 from gateway.journal.records import Record
 from gateway.model import PortalCommand
 from gateway.steps import Opening, decode

@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from gateway.incidents import Stored
+from gateway.incident_rows import Stored
 from gateway.model import HeartRate, IncidentChanged, PortalCommand, SyncPayload
 from gateway.transports.base import Outcome
 from sos.events import PlaceCall, SendText
@@ -189,3 +189,21 @@ def test_the_sync_payloads_are_told_apart_by_their_kind():
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(b'{"kind":"nothing"}', type=SyncPayload)
     assert IncidentChanged.__struct_config__.tag == "incident"
+
+
+async def test_an_order_to_a_band_that_went_out_before_its_commit_is_only_marked_after_it(house, band):
+    house.hear(SOS, band)
+    house.journal.commit()
+    incident = house.events("incident")[-1].incident.incident_id
+    house.carried_out.clear()
+    house.engine._max_commit_wait_s = 0.01
+    order = PortalCommand(number=1, command="c1", name="acknowledge", incident=incident, by="周敏")
+    house.engine.ordered(order)
+    await asyncio.sleep(0.05)
+    early = [(kind, key) for kind, order, key in house.carried_out if hasattr(order, "wearer")]
+    assert [kind for kind, _ in early] == ["Down"]
+    house.carried_out.clear()
+    house.journal.commit()
+    late = [(kind, key) for kind, order, key in house.carried_out if hasattr(order, "wearer")]
+    assert [kind for kind, _ in late] == ["Done"]
+    assert early[0][1][0] < 0 < late[0][1][0]

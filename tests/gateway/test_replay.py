@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from gateway.incidents import Stored
+from gateway.incident_rows import Stored
 from gateway.journal.reader import JournalReader
 from gateway.journal.schema import open_for_writing
 from gateway.model import Alarm, Why

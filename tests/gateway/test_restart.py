@@ -10,7 +10,7 @@ import pytest
 
 from gateway.app import Gateway
 from gateway.config import load
-from gateway.incidents import Pending
+from gateway.incident_rows import Pending
 from gateway.journal.records import Record
 from gateway.model import Alarm, PortalCommand, Why
 from sos.events import Channel, LegState

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.incidents import Stored
+from gateway.incident_rows import Stored
 from gateway.model import Alarm, Why
 from gateway.steps import Opening, Step, UnreadableStep, decode, encode_opening, encode_step
 from sos import events
