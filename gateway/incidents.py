@@ -51,12 +51,10 @@ from sos.events import (
     SetTimer,
     TimerDue,
 )
-from sos.incident import PHASE_ENDS, Incident, Subject
+from sos.incident import PHASE_ENDS, Incident, Subject, free_ref
 from sos.telling import RINGING_PHASES, USEFUL
 
 REMEMBERED_ALARMS = 20_000
-REF_LETTERS = "ACDEFGHJKLMNPQRTUVWXY3479"
-"""Letters and digits that are not mistaken for each other on a small screen or over the telephone."""
 REMEMBERED_OVER = 200
 """Incidents that are over and whose last texts are still on their way."""
 
@@ -181,7 +179,7 @@ class Incidents:
             incident_id = blake2s(alarm.alarm_id.encode(), digest_size=6).hexdigest()
             incident = open_incident(
                 incident_id=incident_id,
-                ref=self._free_ref(alarm.alarm_id),
+                ref=free_ref(alarm.alarm_id, {incident.ref for incident in self._all.values()}),
                 wearer=alarm.wearer,
                 subject=self._subject(alarm, incident_id),
                 plan=plan,
@@ -203,8 +201,8 @@ class Incidents:
             return f"there is no wearer {wearer}"
         if self._people.plan(wearer, kind) is None:
             return f"an alarm of kind {kind} has no plan: nobody would be told"
-        if any(not incident.drill and not incident.is_over for incident in self._all.values()):
-            return "a real alarm is open; the telephones are needed for it"
+        if any(not one.drill and self.need(one.incident_id) > 1 for one in self._all.values()):
+            return "a real alarm is ringing; the telephones are needed for it"
         if (wearer, kind, True) in self._by_kind:
             return "a drill of this kind is already under way for this wearer"
         alarm = Alarm(
@@ -392,13 +390,3 @@ class Incidents:
         self._seen[alarm_id] = None
         if len(self._seen) > REMEMBERED_ALARMS:
             self._seen.popitem(last=False)
-
-    def _free_ref(self, alarm_id: str) -> str:
-        """Four letters no open incident has; the same alarm gives the same letters."""
-        taken = {incident.ref for incident in self._all.values()}
-        for salt in range(len(taken) + 1):
-            digest = blake2s(f"{salt}/{alarm_id}".encode(), digest_size=8).digest()
-            ref = "".join(REF_LETTERS[byte % len(REF_LETTERS)] for byte in digest[:4])
-            if ref not in taken:
-                return ref
-        return ref

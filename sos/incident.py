@@ -5,12 +5,17 @@ Everything the cascade decides from is in here; nothing else is kept in memory a
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2s
 
 from sos.events import LEG_ENDS, Channel, Leg, LegState
 from sos.plan import Contact, Plan, diallable
+
+REF_LETTERS = "ACDEFGHJKLMNPQRTUVWXY3479"
+"""Letters and digits that are not mistaken for each other on a small screen or over the telephone."""
 
 
 class Phase(StrEnum):
@@ -238,3 +243,14 @@ def contact_of(leg_id: str) -> str:
     """The contact's id inside a leg id; the whole leg id when it is not one of ours."""
     parts = leg_id.split(".")
     return ".".join(parts[2:-2]) if len(parts) > 4 else leg_id  # noqa: PLR2004 - the five parts of a leg id
+
+
+def free_ref(name: str, taken: AbstractSet[str]) -> str:
+    """Four letters that are not `taken`; the same name gives the same letters where it can."""
+    ref = ""
+    for salt in range(len(taken) + 1):
+        digest = blake2s(f"{salt}/{name}".encode(), digest_size=8).digest()
+        ref = "".join(REF_LETTERS[byte % len(REF_LETTERS)] for byte in digest[:4])
+        if ref not in taken:
+            break
+    return ref

@@ -62,11 +62,17 @@ async def test_a_real_press_never_joins_a_drill_but_ends_it(house, band):
     assert kinds.index(HangUp) < len(kinds) - 1 - kinds[::-1].index(PlaceCall), "the line is freed first"
 
 
-async def test_no_drill_begins_while_a_real_alarm_is_open(house, band):
+async def test_no_drill_begins_while_nobody_has_taken_a_real_alarm(house, band):
     house.hear(SOS, band)
     house.journal.commit()
     assert drill(house)
     assert states(house) == [(False, "notifying")]
+    incident = house.events("incident")[-1].incident.incident_id
+    house.engine.ordered(
+        PortalCommand(number=1, command="a", name="acknowledge", incident=incident, by="周敏")
+    )
+    house.journal.commit()
+    assert drill(house, wearer="wang") is None
 
 
 async def test_a_long_press_takes_the_alarm_back(house, band):
