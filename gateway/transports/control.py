@@ -55,6 +55,8 @@ class Control:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             line = await asyncio.wait_for(reader.readline(), ANSWER_WAIT_S)
+            if not line:
+                return  # somebody only looked whether we are here
             answer = await asyncio.wait_for(self._answer(line), ANSWER_WAIT_S)
             writer.write(msgspec.json.encode(answer) + b"\n")
             await writer.drain()
