@@ -97,8 +97,8 @@ MUTANTS = (
     Mutant(
         "an order of the portal is given up early",
         "gateway/transports/portal_link.py",
-        "        while self._uncommitted:",
-        "        while False:",
+        "        on_disk = min(self._uncommitted, default=self._last_number + 1) - 1\n",
+        "        on_disk = self._last_number\n",
         (SYNC,),
     ),
     Mutant(
