@@ -17,6 +17,7 @@ import msgspec
 
 from gateway import plugins
 from gateway.clock import Clock, SystemClock
+from gateway.codecs.base import Bands
 from gateway.config import Settings
 from gateway.downlink import Downlink, expired
 from gateway.engine import Engine
@@ -141,6 +142,7 @@ class Gateway:
             journal=self.journal,
             clock=self.clock,
             codec=make_codec,
+            models={name: codec for name, (_, codec) in settings.models.items()},
         )
         site = Site(
             gateway=settings.site.gateway,
@@ -331,7 +333,9 @@ class Gateway:
 
     def _codec_of(self, device: Device) -> Any:
         """The codec that speaks with this band now (a watch is answered as its make speaks), or a new one."""
-        return self.intake.codec_of(device.device) or make_codec(device.protocol, None, self.clock.now)
+        return self.intake.codec_of(device.wire_id) or make_codec(
+            device.protocol, None, self.clock.now, self.intake.known
+        )
 
     def _leg_of(self, leg_id: str) -> str:
         return self.ledger.leg_of(leg_id)
@@ -385,10 +389,10 @@ class Gateway:
             log.error("the journal cannot be written: %s", reason)
 
 
-def make_codec(protocol: str, settings: Any, now: Callable[[], datetime]) -> Any:
+def make_codec(protocol: str, settings: Any, now: Callable[[], datetime], bands: Bands | None = None) -> Any:
     """A new codec of this protocol for one link; `settings` is the link's own table, checked at start."""
     kind = plugins.get("codec", protocol)
-    return kind(msgspec.convert(settings or {}, kind.Settings), now=now)
+    return kind(msgspec.convert(settings or {}, kind.Settings), now=now, bands=bands)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

@@ -19,6 +19,7 @@ from gateway import plugins
 from gateway.config_checks import cross_check
 from gateway.config_tables import Checker, SecretSource
 from gateway.errors import ConfigError, Problem
+from gateway.profiles import Profile, load_models
 from sos.plan import Manner
 
 
@@ -34,6 +35,7 @@ class SiteTable(Table, frozen=True):
     name: str
     data_dir: str = "data/var"
     map_dir: str = "data/seed"
+    models_dir: str = "data/models"
 
 
 class JournalTable(Table, frozen=True):
@@ -45,11 +47,17 @@ class JournalTable(Table, frozen=True):
 
 
 class DeviceTable(Table, frozen=True):
-    """One band: its wire id, the codec it speaks, its key where the wire has a login."""
+    """One band: its wire id, the codec it speaks, its key where the wire has a login, its model.
+
+    `serial` is the number printed on it, where its protocol tells it (JT/T 808: the terminal id).
+    """
 
     id: str
     protocol: str
     key: str = ""
+    model: str = ""
+    serial: str = ""
+    name: str = ""
 
 
 class ContactTable(Table, frozen=True):
@@ -164,6 +172,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file, checked; plug-in tables are instances of the plug-in's own Settings.
 
     `wearer_rules` maps (wearer, rule) to the rule's settings after the wearer's overrides.
+    `models` maps a model of `site.models_dir` to its profile and its codec's settings.
     `portal` and `demo` are None when their tables are absent.
     """
 
@@ -177,6 +186,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wearers: tuple[WearerTable, ...]
     staff: tuple[StaffTable, ...]
     wearer_rules: dict[tuple[str, str], Any]
+    models: dict[str, tuple[Profile, Any]]
     portal_link: PortalLinkTable | None = None
     portal: PortalTable | None = None
     demo: DemoTable | None = None
@@ -215,13 +225,13 @@ def load(path: Path, *, make_demo_secrets: bool = False) -> Settings:
     if demo and make_demo_secrets:
         write_demo_secrets(document, path.parent)
     checker = Checker(SecretSource(base=path.parent, demo=demo))
-    settings = _settings(document, checker)
+    settings = _settings(document, checker, path.parent)
     if settings is None or checker.problems:
         raise ConfigError(tuple(checker.problems))
     return settings
 
 
-def _settings(document: dict[str, Any], checker: Checker) -> Settings | None:
+def _settings(document: dict[str, Any], checker: Checker, base: Path) -> Settings | None:
     for key in sorted(set(document) - TOP_KEYS):
         checker.add(key, document[key], "no such table; known: " + ", ".join(sorted(TOP_KEYS)))
     mode = document.get("mode", "live")
@@ -240,7 +250,17 @@ def _settings(document: dict[str, Any], checker: Checker) -> Settings | None:
         if key in document:
             parts[key] = checker.table(document[key], kind, key)
     transports = {name: table for name, table in kinds["transport"].items() if table is not None}
-    cross_check(checker, document, wearers=wearers, staff=staff, sos=sos, transports=transports, mode=mode)
+    models = {} if site is None else load_models(base / site.models_dir, checker)
+    cross_check(
+        checker,
+        document,
+        wearers=wearers,
+        staff=staff,
+        sos=sos,
+        transports=transports,
+        models={name: profile for name, (profile, _) in models.items()},
+        mode=mode,
+    )
     wearer_rules = _wearer_rules(document, checker)
     if site is None or journal is None or sos is None:
         return None
@@ -255,6 +275,7 @@ def _settings(document: dict[str, Any], checker: Checker) -> Settings | None:
         wearers=tuple(wearers),
         staff=tuple(staff),
         wearer_rules=wearer_rules,
+        models=models,
         **parts,
     )
 

@@ -40,10 +40,11 @@ def cross_check(
     staff: Sequence[Any],
     sos: Any,
     transports: Mapping[str, Any],
+    models: Mapping[str, Any],
     mode: str,
 ) -> None:
     """Note every contradiction; the single keys have been checked before."""
-    _wearers(checker, wearers, staffed=bool(staff))
+    _wearers(checker, wearers, staffed=bool(staff), models=models)
     _staff(checker, staff)
     _one_name_each(checker, wearers, staff, sos.stations if sos is not None else ())
     for name, table in transports.items():
@@ -53,12 +54,13 @@ def cross_check(
         _sos(checker, document, sos, mode=mode)
 
 
-def _wearers(checker: Checker, wearers: Sequence[Any], *, staffed: bool) -> None:
+def _wearers(checker: Checker, wearers: Sequence[Any], *, staffed: bool, models: Mapping[str, Any]) -> None:
     _unique(checker, "wearers", [wearer.id for wearer in wearers])
     devices = [device for wearer in wearers for device in wearer.devices]
     _unique(checker, "wearers[].devices", [device.id for device in devices])
     for device in devices:
         _protocol(checker, f"devices.{device.id}", device)
+        _model(checker, f"devices.{device.id}", device, models)
     numbers = [wearer.beidou_number for wearer in wearers if wearer.beidou_number is not None]
     _unique(checker, "wearers[].beidou_number", numbers)
     for number in numbers:
@@ -119,6 +121,17 @@ def _protocol(checker: Checker, path: str, entry: Any) -> None:
         checker.add(f"{path}.protocol", entry.protocol, "one of " + ", ".join(codecs))
     elif getattr(entry, "codec", None) is not None:
         checker.table(entry.codec, plugins.settings_of("codec", entry.protocol), f"{path}.codec")
+
+
+def _model(checker: Checker, path: str, device: Any, models: Mapping[str, Any]) -> None:
+    """A band's model must be there, and speak the band's protocol."""
+    if not device.model:
+        return
+    model = models.get(device.model)
+    if model is None:
+        checker.add(f"{path}.model", device.model, "a file of site.models_dir: " + ", ".join(models))
+    elif model.protocol != device.protocol:
+        checker.add(f"{path}.model", device.model, f"a model that speaks {device.protocol}")
 
 
 def _sos(checker: Checker, document: dict[str, Any], sos: Any, *, mode: str) -> None:

@@ -69,10 +69,12 @@ class Downlink:
     def send(self, wearer: str, command: DownCommand, key: tuple[int, int]) -> None:
         """Send to every band of the wearer; idempotent by `key`."""
         for device in self._registry.of_wearer(wearer):
-            data = self._codec(device).encode_down(command, device.device)
-            if data is None or (key, device.device) in self._waiting:
+            order = self._codec(device).encode_down(command, device.wire_id)
+            if order is None or (key, device.device) in self._waiting:
                 continue
-            self._waiting[key, device.device] = _Waiting(device.device, data, key, command, self._clock.now())
+            self._waiting[key, device.device] = _Waiting(
+                device.wire_id, order.data, key, command, self._clock.now()
+            )
             while len(self._waiting) > MAX_WAITING:
                 _, given_up = self._waiting.popitem(last=False)
                 self._finish(given_up, "given up: too many waiting")

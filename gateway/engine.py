@@ -20,7 +20,7 @@ from gateway.effects import CancelAlarm, ClearTimer, Effect, RaiseAlarm, SendDow
 from gateway.incident_rows import DownOrder, Pending
 from gateway.incidents import Incidents
 from gateway.journal.records import EventRow, OutboxRow, Record, Rest, to_ms
-from gateway.model import CommandDone, Envelope, PortalCommand, Telemetry
+from gateway.model import Alarm, CommandDone, Envelope, PortalCommand, Telemetry
 from gateway.rules.base import Rule, TimerDue
 from gateway.timers import TimerBook
 from sos.events import KeyPressed, LegReported
@@ -124,6 +124,12 @@ class Engine:
             if not uplink.backlog:
                 self._incidents.wearer_seen(wearer, uplink.readings, record, pending, now)
         self._append(record, pending, committed)
+
+    def noticed(self, alarm: Alarm) -> None:
+        """An alarm no rule raised: something the gateway itself saw of a band."""
+        record, pending = Record(), Pending()
+        self._incidents.raise_alarm(alarm, record, pending, self._clock.now())
+        self._append(record, pending, None)
 
     def timer_due(self, owner: str, name: str, due_at: datetime) -> None:
         """A durable timer: a rule's ("fence/wearer") or an incident's ("incident/id")."""

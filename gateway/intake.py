@@ -8,16 +8,17 @@ only then is the inbound settled, so a transport never acknowledges what could b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
 from gateway.clock import Clock
+from gateway.codecs.base import Bands, Known
 from gateway.errors import FrameError
 from gateway.journal.records import QuarantineRow, Record, Rest, to_ms
-from gateway.model import Envelope, Uplink
+from gateway.model import Alarm, Envelope, Uplink, Why
 from gateway.registry import Registry
 from gateway.transports.base import Inbound, Link, Outcome, Settlement
 
@@ -50,6 +51,10 @@ class Hears(Protocol):
         """Judge and journal an envelope; `committed` is called after the commit."""
         ...
 
+    def noticed(self, alarm: Alarm) -> None:
+        """Raise an alarm of our own about a band."""
+        ...
+
 
 class Intake:
     """The one way in."""
@@ -61,9 +66,12 @@ class Intake:
         engine: Hears,
         journal: Journal,
         clock: Clock,
-        codec: Callable[[str, Any, Callable[[], datetime]], Any],
+        codec: Callable[[str, Any, Callable[[], datetime], Bands], Any],
+        models: Mapping[str, Any] | None = None,
     ) -> None:
+        """`models` maps a model's name to its codec's settings."""
         self._registry = registry
+        self._models = models or {}
         self._engine = engine
         self._journal = journal
         self._clock = clock
@@ -91,7 +99,7 @@ class Intake:
         link = inbound.link
         codec = link.codec
         if codec is None:
-            codec = link.codec = self._codec(link.protocol, link.codec_settings, self._clock.now)
+            codec = link.codec = self._codec(link.protocol, link.codec_settings, self._clock.now, self.known)
         codec.feed(inbound.data)
         delivery = _Delivery(self, inbound)
         delivery.read(codec)
@@ -99,6 +107,36 @@ class Intake:
             codec.end_of_message()
             delivery.read(codec)
         delivery.release()
+
+    def oscore(self, key_id: bytes) -> tuple[str, bytes] | None:
+        """The wire id and OSCORE master secret of a key id; None for a stranger."""
+        device = self._registry.of_key_id(key_id)
+        return None if device is None else (device.wire_id, device.keys.oscore_secret)
+
+    def doubled(self, link: Link, other: str) -> None:
+        """Raise an alarm, once an hour: one of the two that speak for this device is not its band."""
+        device = self._registry.find(link.device or link.pinned or "")
+        self.counts["doubled"] += 1
+        if device is None:
+            return
+        now = self._clock.now()
+        self._engine.noticed(
+            Alarm(
+                alarm_id=f"doubled.{device.device}.{now:%Y%m%d%H}",
+                wearer=device.wearer,
+                kind="band",
+                severity="warning",
+                why=Why(code="id_claimed_twice", place=f"{link.peer}, {other}"),
+                at=now,
+            )
+        )
+
+    def known(self, wire_id: str) -> Known | None:
+        """What a codec is told of a band; None for a stranger."""
+        device = self._registry.find(wire_id)
+        if device is None:
+            return None
+        return Known(self._models.get(device.model), device.keys.login_code, device.serial)
 
     def closed(self, link: Link) -> None:
         """Read out what the stream left behind, then forget the codec."""
@@ -115,6 +153,8 @@ class Intake:
 
     def admit(self, link: Link, uplink: Uplink, now: datetime) -> Envelope | tuple[str, Outcome]:
         """The envelope of an uplink, or the reason why it is quarantined."""
+        if uplink.refusal:
+            return uplink.refusal, Outcome.QUARANTINED
         claimed = uplink.device or link.device or link.pinned
         if claimed is None:
             return "no device id", Outcome.QUARANTINED
@@ -135,7 +175,11 @@ class Intake:
             if link.streaming:
                 self._speaking[claimed] = link.codec
         return Envelope(
-            uplink=sane(uplink, now), wire=link.wire, device=claimed, wearer=device.wearer, received_at=now
+            uplink=sane(uplink, now),
+            wire=link.wire,
+            device=device.device,
+            wearer=device.wearer,
+            received_at=now,
         )
 
     def quarantine(
@@ -161,7 +205,7 @@ class Intake:
         self._engine.heard(envelope, committed)
 
     def codec_of(self, device: str) -> Any | None:
-        """The codec of the stream this band was last heard on; None for message wires."""
+        """The codec of the stream this wire id was last heard on; None for message wires."""
         return self._speaking.get(device)
 
     def now(self) -> datetime:
@@ -209,6 +253,8 @@ class _Delivery:
             else:
                 reason, outcome = envelope
                 self._worsen(outcome)
+                if uplink.refusal and uplink.reply is not None:
+                    self._replies.append(uplink.reply)
                 intake.quarantine(link, reason=reason, offset=0, raw=uplink.raw, committed=self._committed)
 
     def release(self) -> None:

@@ -133,12 +133,26 @@ class BandAlarm(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
 Reading = Fix | HeartRate | BloodPressure | SpO2 | BodyTemp | Steps | Battery | Worn | BandAlarm
 
 
+class DownAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a band said of an order: `tag` is that of the order (`gateway.codecs.base.Order`).
+
+    `done` false means that it refused or cannot; `detail` is its own word for why.
+    """
+
+    tag: str
+    done: bool
+    detail: str = ""
+
+
 class Uplink(msgspec.Struct, frozen=True, kw_only=True):
     """One frame, decoded.
 
     `device` is the wire id the frame itself claims, None where only the connection knows it.
     `backlog` is true for stored readings sent late: they fill the history and move no live state.
     `reply` is what the protocol wants sent back, and it is sent only after the commit.
+    `answers` are what the band says of orders it was given.
+    `refusal` is why a protocol with a login of its own does not believe this frame (a constant phrase):
+    it goes to quarantine under that reason, and `reply` says no in the protocol's own words.
     """
 
     device: str | None
@@ -146,10 +160,15 @@ class Uplink(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes
     backlog: bool = False
     reply: bytes | None = None
+    answers: tuple[DownAnswer, ...] = ()
+    refusal: str = ""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """An uplink that was admitted: the gateway knows whose band it is and when it came."""
+    """An uplink that was admitted: the gateway knows whose band it is and when it came.
+
+    `device` is the band's identity (`gateway.registry`), whatever the band calls itself on its wire.
+    """
 
     uplink: Uplink
     wire: str

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from gateway import plugins
 from gateway.config import DEFAULT_PLANS, ContactTable, Settings, StaffTable, WearerTable
+from gateway.keys import derive
 from gateway.model import ContactView, FenceView, Roster, WearerView
 from gateway.registry import Device, Registry
 from sos.events import Channel
@@ -23,7 +24,15 @@ class People:
         }
         self.roster = Roster(community=settings.site.community, wearers=tuple(self.wearers.values()))
         self.registry = Registry(
-            Device(device=device.id, protocol=device.protocol, wearer=wearer.id, key=device.key)
+            Device(
+                device=device.id,
+                protocol=device.protocol,
+                wearer=wearer.id,
+                keys=derive(device.key),
+                model=device.model,
+                serial=device.serial,
+                name=device.name,
+            )
             for wearer in settings.wearers
             for device in wearer.devices
         )

@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from gateway.model import DownCommand, Uplink
+
+
+class Order(NamedTuple):
+    """An order in a band's own bytes.
+
+    `tag` is how the codec will know the band's answer to it again (`DownAnswer.tag`),
+    empty where the protocol has no answers: the order is then done when the wire says the band has it.
+    """
+
+    data: bytes
+    tag: str = ""
+
+
+class Known(NamedTuple):
+    """What a codec is told of a band of the allow-list.
+
+    `settings` are those of the band's model (an instance of the codec's `Settings`), None without a model;
+    `login_code` is what a protocol with a login of its own expects of it, empty where it has none;
+    `serial` is the number printed on the band, empty where nobody wrote it down.
+    """
+
+    settings: Any = None
+    login_code: str = ""
+    serial: str = ""
+
+
+Bands = Callable[[str], Known | None]
+"""Looks a wire id up in the allow-list; None for a stranger."""
 
 
 class Codec(Protocol):
     """Decodes one connection's bytes; one instance a connection.
 
-    A codec module ends with `CODEC = TheClass`; the class takes its `Settings` (a msgspec Struct) or nothing.
+    A codec module ends with `CODEC = TheClass`, built as `TheClass(settings, now=…, bands=…)`, each of them
+    optional: its `Settings` (a msgspec Struct), the clock, and what is known of a band.
+    Without `bands` every band is believed, with the settings given: captures are decoded that way.
     Message wires (MQTT, CoAP) feed one whole payload and read it out before they feed the next.
     """
 
@@ -38,6 +69,6 @@ class Codec(Protocol):
 
     # `calls_back: ClassVar[bool] = True` where `encode_down` knows `call_back`.
 
-    def encode_down(self, command: DownCommand, device: str) -> bytes | None:
-        """Translate an order to the band; None when this protocol has no words for it."""
+    def encode_down(self, command: DownCommand, device: str) -> Order | None:
+        """Translate an order to the band of this wire id; None when this protocol has no words for it."""
         ...

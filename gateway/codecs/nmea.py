@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import msgspec
 
+from gateway.codecs.base import Bands
 from gateway.codecs.checksum import xor8
 from gateway.codecs.framing import FrameBuffer, LineCutter, Tally
 from gateway.errors import FrameError
@@ -109,7 +110,10 @@ class NmeaCodec:
     name: ClassVar[str] = "nmea"
     Settings: ClassVar[type] = NmeaSettings
 
-    def __init__(self, settings: NmeaSettings | None = None, *, now: Now | None = None) -> None:
+    def __init__(
+        self, settings: NmeaSettings | None = None, *, now: Now | None = None, bands: Bands | None = None
+    ) -> None:
+        del bands  # the port names its one receiver
         self.settings = settings or NmeaSettings()
         self.unused_sentences = Tally()
         self.decimated_fixes = 0

@@ -22,6 +22,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+from gateway.codecs.base import Bands, Order
 from gateway.codecs.framing import FrameBuffer, LineCutter, Tally
 from gateway.errors import FrameError
 from gateway.model import BandAlarm, BandAlarmKind, Battery, DownCommand, Fix, HeartRate, Reading, Uplink
@@ -89,7 +90,10 @@ class RdssCodec:
     name: ClassVar[str] = "rdss"
     Settings: ClassVar[type] = RdssSettings
 
-    def __init__(self, settings: RdssSettings | None = None, *, now: Now | None = None) -> None:
+    def __init__(
+        self, settings: RdssSettings | None = None, *, now: Now | None = None, bands: Bands | None = None
+    ) -> None:
+        del bands  # the twenty bytes have no dialects
         self.settings = settings or RdssSettings()
         self.quiet_sentences = Tally()
         self.given_up_answers = 0
@@ -130,7 +134,7 @@ class RdssCodec:
                 return Uplink(device=None, readings=(), raw=line, reply=self._order(owed))
         return None
 
-    def encode_down(self, command: DownCommand, device: str) -> bytes | None:
+    def encode_down(self, command: DownCommand, device: str) -> Order | None:
         """Answer the elder's last alarm "taken" when help is coming; None for whatever else."""
         found = _DEVICE.fullmatch(device)
         told = self._last.get(int(found[1])) if found else None
@@ -138,7 +142,7 @@ class RdssCodec:
             return None
         told.alarm = replace(told.alarm, answer="taken")
         self._owed.pop(told.alarm.name, None)
-        return self._order(replace(told, tries=0))
+        return Order(self._order(replace(told, tries=0)))
 
     # ------------------------------------------------------------------ alarms
 

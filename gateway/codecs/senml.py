@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from gateway.codecs.base import Bands, Order
 from gateway.codecs.framing import FrameBuffer, PackCutter, Tally
 from gateway.codecs.senml_pack import (
     MAX_ID_CHARS,
@@ -112,7 +113,10 @@ class SenmlCodec:
     name: ClassVar[str] = "senml"
     Settings: ClassVar[type] = SenmlSettings
 
-    def __init__(self, settings: SenmlSettings | None = None, *, now: Now | None = None) -> None:
+    def __init__(
+        self, settings: SenmlSettings | None = None, *, now: Now | None = None, bands: Bands | None = None
+    ) -> None:
+        del bands  # the wire has the login, and a pack has no dialects
         self.settings = settings or SenmlSettings()
         self.unknown_names = Tally()
         self.spoiled_alarms = 0
@@ -150,14 +154,14 @@ class SenmlCodec:
         pack = self._frames.next()
         return None if pack is None else self._uplink(pack, records(pack))
 
-    def encode_down(self, command: DownCommand, device: str) -> bytes | None:  # noqa: ARG002 - named by the topic
+    def encode_down(self, command: DownCommand, device: str) -> Order | None:  # noqa: ARG002 - named by the topic
         """A JSON pack: `cmd`, then `text` and `interval_s` where the order has them."""
         records: list[dict[str, Any]] = [{"n": "cmd", "vs": command.name}]
         if command.text is not None:
             records.append({"n": "text", "vs": command.text})
         if command.interval_s is not None:
             records.append({"n": "interval_s", "u": "s", "v": command.interval_s})
-        return msgspec.json.encode(records)
+        return Order(msgspec.json.encode(records))
 
     def _whole_cbor(self, whole: bytes) -> list[Record] | None:
         try:

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import msgspec
 
+from gateway.codecs.base import Bands, Order
 from gateway.codecs.framing import BracketCutter, FrameBuffer, Tally
 from gateway.errors import FrameError
 from gateway.model import (
@@ -95,12 +96,15 @@ class WatchCodec:
     Settings: ClassVar[type] = WatchSettings
     calls_back: ClassVar[bool] = True
 
-    def __init__(self, settings: WatchSettings | None = None, *, now: Now | None = None) -> None:
+    def __init__(
+        self, settings: WatchSettings | None = None, *, now: Now | None = None, bands: Bands | None = None
+    ) -> None:
         self.settings = settings or WatchSettings()
         self.unknown_commands = Tally()
         self.wrong_lengths = 0
         self.unreadable_positions = 0
         self._now = now
+        self._bands = bands
         self._maker = DEFAULT_MAKER
         self._indexed = False
         self._frames = FrameBuffer(BracketCutter(), max_frame_bytes=self.settings.max_frame_bytes)
@@ -147,7 +151,7 @@ class WatchCodec:
             reply=None if answer is None else _frame(maker.decode(), device.decode(), answer, index),
         )
 
-    def encode_down(self, command: DownCommand, device: str) -> bytes | None:
+    def encode_down(self, command: DownCommand, device: str) -> Order | None:
         """Translate to MESSAGE (UTF-16BE in hex), FIND, CR, UPLOAD or CALL.
 
         None without its text, interval or telephone number.
@@ -163,7 +167,7 @@ class WatchCodec:
             words = "MESSAGE," + text[:MAX_TEXT_CHARS].encode("utf-16-be").hex().upper() if text else None
         if words is None:
             return None
-        return _frame(self._maker, device, words, b"0001" if self._indexed else None)
+        return Order(_frame(self._maker, device, words, b"0001" if self._indexed else None))
 
     def _decode(self, command: str, rest: bytes) -> tuple[list[Reading], str | None]:
         """The readings of one command and what to answer. Raises ValueError with a short constant reason."""

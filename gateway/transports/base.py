@@ -91,6 +91,14 @@ class Sink(Protocol):
         """Whether this device exists and this is its key; compared in constant time."""
         ...
 
+    def doubled(self, link: Link, other: str) -> None:
+        """Say that the device pinned to this link speaks on a second one too, whose peer is `other`."""
+        ...
+
+    def oscore(self, key_id: bytes) -> tuple[str, bytes] | None:
+        """The wire id and OSCORE master secret of a key id (`gateway.keys.key_id`); None for a stranger."""
+        ...
+
     def closed(self, link: Link) -> None:
         """The link is gone; a stream's partial frame goes to quarantine."""
         ...
@@ -125,5 +133,12 @@ class Transport(Protocol):
         """Send bytes down to a device; call `done` when the band has them (or the wire took them).
 
         False when this transport does not know the device now; the engine keeps the order and tries again.
+        """
+        ...
+
+    def forget(self, device: str) -> None:
+        """The device is not admitted any more, or its key is another one: end its connections and sessions.
+
+        Idempotent.
         """
         ...

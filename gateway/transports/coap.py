@@ -117,6 +117,13 @@ class CoapTransport:
         known.down.append((data, done))
         return True
 
+    def forget(self, device: str) -> None:
+        """Drop what is kept of a device; its next request is refused."""
+        known = self._devices.pop(device, None)
+        if known is not None:
+            self.counts["forgotten orders"] += len(known.down)
+            self.sink.closed(known.link)
+
     # ------------------------------------------------------------------ requests
 
     def check(self, request: Any) -> None:

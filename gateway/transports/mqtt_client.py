@@ -148,6 +148,9 @@ class MqttClient:
         self._down_came.set()
         return True
 
+    def forget(self, device: str) -> None:
+        """Nothing to end here: the broker's own files say who may connect (`shouwang device mosquitto`)."""
+
     # ------------------------------------------------------------------ one connection
 
     async def _serve(self, tls: ssl.SSLContext | None) -> None:

@@ -79,6 +79,14 @@ class MqttListener:
         taken = [self._offer(session, Down(data, call)) for session in sessions]
         return any(taken)
 
+    def forget(self, device: str) -> None:
+        """End every connection and session of a device that is not admitted any more (5.0: 0x87)."""
+        for session in self._devices.pop(device, {}).values():
+            self._forget(session)
+            connection, session.connection = session.connection, None
+            if connection is not None:
+                connection.quit(Reason.NOT_AUTHORISED, "not admitted any more")
+
     def _offer(self, session: Session, down: Down) -> bool:
         if session.connection is not None:
             return session.connection.offer(down)

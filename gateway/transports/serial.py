@@ -96,6 +96,9 @@ class SerialTransport:
         done()
         return True
 
+    def forget(self, device: str) -> None:
+        """Nothing to end: a port is the installer's, and what it says is refused frame by frame."""
+
     async def _keep(self, port: Port, ready: Callable[[str], None]) -> None:
         announced = False
         backoff_s = BACKOFF_FIRST_S

@@ -105,6 +105,12 @@ class TcpTransport:
         line = self._lines.get(device)
         return line is not None and line.send(data, done)
 
+    def forget(self, device: str) -> None:
+        """Cut the line of a device that is not admitted any more."""
+        line = self._lines.get(device)
+        if line is not None:
+            line.cut("not admitted any more")
+
     async def _let_held_lines_go(self) -> None:
         while True:
             await self._held_some.wait()

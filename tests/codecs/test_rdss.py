@@ -177,7 +177,7 @@ def test_help_is_coming_answers_the_last_alarm_of_that_elder_taken(codec):
     hear(codec, incoming(ALARM))
     hear(codec, incoming(later))
     hear(codec, incoming(ALARM))  # came late: not the last
-    assert codec.encode_down(HELP, "beidou-7") == answer(later, "taken")
+    assert codec.encode_down(HELP, "beidou-7").data == answer(later, "taken")
 
 
 @pytest.mark.parametrize("device", ["beidou-8", "beidou-", "band-7", "beidou-7x"])

@@ -227,25 +227,28 @@ def test_positions_are_echoed_where_the_make_wants_it_but_never_stored_ones() ->
 
 def test_orders_are_spoken_in_the_watchs_own_form() -> None:
     codec = WatchCodec()
-    assert codec.encode_down(DownCommand(name="find"), "4700186508") == b"[3G*4700186508*0004*FIND]"
+    assert codec.encode_down(DownCommand(name="find"), "4700186508").data == b"[3G*4700186508*0004*FIND]"
     read("LK", codec, maker="ZJ", device="014111001350304", index="0034*")
     assert (
-        codec.encode_down(DownCommand(name="locate_now"), "014111001350304")
+        codec.encode_down(DownCommand(name="locate_now"), "014111001350304").data
         == b"[ZJ*014111001350304*0001*0002*CR]"
     )
     assert (
-        codec.encode_down(DownCommand(name="interval", interval_s=60), "1") == b"[ZJ*1*0001*0009*UPLOAD,60]"
+        codec.encode_down(DownCommand(name="interval", interval_s=60), "1").data
+        == b"[ZJ*1*0001*0009*UPLOAD,60]"
     )
-    assert codec.encode_down(DownCommand(name="interval", interval_s=1), "1") == b"[ZJ*1*0001*0009*UPLOAD,10]"
+    assert (
+        codec.encode_down(DownCommand(name="interval", interval_s=1), "1").data
+        == b"[ZJ*1*0001*0009*UPLOAD,10]"
+    )
     assert codec.encode_down(DownCommand(name="interval"), "1") is None
     assert codec.encode_down(DownCommand(name="message"), "1") is None
 
 
 def test_a_message_is_utf_16_in_hex_and_its_length_is_right() -> None:
-    down = WatchCodec().encode_down(DownCommand(name="message", text="守望"), "4700186508")
+    down = WatchCodec().encode_down(DownCommand(name="message", text="守望"), "4700186508").data
     assert down == b"[3G*4700186508*0010*MESSAGE,5B88671B]"
-    helped = WatchCodec().encode_down(DownCommand(name="help_is_coming"), "4700186508")
-    assert helped is not None
+    helped = WatchCodec().encode_down(DownCommand(name="help_is_coming"), "4700186508").data
     assert "求助" in bytes.fromhex(helped[:-1].split(b",")[1].decode()).decode("utf-16-be")
 
 

@@ -75,7 +75,7 @@ def test_a_resent_press_has_the_same_id_and_the_same_time(encode: Any) -> None:
 
 
 def test_the_order_in_a_downlink_pack_is_recognised_and_anything_else_is_none() -> None:
-    pack = SENML().encode_down(DownCommand(name="help_is_coming"), "band-zhang")
+    pack = SENML().encode_down(DownCommand(name="help_is_coming"), "band-zhang").data
     assert order_in(pack) == "help_is_coming"
     assert [order_in(data) for data in (b"", b"\xff", b"{}", b"3", b'[{"n":"x"}]')] == [""] * 5
 
@@ -125,7 +125,7 @@ def test_a_watch_tells_pressure_heart_rate_oxygen_steps_and_battery() -> None:
 
 
 def test_a_watch_reads_the_gateways_message() -> None:
-    down = WATCH().encode_down(DownCommand(name="message", text="有人来了 𠮷"), "4700186508")
+    down = WATCH().encode_down(DownCommand(name="message", text="有人来了 𠮷"), "4700186508").data
     ((command, arguments),) = watch_frames.cut_frames(bytearray(down))
     assert (command, watch_frames.message_text(arguments[0])) == ("MESSAGE", "有人来了 𠮷")
     assert watch_frames.message_text("zz") == ""

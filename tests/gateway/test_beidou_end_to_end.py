@@ -142,7 +142,7 @@ async def test_help_is_coming_reaches_the_house_though_the_station_may_not_send_
     ):
         reference = await carrier.place(LEG, Message(body=pack(ALARM).hex()))
         assert (await heard.get()).state is LegState.DELIVERED
-        order = desk.codec.encode_down(DownCommand(name="help_is_coming"), "beidou-7")
+        order = desk.codec.encode_down(DownCommand(name="help_is_coming"), "beidou-7").data
         assert serial.send("station", order, lambda: None)
         await sky.seen("refused", sender=STATION)
         pressed = await heard.get()
