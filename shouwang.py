@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -13,7 +14,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-CONFIG_WRONG = 2
+from gateway.desk.configured import CONFIG_WRONG, checked_settings
+
+DESKS = ("decode", "journal", "sos")
+"""Commands for a person at the box, each a module of `gateway/desk` that adds itself to the parser."""
 GC_THRESHOLD = 50_000
 
 
@@ -50,73 +54,20 @@ def _parser() -> argparse.ArgumentParser:
         add(name, run, words).add_argument("--config", type=Path, default=Path("config.toml"))
     check = add("check", check_config, "check a configuration file and list every wrong key")
     check.add_argument("config", type=Path, nargs="?", default=Path("config.toml"))
-    decode = add("decode", decode_frames, "read one frame a line, print one JSON line a frame")
-    decode.add_argument("codec")
-    decode.add_argument("file", type=Path, nargs="?", help="standard input when left out")
-    decode.add_argument("--hex", action="store_true", help="the lines are hexadecimal")
-    journal = add("journal", read_journal, "look at the journal: tail, export, verify")
-    journal.add_argument("what", choices=("tail", "export", "verify"))
-    journal.add_argument("--config", type=Path, default=Path("config.toml"))
-    journal.add_argument("--file", type=Path, help="a journal file, instead of the configured one")
-    journal.add_argument("--lines", type=int, default=20, help="tail: how many events")
-    journal.add_argument("--after", type=int, default=0, help="export: only events after this seq")
-    _add_sos(add("sos", lambda _: 0, "drills, the story of an incident, taking one on, how the gateway is"))
+    for room in DESKS:
+        importlib.import_module(f"gateway.desk.{room}").add_to(commands)
     bench = add("bench", run_bench, "measure: ingest, sos, rules (figures are ratios in one run)")
     bench.add_argument("what", choices=("ingest", "sos"))
     bench.add_argument("--seconds", type=float, default=5.0)
     return parser
 
 
-def _add_sos(parser: argparse.ArgumentParser) -> None:
-    asks = parser.add_subparsers(title="what", required=True, metavar="WHAT")
-
-    def add(name: str, words: str) -> argparse.ArgumentParser:
-        ask = asks.add_parser(name, help=words, description=words)
-        ask.set_defaults(run=run_sos, what=name)
-        ask.add_argument("--config", type=Path, default=Path("config.toml"))
-        return ask
-
-    drill = add("drill", "ring and text everybody for real, marked as a drill in every word")
-    drill.add_argument("--wearer", required=True)
-    drill.add_argument("--kind", default="sos", help="which plan: sos, fall, fence, vitals, silence")
-    drill.add_argument("--follow-s", type=float, default=600.0, help="tell the story so long (0: do not)")
-    replay = add("replay", "make an incident again from the journal, and print its time line")
-    for name in ("acknowledge", "resolve"):
-        closing = add(name, f"{name} an incident from this box")
-        closing.add_argument("incident", help="its id, or its short reference such as A7K2")
-        closing.add_argument("--by", required=True, help="who says so")
-        closing.add_argument("--note", default="")
-    replay.add_argument("incident", help="its id, or its short reference such as A7K2")
-    for ask in (drill, replay):
-        ask.add_argument("--lang", choices=("zh", "en"), default="zh")
-    add("state", "how the gateway on this box is, in its own words")
-
-
 # --------------------------------------------------------------------------- configuration
-
-
-def _settings(path: Path, *, make_demo_secrets: bool = False) -> Any:
-    """The checked settings; prints every problem and exits 2 when there are any."""
-    from gateway.config import load
-    from gateway.errors import ConfigError
-
-    try:
-        settings = load(path, make_demo_secrets=make_demo_secrets)
-    except FileNotFoundError:
-        print(f"{path}: there is no such file", file=sys.stderr)
-        raise SystemExit(CONFIG_WRONG) from None
-    except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        print(f"{path}: {len(error.problems)} wrong", file=sys.stderr)
-        raise SystemExit(CONFIG_WRONG) from None
-    os.chdir(path.resolve().parent)  # paths in the file are relative to it
-    return settings
 
 
 def check_config(options: argparse.Namespace) -> int:
     """`shouwang check`: exit 0 when right, 2 with the list of wrong keys."""
-    settings = _settings(options.config)
+    settings = checked_settings(options.config)
     print(
         f"{options.config}: right ({settings.mode} mode, {len(settings.wearers)} wearers,"
         f" {len(settings.transports)} wires, {len(settings.sos.carriers)} carriers)"
@@ -178,7 +129,7 @@ def run_gateway(options: argparse.Namespace) -> int:
     from gateway.app import Gateway
     from gateway.telemetry import start_logging
 
-    settings = _settings(options.config, make_demo_secrets=True)
+    settings = checked_settings(options.config, make_demo_secrets=True)
     start_logging()
 
     gc.freeze()  # what is imported stays; collections need not walk it again
@@ -198,7 +149,7 @@ def run_portal(options: argparse.Namespace) -> int:
     from gateway.telemetry import start_logging
     from portal.serve import serve
 
-    settings = _settings(options.config, make_demo_secrets=True)
+    settings = checked_settings(options.config, make_demo_secrets=True)
     if settings.portal is None:
         print("no [portal] table in the configuration", file=sys.stderr)
         return CONFIG_WRONG
@@ -230,7 +181,7 @@ def run_sim(options: argparse.Namespace) -> int:
     from firmware_sim.site import settings_of
     from gateway.telemetry import start_logging
 
-    settings = _settings(options.config, make_demo_secrets=True)
+    settings = checked_settings(options.config, make_demo_secrets=True)
     if settings.mode != "demo":
         print('the simulator runs only while mode = "demo"', file=sys.stderr)
         return CONFIG_WRONG
@@ -258,7 +209,7 @@ def run_everything(options: argparse.Namespace) -> int:
     """`shouwang run`: what `make run` does."""
     from gateway.supervisor import Part, supervise
 
-    settings = _settings(options.config, make_demo_secrets=True)
+    settings = checked_settings(options.config, make_demo_secrets=True)
     parts = [Part("portal", timeout_s=60)] if settings.portal is not None else []
     parts.append(Part("gateway", timeout_s=30))
     if settings.mode == "demo":
@@ -294,98 +245,8 @@ def _welcome(settings: Any) -> str:
     return "\n".join([*lines, "", "  Ctrl-C stops everything in order. 按 Ctrl-C 依次停止。", ""])
 
 
-# --------------------------------------------------------------------------- looking
-
-
-def decode_frames(options: argparse.Namespace) -> int:
-    """`shouwang decode CODEC [FILE] [--hex]`."""
-    from gateway import plugins
-    from gateway.clock import SystemClock
-    from gateway.codecs.decode import decode_lines
-
-    if options.codec not in plugins.names("codec"):
-        print(f"no codec {options.codec!r}; known: {', '.join(plugins.names('codec'))}", file=sys.stderr)
-        return CONFIG_WRONG
-    try:
-        source = sys.stdin.buffer if options.file is None else options.file.open("rb")
-    except OSError as error:
-        print(f"{options.file}: {error.strerror}", file=sys.stderr)
-        return CONFIG_WRONG
-    with source:
-        now = SystemClock().now
-        for line in decode_lines(options.codec, source, hex_lines=options.hex, now=now):
-            print(line)
-    return 0
-
-
-def read_journal(options: argparse.Namespace) -> int:
-    """`shouwang journal tail|export|verify`."""
-    import json
-
-    from gateway.app import journal_path
-    from gateway.journal.reader import JournalReader, as_json, verify
-
-    path = options.file or journal_path(_settings(options.config))
-    try:
-        reader = JournalReader(path)
-    except FileNotFoundError as error:
-        print(error, file=sys.stderr)
-        return CONFIG_WRONG
-    match options.what:
-        case "tail":
-            for row in reader.events(after=reader.last_seq() - options.lines, limit=options.lines):
-                print(json.dumps(as_json(row), ensure_ascii=False))
-        case "export":
-            for line in reader.export(after=options.after):
-                print(line)
-        case "verify":
-            verdict = verify(path)
-            for fault in verdict.faults:
-                print(fault)
-            print(f"{path}: {verdict.events} events, {len(verdict.faults)} faults")
-            return 1 if verdict.faults else 0
-    return 0
-
-
-def run_sos(options: argparse.Namespace) -> int:
-    """`shouwang sos drill|replay|acknowledge|resolve|state`."""
-    from gateway import desk
-
-    settings = _settings(options.config)
-    match options.what:
-        case "drill":
-            from sos.story_words import in_words
-
-            done = desk.drill(
-                settings,
-                wearer=options.wearer,
-                kind=options.kind,
-                follow_s=options.follow_s,
-                in_words=lambda line: in_words(line, options.lang),
-                say=lambda words: print(words, flush=True),
-            )
-            return 0 if done else 1
-        case "replay":
-            from gateway.replay import report
-
-            words, same = report(desk.reader(settings), options.incident, options.lang)
-            print(words)
-            return 0 if same else 1
-        case "state":
-            print(desk.state(settings))
-            return 0
-        case closing:
-            refusal = desk.close(
-                settings, what=closing, incident=options.incident, by=options.by, note=options.note
-            )
-            print(refusal or "done")
-            return 1 if refusal else 0
-
-
 def run_bench(options: argparse.Namespace) -> int:
     """`shouwang bench ingest|sos`."""
-    import importlib
-
     module = importlib.import_module(f"bench.{options.what}")
     module.main(seconds=options.seconds)
     return 0

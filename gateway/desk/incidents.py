@@ -34,7 +34,7 @@ def reader(settings: Settings) -> JournalReader:
 
 def order(settings: Settings, **fields: object) -> ControlAnswer:
     """Give one order to the gateway that runs on this box; a gateway that does not answer is a refusal."""
-    from gateway.transports.control import ask  # noqa: PLC0415  asyncio streams are needed for orders only
+    from gateway.transports.control import ask
 
     try:
         command = msgspec.convert({"number": 0, "command": f"desk.{uuid4().hex}", **fields}, PortalCommand)
