@@ -154,6 +154,10 @@ class SenmlCodec:
         pack = self._frames.next()
         return None if pack is None else self._uplink(pack, records(pack))
 
+    def read_pack(self, pack: bytes) -> Uplink:
+        """The uplink of bytes that are exactly one pack, past the stream. Raises FrameError."""
+        return self._uplink(pack, records(pack))
+
     def encode_down(self, command: DownCommand, device: str) -> Order | None:  # noqa: ARG002 - named by the topic
         """A JSON pack: `cmd`, then `text` and `interval_s` where the order has them."""
         records: list[dict[str, Any]] = [{"n": "cmd", "vs": command.name}]

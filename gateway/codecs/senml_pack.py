@@ -47,6 +47,7 @@ _LABELS.update(
     {-1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", 0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 6: "t"}
 )
 """CBOR labels (RFC 8428, table 4) and their names."""
+_NUMBERS = {name: label for label, name in _LABELS.items() if label != name}
 
 
 class SpoiledError(Exception):
@@ -142,6 +143,11 @@ def cbor_records(pack: bytes) -> list[Record] | None:
         return msgspec.convert(named, list[Record])
     except (msgspec.ValidationError, TypeError, AttributeError, ArithmeticError) as error:
         raise FrameError("not SenML CBOR", raw=pack) from error
+
+
+def cbor_pack(records: list[dict[str, Any]]) -> bytes:
+    """Write records, given by their JSON names, as a CBOR pack with the labels of RFC 8428, table 4."""
+    return cbor2.dumps([{_NUMBERS.get(name, name): value for name, value in one.items()} for one in records])
 
 
 def records(pack: bytes) -> list[Record]:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import plugins
+from gateway.codecs import slip
 from gateway.codecs.framing import MAX_BUFFER_BYTES
 from gateway.errors import FrameError
 from gateway.model import DownCommand, Uplink
@@ -29,6 +30,8 @@ SENML_QUOTED = [
     {"n": "batt", "u": "%EL", "v": 9},
 ]
 SENML_CBOR = [{-2: "urn:dev:sw:band-1:", 0: "hr", 1: "beat/min", 2: 72}, {0: "temp", 1: "Cel", 2: 36.5}]
+
+SENML_CBOR_SOS = [{-2: "urn:dev:sw:band-1:", 0: "sos", 4: True}, {0: "press", 2: 0xDBC0}]
 
 
 def sentence(body: str) -> bytes:
@@ -54,6 +57,7 @@ SAMPLES: dict[str, list[bytes]] = {
         json.dumps(SENML_QUOTED, indent=1).encode(),
         cbor2.dumps(SENML_CBOR),
     ],
+    "senml_slip": [slip.wrap(cbor2.dumps(SENML_CBOR)), slip.wrap(cbor2.dumps(SENML_CBOR_SOS))],
     "watch": [
         b"[3G*4700186508*000B*LK,0,10,100]",
         (
@@ -191,6 +195,7 @@ def test_noise_in_a_message_never_spoils_the_next_message(name: str, noise: byte
 
 BROKEN = {
     "senml": b'[{"n":"hr","u":"beat/min","v":7e}]',
+    "senml_slip": slip.wrap(cbor2.dumps(SENML_CBOR)).replace(b"hr", b"hs"),
     "watch": b"[3G*47001865*nonsense]",
     "rdss": b"$BDTXR,1,0179773,2,,A468656C6C6F*00\r\n",
     "nmea": b"$GNRMC,055200.000,A,3109.31800,N,12106.30000,E,0.50,90.00,050826,,,A,V*00\r\n",
