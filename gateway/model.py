@@ -219,11 +219,23 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class DownCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An order to a band, in words every protocol can translate (or refuse by giving None)."""
 
-    name: Literal["help_is_coming", "cancelled", "find", "locate_now", "message", "interval", "call_back"]
+    name: Literal[
+        "help_is_coming", "cancelled", "find", "locate_now", "message", "interval", "call_back", "fences"
+    ]
     text: str | None = None
     interval_s: int | None = None
     phone: str | None = None
     """Whom the band is to ring (`call_back`), E.164."""
+    fences: tuple[FenceView, ...] | None = None
+    """What the band is to watch by itself (`fences`): they replace those it has, none clears them.
+
+    None in an order that has not been sent yet: the wearer's own as they are at that moment.
+    """
+
+
+BandOrderState = Literal[
+    "waiting", "sent", "delivered", "done", "refused", "expired", "unsupported", "given_up"
+]
 
 
 # --------------------------------------------------------------------------- what the portal is told
@@ -385,7 +397,36 @@ class CommandDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     reason: str = ""
 
 
-SyncPayload = Roster | Telemetry | AlarmRaised | IncidentChanged | CommandDone | GatewayHealth
+class BandOrderChanged(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="band_order", omit_defaults=True
+):
+    """An order to a band was given, or got further (`gateway.band_orders` draws the states).
+
+    `order` names it for ever; `device` is the band, empty while no band of the wearer has been tried;
+    `name`, `text` and `interval_s` are those of its `DownCommand`.
+    `by` is who gave it, `incident` the one it belongs to; `detail` is a constant word, or the band's own.
+    `final` is true where nothing more will be heard of it.
+    """
+
+    order: str
+    wearer: str
+    device: str
+    name: str
+    state: BandOrderState
+    at: datetime
+    given_at: datetime
+    until: datetime
+    text: str | None = None
+    interval_s: int | None = None
+    by: str = ""
+    incident: str = ""
+    detail: str = ""
+    final: bool = False
+
+
+SyncPayload = (
+    Roster | Telemetry | AlarmRaised | IncidentChanged | CommandDone | GatewayHealth | BandOrderChanged
+)
 
 
 class SyncEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -416,6 +457,8 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     acknowledge and resolve carry `incident`, `by`, `note`;
     key_pressed and leg_status carry `leg` with `digit`, or with the carrier's `status` and `sequence`;
     drill carries `wearer`, and `kind` (an SOS where it is left out).
+    send_down carries `down` with `wearer` or `device` (only this band), `by`, and when it was given:
+    an order that was long on its way to the gateway is as old as that.
     """
 
     number: int
@@ -431,6 +474,8 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     by: str | None = None
     note: str | None = None
     down: DownCommand | None = None
+    device: str | None = None
+    given_at: datetime | None = None
     kind: AlarmKind | None = None
 
 

@@ -159,7 +159,9 @@ class SenmlCodec:
         return self._uplink(pack, records(pack))
 
     def encode_down(self, command: DownCommand, device: str) -> Order | None:  # noqa: ARG002 - named by the topic
-        """A JSON pack: `cmd`, then `text` and `interval_s` where the order has them."""
+        """A JSON pack: `cmd`, then `text` and `interval_s` where the order has them; None for fences."""
+        if command.name == "fences":
+            return None
         records: list[dict[str, Any]] = [{"n": "cmd", "vs": command.name}]
         if command.text is not None:
             records.append({"n": "text", "vs": command.text})
