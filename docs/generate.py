@@ -65,7 +65,7 @@ def table(title: str, kind: Any) -> str:
     first_line = (kind.__doc__ or "").strip().splitlines()[0]
     head = f"## {title}\n\n{first_line}\n\n| key | what | default |\n|---|---|---|\n"
     text = head + "\n".join(rows(kind)) + "\n"
-    if title.startswith("[carriers."):
+    if title.startswith(("[carriers.", "[transports.")):
         hints = get_type_hints(kind, include_extras=True)
         for name, _, _ in fields_of(kind):
             inner = without_none(hints[name])

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -177,6 +177,8 @@ def words(kind: Any) -> str:
     inner = without_none(kind)
     if inner in PLAIN_WORDS:
         return PLAIN_WORDS[inner]
+    if get_origin(inner) is Literal:
+        return " or ".join(f'"{choice}"' for choice in get_args(inner))
     if get_origin(inner) is tuple:
         return "a list"
     if get_origin(inner) is dict or is_table(inner):

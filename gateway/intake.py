@@ -94,6 +94,10 @@ class Intake:
         """Whether this device exists and this is its key."""
         return self._registry.admits(device, secret)
 
+    def knows(self, device: str) -> bool:
+        """Whether this device exists."""
+        return self._registry.find(device) is not None
+
     def receive(self, inbound: Inbound) -> None:
         """Decode, admit and pass on every frame in these bytes; settle when all of them are committed."""
         link = inbound.link

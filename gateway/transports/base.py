@@ -91,6 +91,10 @@ class Sink(Protocol):
         """Whether this device exists and this is its key; compared in constant time."""
         ...
 
+    def knows(self, device: str) -> bool:
+        """Whether this device exists; for a wire that a certificate has told who it is."""
+        ...
+
     def doubled(self, link: Link, other: str) -> None:
         """Say that the device pinned to this link speaks on a second one too, whose peer is `other`."""
         ...

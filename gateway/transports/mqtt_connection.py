@@ -36,6 +36,7 @@ from gateway.transports.base import Link
 from gateway.transports.mqtt_hello import Refusal, Terms, refused, terms
 from gateway.transports.mqtt_session import Down
 from gateway.transports.mqtt_uplink import House, Uplink
+from gateway.transports.tls import device_names
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +140,8 @@ class Connection(Uplink):
         house = self._house
         self._v5 = packet.version == V5
         granted = terms(packet, house.settings, house.next_client_id())
-        if isinstance(granted, Terms) and not self._sink.admits(granted.device, packet.password or b""):
-            granted = Refusal(Reason.NOT_AUTHORISED, "unknown device or wrong key")
+        if isinstance(granted, Terms):
+            granted = self._who(granted.device, packet.password or b"") or granted
         peer = _address(self._transport)
         if isinstance(granted, Refusal):
             self._counters.refused += 1
@@ -164,6 +165,19 @@ class Connection(Uplink):
         for packet_id, down in self._session.to_resend():
             self._write_down(packet_id, down, dup=True)
         self.pump()
+
+    def _who(self, device: str, password: bytes) -> Refusal | None:
+        """Why this is not that device; None when it is, by its key or by its certificate."""
+        certificate = self._transport.get_extra_info("peercert")
+        if certificate:
+            if device not in device_names(certificate):
+                return Refusal(Reason.NOT_AUTHORISED, "the certificate is another device's")
+            tls = self._settings.tls
+            if tls is not None and tls.certificate_is_login and self._sink.knows(device):
+                return None
+        if not self._sink.admits(device, password):
+            return Refusal(Reason.NOT_AUTHORISED, "unknown device or wrong key")
+        return None
 
     def _on_subscribe(self, packet: Subscribe) -> None:
         if "subscription_identifier" in packet.properties:

@@ -6,12 +6,14 @@ Sources: MQTT 3.1.1 sections 3.1 and 3.2; MQTT 5.0 sections 3.1, 3.2 and 4.13.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
 from gateway.codecs.mqtt_packets import V5, V311, ConnAck, Connect, Reason, Will
+from gateway.transports.tls import ServerTls
 
 Seconds = Annotated[int, Meta(ge=1)]
 RECEIVE_MAXIMUM_DEFAULT: Final = 65_535
@@ -23,6 +25,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 1883
     """0 takes any free port."""
+    plain: Literal["loopback", "network", "off"] = "loopback"
+    """Where passwords and readings may pass unencrypted: on this box alone, on the network, nowhere."""
+    tls: ServerTls | None = None
     max_connections: Annotated[int, Meta(ge=1)] = 20_000
     max_sessions_per_device: Annotated[int, Meta(ge=1)] = 4
     max_packet_bytes: Annotated[int, Meta(ge=1_024, le=268_435_460)] = 262_144
@@ -39,6 +44,26 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     close_grace_s: Annotated[float, Meta(gt=0)] = 2.0
     """How long a closing connection may take to send its last bytes."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where keys would leak by mistake, or nobody could come in."""
+        if self.plain == "loopback" and not on_loopback(self.host):
+            raise ValueError(
+                f'host = {self.host} hears the network without TLS: the table tls, or plain = "network",'
+                " knowing that keys and readings can be read on the way"
+            )
+        if self.plain == "off" and self.tls is None:
+            raise ValueError('the table tls where plain = "off"')
+
+
+def on_loopback(host: str) -> bool:
+    """Whether an address is heard on this box alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
 
 @dataclass(slots=True)
 class Counters:
@@ -50,6 +75,8 @@ class Counters:
     accepted: int = 0
     refused: int = 0
     turned_away: int = 0
+    handshakes_failed: int = 0
+    handshakes_turned_away: int = 0
     messages: int = 0
     duplicates: int = 0
     bytes_in: int = 0

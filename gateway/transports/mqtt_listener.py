@@ -2,8 +2,9 @@
 
 It is not a broker: a band publishes only `sw/<community>/<its id>/up` and hears only its own `/down`,
 nothing is retained and nobody else subscribes.
-The rooms: `mqtt_hello` settings and CONNECT, `mqtt_connection` the protocol of one socket,
-`mqtt_session` what outlives a connection, this one the server, the sessions and the downlink.
+The rooms: `mqtt_door` the sockets and TLS, `mqtt_hello` settings and CONNECT,
+`mqtt_connection` the protocol of one socket, `mqtt_session` what outlives a connection,
+this one the sessions and the downlink.
 It runs on whatever loop runs it, uvloop or asyncio's own.
 """
 
@@ -16,19 +17,16 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from gateway.codecs.mqtt_packets import Reason
-from gateway.errors import NeedsHuman
 from gateway.transports import mqtt_hello
 from gateway.transports.base import Sink, Site
 from gateway.transports.mqtt_connection import Connection
+from gateway.transports.mqtt_door import open_doors
 from gateway.transports.mqtt_flow import Flow
 from gateway.transports.mqtt_hello import Counters, Terms
 from gateway.transports.mqtt_session import Down, Session
 from gateway.transports.mqtt_uplink import Uplink
 
 log = logging.getLogger(__name__)
-
-BACKLOG = 1_024
-"""Connections the kernel may hold before we accept them: a whole estate reconnects at once."""
 
 
 class MqttListener:
@@ -50,22 +48,15 @@ class MqttListener:
         self._client_ids = 0
 
     async def run(self, ready: Callable[[str], None]) -> None:
-        """Serve until cancelled, then close in order; `ready` gets "host:port".
+        """Serve until cancelled, then close in order; `ready` gets "host:port", "tls host:port", or both.
 
-        Raises NeedsHuman when the address cannot be listened on.
+        Raises NeedsHuman when an address cannot be listened on, or a certificate cannot be used.
         """
-        loop = asyncio.get_running_loop()
-        host, port = self.settings.host, self.settings.port
         try:
-            server = await loop.create_server(lambda: Connection(self), host, port, backlog=BACKLOG)
-        except OSError as error:
-            raise NeedsHuman(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-        try:
-            address = server.sockets[0].getsockname()
-            ready(f"{address[0]}:{address[1]}")
-            await self._thaw_for_ever()
+            async with open_doors(self.settings, self.counters, lambda: Connection(self)) as addresses:
+                ready(addresses)
+                await self._thaw_for_ever()
         finally:
-            server.close()
             await self._close_all()
 
     def send(self, device: str, data: bytes, done: Callable[[], None]) -> bool:

@@ -1,0 +1,98 @@
+"""Orders to a band over its own MQTT line (MQTT 3.3, 4.3.2, 4.4)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from rigs.mqtt_band import BOTH, DOWN, UP, Make, kept
+
+from gateway.codecs.mqtt_packets import (
+    V311,
+    PubAck,
+    Publish,
+    SubAck,
+    Subscribe,
+    Subscription,
+)
+
+
+async def test_the_protocols_own_replies_go_down(make: Make) -> None:
+    bench = await make()
+    band = await bench.band(V311)
+    band.say(Subscribe(1, (Subscription(DOWN, 1),)), Publish(UP, b"x", 1, 2))
+    await bench.sink.settle(replies=(b"echo",))
+    assert [SubAck(1, (1,)), PubAck(2), Publish(DOWN, b"echo", 1, 1)] == [await band.hear() for _ in range(3)]
+
+
+@BOTH
+async def test_an_order_reaches_the_band_and_is_done_on_its_puback(make: Make, version: int) -> None:
+    bench = await make()
+    band = await bench.band(version)
+    done: list[str] = []
+    assert bench.listener.send("band-1", b"locate", lambda: done.append("early")) is False
+    band.say(Subscribe(1, (Subscription(DOWN, 1),)))
+    assert SubAck(1, (1,)) == await band.hear()
+    assert bench.listener.send("band-1", b"locate", lambda: done.append("locate")) is True
+    assert Publish(DOWN, b"locate", 1, 1) == await band.hear()
+    assert done == []
+    band.say(PubAck(1))
+    assert await band.ping() == []
+    assert done == ["locate"]
+
+
+@BOTH
+async def test_orders_wait_for_a_band_that_is_away_and_are_repeated_until_it_has_them(
+    make: Make, version: int
+) -> None:
+    bench = await make()
+    done: list[int] = []
+    band = await bench.band(version, **kept(version))
+    band.say(Subscribe(1, (Subscription(DOWN, 1),)))
+    assert SubAck(1, (1,)) == await band.hear()
+    assert bench.listener.send("band-1", b"1", lambda: done.append(1))
+    assert Publish(DOWN, b"1", 1, 1) == await band.hear()
+    band.leave()
+    await asyncio.wait_for(bench.sink.closed_links.get(), 10)
+    assert bench.listener.send("band-1", b"2", lambda: done.append(2))
+    again = await bench.band(version, present=True, **kept(version))
+    assert Publish(DOWN, b"1", 1, 1, dup=True) == await again.hear()
+    assert Publish(DOWN, b"2", 1, 2) == await again.hear()
+    again.say(PubAck(1), PubAck(2), PubAck(2))
+    assert await again.ping() == []
+    assert done == [1, 2]
+
+
+async def test_a_full_queue_refuses_orders(make: Make) -> None:
+    bench = await make(max_queued_down=2)
+    band = await bench.band(V311)
+    band.say(Subscribe(1, (Subscription(DOWN, 1),)))
+    await band.hear()
+    assert [bench.listener.send("band-1", b"x", pytest.fail) for _ in range(3)] == [True, True, False]
+    assert bench.listener.counters.down_refused == 1
+
+
+async def test_a_qos_0_subscriber_is_sent_to_while_it_is_there(make: Make) -> None:
+    bench = await make()
+    band = await bench.band(V311)
+    band.say(Subscribe(1, (Subscription(DOWN, 0),)))
+    assert SubAck(1, (0,)) == await band.hear()
+    done: list[bool] = []
+    assert bench.listener.send("band-1", b"x", lambda: done.append(True))
+    assert Publish(DOWN, b"x") == await band.hear()
+    assert done == [True]
+
+
+async def test_an_order_to_two_sessions_of_a_band_is_done_once(make: Make) -> None:
+    bench = await make()
+    bands = [await bench.band(V311, client_id=name) for name in ("a", "b")]
+    done: list[bool] = []
+    for band in bands:
+        band.say(Subscribe(1, (Subscription(DOWN, 1),)))
+        await band.hear()
+    assert bench.listener.send("band-1", b"x", lambda: done.append(True))
+    for band in bands:
+        assert Publish(DOWN, b"x", 1, 1) == await band.hear()
+        band.say(PubAck(1))
+        await band.ping()
+    assert done == [True]
