@@ -9,36 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 import msgspec
 
+from gateway.codecs import vitals
+from gateway.codecs.band_text import text_of
 from gateway.codecs.base import Bands, Order
+from gateway.codecs.device_clock import Now, device_time
 from gateway.codecs.framing import BracketCutter, FrameBuffer, Tally
 from gateway.errors import FrameError
-from gateway.model import (
-    BandAlarm,
-    BandAlarmKind,
-    Battery,
-    BloodPressure,
-    BodyTemp,
-    DownCommand,
-    Fix,
-    HeartRate,
-    Reading,
-    SpO2,
-    Steps,
-    Uplink,
-    Worn,
-)
+from gateway.model import BandAlarm, BandAlarmKind, DownCommand, Fix, Reading, Uplink
 
-Now = Callable[[], datetime]
 DEFAULT_MAKER = "3G"
-MAX_TEXT_CHARS = 120
 MIN_INTERVAL_S, MAX_INTERVAL_S = 10, 65535
-HELP_TEXT = "求助已收到，正在联系您的家人。"
-CANCELLED_TEXT = "求助已取消。"
 KMH_PER_MPS = 3.6
 
 _FRAME = re.compile(
@@ -57,7 +42,6 @@ _ALARM_BITS: tuple[tuple[int, BandAlarmKind], ...] = (
     (1 << 0 | 1 << 17, "low_battery"),
 )
 """Status bits by what they mean, most severe first (the order of `BAND_ALARM_ORDER`)."""
-_NO_HEART_RATE = (0.0, 255.0)
 _ANSWERS = {"INIT": "INIT,1", "JXTK": "JXTKR,1", "TK": None, "IMG": None}
 _OUR_OWN_WORDS = frozenset(
     {"APN", "CALL", "CENTER", "CR", "FACTORY", "FIND", "FLOWER", "HRSETAL", "HRTSTART", "IP", "LOWBAT", "LZ"}
@@ -161,10 +145,8 @@ class WatchCodec:
             words = f"CALL,{command.phone.removeprefix('+86')}"
         if command.name == "interval" and command.interval_s is not None:
             words = f"UPLOAD,{min(max(command.interval_s, MIN_INTERVAL_S), MAX_INTERVAL_S)}"
-        texts = {"help_is_coming": HELP_TEXT, "cancelled": CANCELLED_TEXT, "message": ""}
-        if command.name in texts:
-            text = command.text or texts[command.name]
-            words = "MESSAGE," + text[:MAX_TEXT_CHARS].encode("utf-16-be").hex().upper() if text else None
+        if text := text_of(command):
+            words = "MESSAGE," + text.encode("utf-16-be").hex().upper()
         if words is None:
             return None
         return Order(_frame(self._maker, device, words, b"0001" if self._indexed else None))
@@ -179,7 +161,7 @@ class WatchCodec:
             return self._position(rest, is_alarm=is_alarm), answer
         health = _HEALTH.get(name)
         if health is not None:
-            return health([_number(field) for field in rest.split(b",")]), command
+            return health([vitals.number(field) for field in rest.split(b",")]), command
         if name == "LK":
             return _heartbeat(rest), self._link_answer()
         if name in {"TK", "IMG", "JXTK"}:
@@ -204,7 +186,8 @@ class WatchCodec:
         if len(fields) < _LON + 2 and not is_alarm:
             raise ValueError("position too short")
         fields += [b""] * (_STATUS + 1 - len(fields))
-        at = self._device_time(fields[0], fields[1])
+        day, time = fields[0], fields[1]
+        at = device_time(day[4:] + day[2:4] + day[:2] + time, self.settings, self._now)
         readings: list[Reading] = []
         fix = _fix(fields, at)
         if fix is None:
@@ -221,26 +204,7 @@ class WatchCodec:
             press_id = b"%b%b-%b" % (fields[0], fields[1], fields[_STATUS])
             press = press_id[:40].decode("latin-1")
             readings += [BandAlarm(alarm=kind, press_id=press, at=at) for kind in kinds]
-        readings += _gauges(fields[_BATTERY], fields[_STEPS], at)
-        return readings
-
-    def _device_time(self, day: bytes, time: bytes) -> datetime | None:
-        """`ddmmyy`, `hhmmss` as UTC, None when it cannot be true."""
-        if not (len(day) == len(time) == 6 and day.isdigit() and time.isdigit()):  # noqa: PLR2004 - ddmmyy, hhmmss
-            return None
-        try:
-            hours, minutes, seconds = int(time[:2]), int(time[2:4]), int(time[4:])
-            year, month = 2000 + int(day[4:]), int(day[2:4])
-            at = datetime(year, month, int(day[:2]), hours, minutes, seconds, tzinfo=UTC)
-        except ValueError:
-            return None
-        if self.settings.time_offset_s:
-            at -= timedelta(seconds=self.settings.time_offset_s)
-        if at.year < self.settings.earliest_year:
-            return None
-        if self._now is not None and (at - self._now()).total_seconds() > self.settings.max_ahead_s:
-            return None
-        return at
+        return [*readings, *vitals.battery(fields[_BATTERY], at), *vitals.steps(fields[_STEPS], at)]
 
     def _link_answer(self) -> str:
         if self.settings.lk_with_time and self._now is not None:
@@ -278,18 +242,9 @@ def _frame(maker: str, device: str, content: str, index: bytes | None) -> bytes:
     return f"[{maker}*{device}*{middle}{len(content):04X}*{content}]".encode()
 
 
-def _number(field: bytes) -> float | None:
-    """A plain decimal number, None for anything else."""
-    try:
-        value = float(field)
-    except ValueError:
-        return None
-    return value if abs(value) < 1e9 else None  # noqa: PLR2004 - also keeps nan and infinities out
-
-
 def _coordinate(field: bytes, hemisphere: bytes, *, limit: float) -> float | None:
     """Degrees: S or W make it negative; else the sign stands, for some makes send both."""
-    degrees = _number(field)
+    degrees = vitals.number(field)
     if degrees is None or abs(degrees) > limit:
         return None
     return -abs(degrees) if hemisphere in {b"S", b"W"} else degrees
@@ -301,17 +256,17 @@ def _fix(fields: list[bytes], at: datetime | None) -> Fix | None:
     lon = _coordinate(fields[_LON], fields[_LON + 1], limit=180)
     if lat is None or lon is None:
         return None
-    speed_kmh = _number(fields[_SPEED])
-    satellites = _number(fields[_SATELLITES])
+    speed_kmh = vitals.number(fields[_SPEED])
+    satellites = vitals.number(fields[_SATELLITES])
     accuracy_m = float(fields[-1]) if len(fields) > _STATUS + 1 and _ACCURACY.fullmatch(fields[-1]) else None
     valid = fields[_VALID] == b"A" and not lat == lon == 0
     return Fix(
         lat=lat,
         lon=lon,
         valid=valid,
-        alt_m=_number(fields[_ALT]),
+        alt_m=vitals.number(fields[_ALT]),
         speed_m_s=None if speed_kmh is None else speed_kmh / KMH_PER_MPS,
-        course_deg=_number(fields[_COURSE]),
+        course_deg=vitals.number(fields[_COURSE]),
         accuracy_m=accuracy_m or None,
         satellites=None if satellites is None else int(satellites),
         source="gnss" if valid else None,
@@ -319,65 +274,39 @@ def _fix(fields: list[bytes], at: datetime | None) -> Fix | None:
     )
 
 
-def _gauges(battery: bytes, steps: bytes, at: datetime | None) -> list[Reading]:
-    readings: list[Reading] = []
-    if battery.isdigit() and len(battery) <= 3 and int(battery) <= 100:  # noqa: PLR2004 - per cent
-        readings.append(Battery(battery_pct=float(battery), at=at))
-    if steps.isdigit() and len(steps) <= 7:  # noqa: PLR2004 - nobody walks ten million steps in a day
-        readings.append(Steps(steps=int(steps), at=at))
-    return readings
-
-
 def _heartbeat(rest: bytes) -> list[Reading]:
     """`steps,rolls,battery%`, or nothing."""
     fields = rest.split(b",")
-    return _gauges(fields[2], fields[0], None) if len(fields) > 2 else []  # noqa: PLR2004 - three fields
-
-
-def _in_range(value: float, high: float) -> float:
-    if not 0 <= value <= high:
-        raise ValueError("value impossible")
-    return value
+    if len(fields) < 3:  # noqa: PLR2004 - three fields
+        return []
+    return [*vitals.battery(fields[2]), *vitals.steps(fields[0])]
 
 
 def _pulse(values: list[float | None]) -> list[Reading]:
-    """Beats a minute; 0 and 255 mean that the watch is not on a wrist."""
-    if not values or values[0] is None:
-        return []
-    if values[0] in _NO_HEART_RATE:
-        return [Worn(worn=False)]
-    return [HeartRate(heart_rate_bpm=_in_range(values[0], 300))]
+    """`bpm`."""
+    return vitals.pulse(values[0])
 
 
 def _pressure(values: list[float | None]) -> list[Reading]:
-    """`systolic,diastolic[,bpm ...]`; nothing measured at all means that the watch is not on a wrist."""
-    systolic, diastolic, *tail = [*values, None, None][: max(len(values), 2)]
-    pulse = _pulse(tail[:1])
-    if systolic and diastolic:
-        if diastolic > systolic:
-            raise ValueError("value impossible")
-        pressure = BloodPressure(
-            systolic_mmhg=_in_range(systolic, 400), diastolic_mmhg=_in_range(diastolic, 300)
-        )
-        return [pressure, *(reading for reading in pulse if isinstance(reading, HeartRate))]
-    return pulse or ([Worn(worn=False)] if systolic == diastolic == 0 else [])
+    """`systolic,diastolic[,bpm ...]`."""
+    systolic, diastolic, bpm = [*values, None, None][:3]
+    return vitals.pressure(systolic, diastolic, bpm)
 
 
 def _oxygen(values: list[float | None]) -> list[Reading]:
-    """`type,percent`: the second value; 0 is no reading."""
-    percent = values[1] if len(values) > 1 else None
-    return [SpO2(spo2_pct=_in_range(percent, 100))] if percent else []
+    """`type,percent`: the second value."""
+    return vitals.oxygen(values[1] if len(values) > 1 else None)
 
 
 def _temperature(values: list[float | None]) -> list[Reading]:
-    """Degrees Celsius; 0 and below is no reading."""
-    celsius = values[0] if values else None
-    return [BodyTemp(body_temp_c=_in_range(celsius, 60))] if celsius and celsius > 0 else []
+    """`celsius`."""
+    return vitals.temperature(values[0])
 
 
 def _typed_temperature(values: list[float | None]) -> list[Reading]:
     """`type,celsius`: measured only when the type is above 0."""
-    return _temperature(values[1:]) if values and values[0] and values[0] > 0 else []
+    kind, celsius = [*values, None][:2]
+    return vitals.temperature(celsius) if kind and kind > 0 else []
 
 
 _HEALTH: dict[str, Callable[[list[float | None]], list[Reading]]] = {
