@@ -11,14 +11,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import msgspec
 
 from gateway import plugins
 from gateway.clock import Clock, SystemClock
-from gateway.codecs.base import Bands
 from gateway.config import Settings
+from gateway.device_watch import DeviceWatch
 from gateway.downlink import Downlink, expired
 from gateway.engine import Engine
 from gateway.health import Health
@@ -26,13 +25,14 @@ from gateway.incident_rows import DownOrder
 from gateway.incidents import Incidents
 from gateway.intake import Intake
 from gateway.journal.reader import JournalReader
-from gateway.journal.records import EventRow, Record, Rest, from_ms, to_ms
+from gateway.journal.records import EventRow, Record, Rest, from_ms
 from gateway.journal.writer import JournalWriter
 from gateway.ledger import JournalLedger
 from gateway.model import ControlAnswer, PortalCommand
+from gateway.paths import control_path, devices_path, journal_path, state_path
 from gateway.places import Places
 from gateway.registry import Device
-from gateway.roster import People
+from gateway.roster import People, announcement, known_to
 from gateway.sync.batcher import Row
 from gateway.sync.client import SyncClient
 from gateway.timers import Timers
@@ -53,21 +53,6 @@ ORDERS = {kind.__name__: kind for kind in (SendText, PlaceCall, SendBeidou, Soun
 log = logging.getLogger(__name__)
 
 
-def journal_path(settings: Settings) -> Path:
-    """Where this gateway's journal lies."""
-    return Path(settings.site.data_dir) / f"{settings.site.gateway}.journal.db"
-
-
-def control_path(settings: Settings) -> Path:
-    """Where this gateway's door for local commands is."""
-    return Path(settings.site.data_dir) / f"{settings.site.gateway}.sock"
-
-
-def state_path(settings: Settings) -> Path:
-    """Where this gateway says how it is, for whoever stands before the box."""
-    return Path(settings.site.data_dir) / f"{settings.site.gateway}.state.json"
-
-
 class Gateway:
     """Every part of one gateway, wired; `run` serves until cancelled.
 
@@ -85,6 +70,12 @@ class Gateway:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.people = People(settings)
+        self.device_watch = DeviceWatch(
+            devices_path(settings),
+            configured=self.people.configured,
+            known=known_to(settings),
+            take=self._take_devices,
+        )
         self.path = journal_path(settings)
         self.journal = make_journal(
             self.path,
@@ -95,6 +86,7 @@ class Gateway:
         )
         self.reader = JournalReader(self.path)
         self._first_seq = self.journal.seq
+        self._roster_digest = self.reader.mark("roster_digest")
         self.timers = Timers(self.clock, self._timer_due)
         self.incidents = Incidents(
             people=self.people,
@@ -134,6 +126,7 @@ class Gateway:
             journal=self.journal,
             clock=self.clock,
             path=state_path(settings),
+            device_trouble=lambda: self.device_watch.trouble,
         )
         self.control = Control(control_path(settings), obey=self._obey)
         self.intake = Intake(
@@ -141,7 +134,7 @@ class Gateway:
             engine=self.engine,
             journal=self.journal,
             clock=self.clock,
-            codec=make_codec,
+            codec=plugins.make_codec,
             models={name: codec for name, (_, codec) in settings.models.items()},
         )
         site = Site(
@@ -179,6 +172,7 @@ class Gateway:
         or after `READY_WAIT_S` with those that still wait for it.
         """
         self.journal.start()
+        self.device_watch.look()
         self._restore()
         self._announce_roster()
         inner: list[asyncio.Task[None]] = []
@@ -209,6 +203,7 @@ class Gateway:
                 start(inner, "dispatcher", self.dispatcher.run())
                 start(inner, "downlink", self.downlink.run())
                 start(inner, "health", self.health.run())
+                start(inner, "devices", self.device_watch.run())
                 start(outer, "control", self.control.run())
                 self._resume()
                 if self.settings.portal_link is not None:
@@ -289,15 +284,21 @@ class Gateway:
 
     def _announce_roster(self) -> None:
         """Journal who is watched, when that changed since the last time."""
-        body = msgspec.json.encode(self.people.roster)
-        digest = crc32(body)
-        if self.reader.mark("roster_digest") == digest:
-            return
-        at_ms = to_ms(self.clock.now())
-        row = EventRow(at_ms, at_ms, "roster", None, None, None, body, None)
-        self.journal.append(Record([row], rest=Rest(marks={"roster_digest": digest})))
+        digest, record = announcement(self.people.roster, self.clock.now())
+        if digest != self._roster_digest:
+            self._roster_digest = digest
+            self.journal.append(record)
 
     # ------------------------------------------------------------------ the small wires between the parts
+
+    def _take_devices(self, devices: tuple[Device, ...]) -> None:
+        """Admit these bands from now on; who is not among them any more loses its line."""
+        for wire_id in self.people.take(devices):
+            self.intake.forget(wire_id)
+            for transport in self.transports.values():
+                transport.forget(wire_id)
+        self._announce_roster()
+        log.info("devices: %d bands are admitted", len(devices))
 
     def _timer_due(self, owner: str, name: str, due_at: datetime) -> None:
         self.engine.timer_due(owner, name, due_at)
@@ -333,7 +334,7 @@ class Gateway:
 
     def _codec_of(self, device: Device) -> Any:
         """The codec that speaks with this band now (a watch is answered as its make speaks), or a new one."""
-        return self.intake.codec_of(device.wire_id) or make_codec(
+        return self.intake.codec_of(device.wire_id) or plugins.make_codec(
             device.protocol, None, self.clock.now, self.intake.known
         )
 
@@ -387,12 +388,6 @@ class Gateway:
             log.warning("the journal writes again")
         else:
             log.error("the journal cannot be written: %s", reason)
-
-
-def make_codec(protocol: str, settings: Any, now: Callable[[], datetime], bands: Bands | None = None) -> Any:
-    """A new codec of this protocol for one link; `settings` is the link's own table, checked at start."""
-    kind = plugins.get("codec", protocol)
-    return kind(msgspec.convert(settings or {}, kind.Settings), now=now, bands=bands)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

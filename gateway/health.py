@@ -24,6 +24,9 @@ LOOK_EVERY_S = 2.0
 MANY_LEGS = "many_legs"
 """More texts and calls today than `sos.warn_legs_a_day`: they all go out, and somebody should look why."""
 
+DEVICES = "devices"
+"""The store of bands cannot be read, or a band of it cannot be admitted."""
+
 log = logging.getLogger(__name__)
 
 
@@ -48,6 +51,7 @@ class Health:
         journal: Journal,
         clock: Clock,
         path: Path,
+        device_trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self.journal_trouble = ""
         self._carriers = carriers
@@ -57,6 +61,7 @@ class Health:
         self._journal = journal
         self._clock = clock
         self._path = path
+        self._device_trouble = device_trouble
         self._told: GatewayHealth | None = None
         self._written = b""
 
@@ -72,7 +77,9 @@ class Health:
 
     def look(self) -> None:
         """Compare with what was told last, and tell what is new."""
-        warnings = (MANY_LEGS,) if self._legs_today() > self._warn_legs_a_day else ()
+        warnings: tuple[str, ...] = (MANY_LEGS,) if self._legs_today() > self._warn_legs_a_day else ()
+        if self._device_trouble():
+            warnings = (*warnings, DEVICES)
         carriers = tuple(
             CarrierHealth(carrier=name, healthy=healthy, detail=detail, since=since)
             for name, healthy, detail, since in self._carriers()
@@ -93,7 +100,7 @@ class Health:
             log.warning("carriers in trouble: %s", _troubles(health))
         elif before is not None and any(not one.healthy for one in before.carriers):
             log.warning("every carrier can be used again")
-        if health.warnings and (before is None or not before.warnings):
+        if MANY_LEGS in health.warnings and (before is None or MANY_LEGS not in before.warnings):
             log.warning("more than %d texts and calls today; look why", self._warn_legs_a_day)
 
     def _write(self, health: GatewayHealth) -> None:
@@ -104,7 +111,12 @@ class Health:
             words = "the journal does not write"
         body = msgspec.json.format(
             msgspec.json.encode(
-                {"state": words, "open_incidents": self._open_incidents(), **msgspec.to_builtins(health)}
+                {
+                    "state": words,
+                    "open_incidents": self._open_incidents(),
+                    **msgspec.to_builtins(health),
+                    "devices": self._device_trouble(),
+                }
             )
         )
         if body == self._written:

@@ -142,6 +142,10 @@ class Intake:
             return None
         return Known(self._models.get(device.model), device.keys.login_code, device.serial)
 
+    def forget(self, wire_id: str) -> None:
+        """A band that is not admitted any more, or another one now: answer it in nobody's old manner."""
+        self._speaking.pop(wire_id, None)
+
     def closed(self, link: Link) -> None:
         """Read out what the stream left behind, then forget the codec."""
         codec = link.codec
@@ -187,16 +191,23 @@ class Intake:
         )
 
     def quarantine(
-        self, link: Link, *, reason: str, offset: int, raw: bytes, committed: Callable[[int], None]
+        self,
+        link: Link,
+        *,
+        reason: str,
+        offset: int = 0,
+        raw: bytes,
+        claimed: str | None = None,
+        committed: Callable[[int], None],
     ) -> None:
-        """Keep a frame that is not understood, or not ours."""
+        """Keep a frame that is not understood, or not ours; `claimed` is the wire id that stands in it."""
         self.counts[f"quarantined: {reason}"] += 1
         row = QuarantineRow(
             to_ms(self._clock.now()),
             link.wire,
             link.protocol,
             link.peer,
-            link.device or link.pinned,
+            claimed or link.device or link.pinned,
             reason,
             offset,
             raw[:RAW_KEPT_BYTES],
@@ -259,7 +270,9 @@ class _Delivery:
                 self._worsen(outcome)
                 if uplink.refusal and uplink.reply is not None:
                     self._replies.append(uplink.reply)
-                intake.quarantine(link, reason=reason, offset=0, raw=uplink.raw, committed=self._committed)
+                intake.quarantine(
+                    link, reason=reason, raw=uplink.raw, claimed=uplink.device, committed=self._committed
+                )
 
     def release(self) -> None:
         """Nothing more comes: the inbound may be settled when its frames are committed."""

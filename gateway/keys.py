@@ -16,7 +16,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ITERATIONS = 101
 SALT_BYTES = 12
@@ -29,11 +29,11 @@ KEY_ID_BYTES = 7
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What is kept of one key; all empty for a wire without a login."""
+    """What is kept of one key; all empty for a wire without a login. Never shown in a log."""
 
-    verifier: str = ""
-    oscore_secret: bytes = b""
-    login_code: str = ""
+    verifier: str = field(default="", repr=False)
+    oscore_secret: bytes = field(default=b"", repr=False)
+    login_code: str = field(default="", repr=False)
 
     def fits(self, secret: bytes) -> bool:
         """Whether this is the key; takes the same time for every wrong one."""

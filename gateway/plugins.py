@@ -6,10 +6,14 @@ import importlib
 import pkgutil
 import re
 import sys
+from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
 
 KINDS = MappingProxyType(
     {
@@ -74,3 +78,12 @@ def load(kind: str) -> MappingProxyType[str, Any]:
         if plugin.name != name:
             raise ValueError(f"the {kind} in module {name} calls itself {plugin.name!r}")
     return MappingProxyType(found)
+
+
+def make_codec(protocol: str, settings: Any, now: Callable[[], datetime], bands: Any = None) -> Any:
+    """A new codec of this protocol for one link; `settings` is the link's own table, checked at start.
+
+    `bands` is a `gateway.codecs.base.Bands`.
+    """
+    kind = get("codec", protocol)
+    return kind(msgspec.convert(settings or {}, kind.Settings), now=now, bands=bands)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Literal
+from zlib import crc32
+
+import msgspec
 
 from gateway import plugins
+from gateway.allow_list import Known
 from gateway.config import DEFAULT_PLANS, ContactTable, Settings, StaffTable, WearerTable
+from gateway.journal.records import EventRow, Record, Rest, to_ms
 from gateway.keys import derive
 from gateway.model import ContactView, FenceView, Roster, WearerView
 from gateway.registry import Device, Registry
@@ -16,14 +23,13 @@ from sos.shifts import parse_shift
 
 
 class People:
-    """All wearers of this gateway, frozen at start."""
+    """All wearers of this gateway, frozen at start, and their bands, which may change while it runs."""
 
     def __init__(self, settings: Settings) -> None:
         self.wearers: dict[str, WearerView] = {
             wearer.id: _view(wearer, settings) for wearer in settings.wearers
         }
-        self.roster = Roster(community=settings.site.community, wearers=tuple(self.wearers.values()))
-        self.registry = Registry(
+        self.configured = tuple(
             Device(
                 device=device.id,
                 protocol=device.protocol,
@@ -36,20 +42,36 @@ class People:
             for wearer in settings.wearers
             for device in wearer.devices
         )
+        self.registry = Registry(self.configured)
         self.beidou_numbers = {wearer.id: wearer.beidou_number for wearer in settings.wearers}
         plans = DEFAULT_PLANS | settings.sos.plans
         sounds = any(Channel.SIREN in plugins.get("carrier", name).channels for name in settings.sos.carriers)
         self._plans = {
-            (wearer.id, kind): _plan(
-                wearer, plan, settings, siren=sounds, call_back=can_call_back(self.registry, wearer.id)
-            )
+            (wearer.id, kind): _plan(wearer, plan, settings, siren=sounds)
             for wearer in settings.wearers
             for kind, plan in plans.items()
         }
+        self._community = settings.site.community
+        self.take(self.configured)
+
+    def take(self, devices: Iterable[Device]) -> tuple[str, ...]:
+        """Take a new list of bands; gives the wire ids that are gone, or whose band or key is another now."""
+        gone = self.registry.replace(devices)
+        bands: dict[str, list[str]] = {}
+        for device in self.registry:
+            bands.setdefault(device.wearer, []).append(device.device)
+        for name, view in self.wearers.items():
+            self.wearers[name] = msgspec.structs.replace(view, devices=tuple(bands.get(name, ())))
+        self._call_back = {name for name in self.wearers if can_call_back(self.registry, name)}
+        self.roster = Roster(community=self._community, wearers=tuple(self.wearers.values()))
+        return gone
 
     def plan(self, wearer: str, kind: str) -> Plan | None:
         """How an alarm of this kind is told; None: the portal shows it and nobody is rung."""
-        return self._plans.get((wearer, kind))
+        plan = self._plans.get((wearer, kind))
+        if plan is None or not plan.call_back or wearer in self._call_back:
+            return plan
+        return dataclasses.replace(plan, call_back=False)
 
     def rules(self, wearer: str, settings: Settings, known: dict[str, Any]) -> dict[str, Any]:
         """The wearer's rules, built with the wearer's own settings."""
@@ -57,6 +79,23 @@ class People:
             name: rule(self.wearers[wearer], settings.wearer_rules[wearer, name])
             for name, rule in known.items()
         }
+
+
+def known_to(settings: Settings) -> Known:
+    """What a band of this gateway may refer to."""
+    return Known(
+        wearers=frozenset(wearer.id for wearer in settings.wearers),
+        protocols=frozenset(plugins.names("codec")),
+        models={name: profile.protocol for name, (profile, _) in settings.models.items()},
+    )
+
+
+def announcement(roster: Roster, at: datetime) -> tuple[int, Record]:
+    """The digest of a roster, and the record that tells it to the portal and remembers the digest."""
+    body = msgspec.json.encode(roster)
+    digest, at_ms = crc32(body), to_ms(at)
+    row = EventRow(at_ms, at_ms, "roster", None, None, None, body, None)
+    return digest, Record([row], rest=Rest(marks={"roster_digest": digest}))
 
 
 def can_call_back(registry: Registry, wearer: str) -> bool:
@@ -79,8 +118,8 @@ def _contact(table: ContactTable, role: str) -> Contact:
     )
 
 
-def _plan(wearer: WearerTable, manner: Manner, settings: Settings, *, siren: bool, call_back: bool) -> Plan:
-    """`siren`: this site has one; `call_back`: this wearer's band can ring a telephone."""
+def _plan(wearer: WearerTable, manner: Manner, settings: Settings, *, siren: bool) -> Plan:
+    """`siren`: this site has one. Whether a band can ring back is asked when the plan is used."""
     plain = dataclasses.asdict(manner)
     return Plan(
         **plain
@@ -92,7 +131,6 @@ def _plan(wearer: WearerTable, manner: Manner, settings: Settings, *, siren: boo
                 for one in settings.sos.stations
             ),
             "siren": manner.siren and siren,
-            "call_back": manner.call_back and call_back,
         }
     )
 
@@ -109,7 +147,6 @@ def _view(wearer: WearerTable, settings: Settings) -> WearerView:
         name=wearer.name,
         birth_year=wearer.birth_year,
         home=wearer.home,
-        devices=tuple(device.id for device in wearer.devices),
         contacts=(
             *(_contact_view(table, "family") for table in wearer.contacts),
             *(_contact_view(table, "staff") for table in settings.staff),

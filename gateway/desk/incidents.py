@@ -15,10 +15,10 @@ from uuid import uuid4
 
 import msgspec
 
-from gateway.app import control_path, journal_path, state_path
 from gateway.config import Settings
 from gateway.journal.reader import JournalReader
 from gateway.model import AlarmKind, ControlAnswer, IncidentChanged, PortalCommand
+from gateway.paths import control_path, journal_path, state_path
 from sos.story import Line, What
 
 LOOK_EVERY_S = 0.5

@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
     """`shouwang journal tail|export|verify`."""
     import json
 
-    from gateway.app import journal_path
     from gateway.journal.reader import JournalReader, as_json, verify
+    from gateway.paths import journal_path
 
     path = options.file or journal_path(checked_settings(options.config))
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.app import make_codec
 from gateway.clock import SystemClock
 from gateway.config import load
 from gateway.errors import ConfigError
+from gateway.plugins import make_codec
 from shouwang import main
 
 

@@ -1,0 +1,123 @@
+"""What is written at the desk holds in the running gateway, and nothing that cannot be read undoes it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from gateway.allow_list import Known, StoredDevice
+from gateway.device_watch import PASSING_LOOKS, DeviceWatch
+from gateway.devices import DeviceStore
+from gateway.registry import Device
+
+KNOWN = Known(wearers={"zhang"}, protocols={"watch"}, models={})
+CONFIGURED = Device(device="c", protocol="watch", wearer="zhang")
+
+
+class Rig:
+    """A watch on a file, and a store that writes it."""
+
+    def __init__(self, path) -> None:
+        self.path = path
+        self.taken = []
+        self.watch = DeviceWatch(path, configured=[CONFIGURED], known=KNOWN, take=self._take)
+
+    def _take(self, devices) -> None:
+        self.taken.append(sorted(device.device for device in devices))
+
+    def put(self, device, **changes) -> None:
+        row = StoredDevice(
+            **{"device": device, "wire_id": device, "protocol": "watch", "wearer": "zhang"} | changes
+        )
+        store = DeviceStore(self.path, make=True)
+        with store.changing():
+            store.put(row, what="put", who="t", at_ms=1)
+        store.close()
+
+    def look(self):
+        self.watch.look()
+        return self.taken[-1] if self.taken else None
+
+
+@pytest.fixture
+def rig(tmp_path):
+    rig = Rig(tmp_path / "gw.devices.db")
+    yield rig
+    rig.watch.close()
+
+
+def test_without_a_store_the_configured_bands_stay(rig):
+    assert rig.look() is None
+    assert rig.watch.trouble == ""
+
+
+def test_a_store_made_later_is_found_and_each_change_is_taken_once(rig):
+    rig.look()
+    rig.put("b1")
+    assert rig.look() == ["b1", "c"]
+    rig.put("b2")
+    assert rig.look() == ["b1", "b2", "c"]
+    rig.look()
+    assert len(rig.taken) == 2
+
+
+def test_a_revoked_band_of_the_configuration_is_gone(rig):
+    rig.put("c", state="revoked")
+    assert rig.look() == []
+
+
+def test_a_row_that_cannot_be_is_told_once_and_again_when_it_is_mended(rig, caplog):
+    caplog.set_level(logging.WARNING)
+    rig.put("b1", wearer="nobody")
+    for _ in range(3):
+        rig.look()
+    assert "no wearer nobody" in rig.watch.trouble
+    assert len(caplog.records) == 1
+    rig.put("b1")
+    assert rig.look() == ["b1", "c"]
+    assert (rig.watch.trouble, len(caplog.records)) == ("", 2)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "gone"])
+def test_a_store_that_cannot_be_read_changes_nothing_and_is_told_once(rig, caplog, damage):
+    rig.put("b1")
+    assert rig.look() == ["b1", "c"]
+    kept = rig.path.read_bytes()
+    rig.path.unlink()
+    if damage == "garbage":
+        rig.path.write_bytes(b"no database at all, sorry " * 100)
+    for _ in range(3):
+        rig.look()
+    assert rig.taken == [["b1", "c"]]
+    assert "cannot be read" in rig.watch.trouble
+    assert len([one for one in caplog.records if one.levelno >= logging.ERROR]) == 1
+    rig.path.unlink(missing_ok=True)
+    rig.path.write_bytes(kept)
+    rig.put("b2")
+    assert rig.look() == ["b1", "b2", "c"]
+    assert rig.watch.trouble == ""
+
+
+def test_a_writer_at_work_is_no_trouble_until_it_never_ends(rig):
+    rig.put("b1")
+    rig.look()
+    writer = DeviceStore(rig.path, make=True)
+    writer._connection.execute("begin exclusive")
+    for _ in range(PASSING_LOOKS - 1):
+        rig.look()
+    assert rig.watch.trouble == ""
+    rig.look()
+    assert "locked" in rig.watch.trouble
+    writer._connection.execute("rollback")
+    writer.close()
+    rig.look()
+    assert rig.watch.trouble == ""
+
+
+def test_a_store_just_being_made_is_no_trouble(rig):
+    rig.path.touch()
+    rig.look()
+    assert rig.watch.trouble == ""
+    rig.put("b1")
+    assert rig.look() == ["b1", "c"]
