@@ -31,6 +31,7 @@ from gateway.ledger import JournalLedger
 from gateway.model import ControlAnswer, PortalCommand
 from gateway.paths import control_path, devices_path, journal_path, state_path
 from gateway.places import Places
+from gateway.quarantine import SecondLook
 from gateway.registry import Device
 from gateway.roster import People, announcement, known_to
 from gateway.sync.batcher import Row
@@ -128,7 +129,6 @@ class Gateway:
             path=state_path(settings),
             device_trouble=lambda: self.device_watch.trouble,
         )
-        self.control = Control(control_path(settings), obey=self._obey)
         self.intake = Intake(
             registry=self.people.registry,
             engine=self.engine,
@@ -137,6 +137,8 @@ class Gateway:
             codec=plugins.make_codec,
             models={name: codec for name, (_, codec) in settings.models.items()},
         )
+        look = SecondLook(self.intake, self.reader, self.engine, self.clock, settings.transports)
+        self.control = Control(control_path(settings), obey=self._obey, execute=look.replay)
         site = Site(
             gateway=settings.site.gateway,
             community=settings.site.community,

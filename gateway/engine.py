@@ -92,8 +92,10 @@ class Engine:
 
     # ------------------------------------------------------------------ what comes in
 
-    def heard(self, envelope: Envelope, committed: Callable[[int], None]) -> None:
-        """An admitted frame of a band."""
+    def heard(
+        self, envelope: Envelope, committed: Callable[[int], None], *, released: int | None = None
+    ) -> None:
+        """An admitted frame of a band; `released` is its number in the quarantine it leaves with it."""
         uplink, wearer, now = envelope.uplink, envelope.wearer, envelope.received_at
         now_ms = at_ms = to_ms(now)
         for reading in uplink.readings:
@@ -111,6 +113,8 @@ class Engine:
             at_ms, now_ms, "telemetry", envelope.device, wearer, envelope.wire, encode(payload), uplink.raw
         )
         record, pending = Record((row,)), Pending()
+        if released is not None:
+            record.rest.released.append(released)
         if wearer is not None:
             states = self._states
             for owner, rule in self._rules[wearer]:

@@ -25,6 +25,8 @@ from gateway.transports.base import Inbound, Link, Outcome, Settlement
 FUTURE = timedelta(minutes=2)
 RAW_KEPT_BYTES = 4096
 STORED = Settlement(Outcome.STORED)
+FOR_ANOTHER = "speaks for another device"
+SECOND_ID = "second device id on one connection"
 
 
 class Journal(Protocol):
@@ -167,9 +169,9 @@ class Intake:
         if claimed is None:
             return "no device id", Outcome.QUARANTINED
         if link.device is not None and claimed != link.device:
-            return "speaks for another device", Outcome.FORBIDDEN
+            return FOR_ANOTHER, Outcome.FORBIDDEN
         if link.pinned is not None and claimed != link.pinned:
-            return "second device id on one connection", Outcome.FORBIDDEN
+            return SECOND_ID, Outcome.FORBIDDEN
         device = self._registry.find(claimed)
         if device is None:
             return "unknown device", Outcome.QUARANTINED
@@ -211,6 +213,7 @@ class Intake:
             reason,
             offset,
             raw[:RAW_KEPT_BYTES],
+            len(raw),
         )
         self._journal.append(Record(rest=Rest(quarantine=[row]), committed=committed))
 

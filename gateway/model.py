@@ -168,6 +168,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """An uplink that was admitted: the gateway knows whose band it is and when it came.
 
     `device` is the band's identity (`gateway.registry`), whatever the band calls itself on its wire.
+    `replayed` is true for a frame out of the quarantine: the band itself was not heard now.
     """
 
     uplink: Uplink
@@ -175,6 +176,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     wearer: str | None
     received_at: datetime
+    replayed: bool = False
 
 
 # --------------------------------------------------------------------------- what people answer for

@@ -101,14 +101,20 @@ class Committer:
                 "update outbox set done_ms = ? where seq = ? and position = ?",
                 (time.time_ns() // 1_000_000, done_seq, position),
             )
-        for frame in rest.quarantine:
-            execute(
-                "insert into quarantine (received_ms, wire, protocol, peer, device, reason, offset, raw)"
-                " values (?, ?, ?, ?, ?, ?, ?, ?)",
-                frame,
-            )
+        self._write_quarantine(rest)
         for name, value in rest.marks.items():
             execute("insert or replace into marks values (?, ?)", (name, value))
+
+    def _write_quarantine(self, rest: Rest) -> None:
+        for frame in rest.quarantine:
+            self._connection.execute(
+                "insert into quarantine"
+                " (received_ms, wire, protocol, peer, device, reason, offset, raw, length)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                frame,
+            )
+        for number in rest.released:
+            self._connection.execute("delete from quarantine where number = ?", (number,))
 
     def _insert(self, verb: str, width: int, rows: Iterable[tuple[Any, ...]]) -> None:
         """Insert rows in multi-row statements of a few fixed sizes, so that each is prepared once."""

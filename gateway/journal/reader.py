@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,32 @@ class JournalReader:
     def quarantine(self, limit: int) -> list[sqlite3.Row]:
         """The newest quarantined frames, newest first."""
         return self._rows("select * from quarantine order by number desc limit ?", limit)
+
+    def quarantined(
+        self,
+        *,
+        numbers: Sequence[int] = (),
+        reason: str | None = None,
+        device: str | None = None,
+        since_ms: int = 0,
+        after: int = 0,
+        limit: int,
+    ) -> list[sqlite3.Row]:
+        """Quarantined frames that fit everything asked for, oldest first, those with a number > `after`."""
+        return self._connection.execute(
+            "select * from quarantine where number > :after and received_ms >= :since_ms"
+            " and (:reason is null or reason = :reason) and (:device is null or device = :device)"
+            " and (:numbers = '[]' or number in (select value from json_each(:numbers)))"
+            " order by number limit :limit",
+            {
+                "numbers": json.dumps(list(numbers)),
+                "reason": reason,
+                "device": device,
+                "since_ms": since_ms,
+                "after": after,
+                "limit": limit,
+            },
+        ).fetchall()
 
     # ------------------------------------------------------------------ for people
 

@@ -98,7 +98,10 @@ class LegChange(NamedTuple):
 
 
 class QuarantineRow(NamedTuple):
-    """A frame that was not understood, or not ours."""
+    """A frame that was not understood, or not ours.
+
+    `raw` is what is kept of its `length` bytes; 0 is the length of a row older than this column.
+    """
 
     received_ms: int
     wire: str
@@ -108,6 +111,7 @@ class QuarantineRow(NamedTuple):
     reason: str
     offset: int
     raw: bytes
+    length: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -122,6 +126,8 @@ class Rest:
     legs: list[LegRow] = field(default_factory=list)
     leg_changes: list[LegChange] = field(default_factory=list)
     quarantine: list[QuarantineRow] = field(default_factory=list)
+    released: list[int] = field(default_factory=list)
+    """Numbers of quarantined frames that are events now."""
     marks: dict[str, int] = field(default_factory=dict)
     skip_to: int = 0
 

@@ -67,7 +67,12 @@ def steps_of_incidents(db: Database) -> None:
     )
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (first_tables, steps_of_incidents)
+def length_of_quarantined(db: Database) -> None:
+    """How long a quarantined frame was: what was cut short to be kept cannot be decoded again."""
+    db.execute("alter table quarantine add column length integer not null default 0")
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (first_tables, steps_of_incidents, length_of_quarantined)
 """Every migration in order; a new one is appended, an old one never changes."""
 
 

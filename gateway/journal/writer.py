@@ -32,7 +32,6 @@ from gateway.journal.retention import drop_oldest
 from gateway.journal.schema import open_for_writing
 
 GROUP_RECORDS = 1000
-QUARANTINE_ROWS = 10_000
 RETRY_FIRST_S = 0.05
 RETRY_MAX_S = 5.0
 RETENTION_EVERY_ROWS = 20_000
@@ -237,9 +236,7 @@ class JournalWriter:
             return
         self._records_at_retention = self._committer.records
         try:
-            self.dropped += drop_oldest(
-                self._connection, max_size_bytes=self._max_size_bytes, quarantine_rows=QUARANTINE_ROWS
-            )
+            self.dropped += drop_oldest(self._connection, max_size_bytes=self._max_size_bytes)
         except sqlite3.Error as error:
             if self._connection.in_transaction:
                 self._connection.execute("rollback")

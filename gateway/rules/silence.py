@@ -64,9 +64,11 @@ class SilenceRule:
     def step(
         self, state: SilenceState, event: RuleEvent, now: datetime
     ) -> tuple[SilenceState, tuple[Effect, ...]]:
-        """Hear any frame, or ask at the timer whether it was long ago."""
+        """Hear any frame that a band sent now, or ask at the timer whether it was long ago."""
         if isinstance(event, TimerDue):
             return self._on_timer(state, event, now)
+        if event.replayed:
+            return state, ()
         heard_at = event.received_at
         if state.due_at is not None and state.heard_at is not None and heard_at - state.heard_at < self._step:
             return state, ()

@@ -13,6 +13,11 @@ from gateway.health import MANY_LEGS, Health
 from gateway.model import ControlAnswer, GatewayHealth, PortalCommand
 from gateway.transports.control import Control, ask
 
+
+async def nothing_of_the_kind(order):
+    yield ControlAnswer(done=False, reason=str(order))
+
+
 DRILL = PortalCommand(number=0, command="c1", name="drill", wearer="zhang")
 
 
@@ -24,7 +29,7 @@ async def door(tmp_path):
         asked.append(command)
         return ControlAnswer(done=True, incident="i1", ref="A7K2")
 
-    control = Control(tmp_path / "gw.sock", obey=obey)
+    control = Control(tmp_path / "gw.sock", obey=obey, execute=nothing_of_the_kind)
     serving = asyncio.create_task(control.run())
     await control.serving.wait()
     yield control, asked
@@ -59,7 +64,11 @@ async def test_a_gateway_that_does_not_run_is_said_so(tmp_path):
 
 async def test_what_a_killed_gateway_left_behind_does_not_stop_the_next(tmp_path):
     (tmp_path / "gw.sock").write_bytes(b"")
-    control = Control(tmp_path / "gw.sock", obey=lambda _: asyncio.sleep(0, ControlAnswer(done=True)))
+    control = Control(
+        tmp_path / "gw.sock",
+        obey=lambda _: asyncio.sleep(0, ControlAnswer(done=True)),
+        execute=nothing_of_the_kind,
+    )
     serving = asyncio.create_task(control.run())
     await control.serving.wait()
     assert (await ask(control.path, DRILL)).done
@@ -138,6 +147,6 @@ async def test_a_door_that_cannot_be_opened_leaves_the_gateway_running(tmp_path,
     async def obey(_command):
         raise AssertionError
 
-    await Control(tmp_path / "gw.sock", obey=obey).run()
-    await Control(tmp_path / ("x" * 120 + ".sock"), obey=obey).run()
+    await Control(tmp_path / "gw.sock", obey=obey, execute=nothing_of_the_kind).run()
+    await Control(tmp_path / ("x" * 120 + ".sock"), obey=obey, execute=nothing_of_the_kind).run()
     assert caplog.text.count("no door for local commands") == 2

@@ -191,7 +191,7 @@ def test_retention_drops_the_oldest_telemetry_and_never_an_alarm(tmp_path):
     for seq in range(1, 12_001):
         connection.execute(insert, (seq, "alarm" if seq % 1000 == 0 else "telemetry", b"x" * 200))
     connection.execute("commit")
-    dropped = drop_oldest(connection, max_size_bytes=used_bytes(connection) - 100_000, quarantine_rows=10)
+    dropped = drop_oldest(connection, max_size_bytes=used_bytes(connection) - 100_000)
     left = [row[0] for row in connection.execute("select seq from events order by seq")]
     assert dropped == 5000
     assert len(left) == 7000

@@ -1,0 +1,49 @@
+"""Orders that only a person on the box may give, and what the gateway answers; never the portal's.
+
+Each order is one JSON line at the gateway's door (`gateway.transports.control`) with its name in `order`.
+The answer is a `ControlAnswer` line, and where that says `done`, lines of the order's own kind behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Literal
+
+import msgspec
+
+from gateway.model import ControlAnswer
+
+
+class ReplayQuarantine(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag="replay_quarantine"):
+    """Decode these quarantined frames again; answered with one `Replayed` a number, in their order.
+
+    `dry_run` only says what would become of them.
+    """
+
+    numbers: tuple[int, ...]
+    dry_run: bool = False
+
+
+class Replayed(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="line", tag="replayed"
+):
+    """What became of one quarantined frame.
+
+    "taken": it is an event now, and has left the quarantine (in a dry run: it would);
+    "stays": `reason` says why; "gone": the quarantine has no such number.
+    """
+
+    number: int
+    what: Literal["taken", "stays", "gone"]
+    reason: str = ""
+    device: str = ""
+    readings: tuple[str, ...] = ()
+
+
+LocalOrder = ReplayQuarantine
+"""Every order of this kind."""
+
+LocalAnswer = ControlAnswer | Replayed
+
+Execute = Callable[[LocalOrder], AsyncGenerator[LocalAnswer, None]]
+"""Carries a local order out; the iterator ends with it, and is closed when whoever asked has hung up."""
