@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 
 from gateway import plugins
+from gateway.band_orders import DownOrder, named
 from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
 from gateway.device_watch import DeviceWatch
-from gateway.downlink import Downlink, expired
+from gateway.downlink import Downlink
 from gateway.engine import Engine
 from gateway.health import Health
-from gateway.incident_rows import DownOrder
 from gateway.incidents import Incidents
 from gateway.intake import Intake
 from gateway.journal.reader import JournalReader
@@ -95,11 +95,22 @@ class Gateway:
             place=Places(Path(settings.site.map_dir)).words,
             link=self._link,
         )
+        self.transports: dict[str, Transport] = {}
+        self.downlink = Downlink(
+            registry=self.people.registry,
+            transports=self.transports.values,
+            codec=self._codec_of,
+            line=lambda wire_id: self.intake.codec_of(wire_id),  # noqa: PLW0108 (the intake comes later)
+            fences=lambda wearer: self.people.wearers[wearer].fences,
+            journal=self.journal,
+            clock=self.clock,
+        )
         wait_s = settings.sos.max_commit_wait_ms / 1000
         rules = {name: plugins.get("rule", name) for name in plugins.names("rule")}
         self.engine = Engine(
             rules={wearer: self.people.rules(wearer, settings, rules) for wearer in self.people.wearers},
             incidents=self.incidents,
+            orders=self.downlink,
             journal=self.journal,
             timers=self.timers,
             clock=self.clock,
@@ -144,17 +155,8 @@ class Gateway:
             community=settings.site.community,
             data_dir=Path(settings.site.data_dir),
         )
-        self.transports: dict[str, Transport] = {
-            name: plugins.get("transport", name)(table, self.intake, site)
-            for name, table in settings.transports.items()
-        }
-        self.downlink = Downlink(
-            registry=self.people.registry,
-            transports=tuple(self.transports.values()),
-            codec=self._codec_of,
-            clock=self.clock,
-            done=self._done,
-        )
+        for name, table in settings.transports.items():
+            self.transports[name] = plugins.get("transport", name)(table, self.intake, site)
         self.sync: SyncClient | None = None
         self.portal_link: PortalLink | None = None
 
@@ -244,7 +246,6 @@ class Gateway:
     def _resume(self) -> None:
         """Carry on: legs whose end is unknown are settled, effects not yet done are carried out."""
         self.dispatcher.resume(self._unsettled)
-        now = self.clock.now()
         for row in self.reader.open_outbox():
             key = (row["seq"], row["position"])
             try:
@@ -254,8 +255,8 @@ class Gateway:
                 continue
             placed = isinstance(order, LegOrder) and self.ledger.knows(order.leg)
             useless = isinstance(order, LegOrder) and not self.incidents.wants(order.leg)
-            stale = isinstance(order, DownOrder) and expired(order.command, from_ms(row["received_ms"]), now)
-            if placed or useless or stale:
+            order = named(order, key, from_ms(row["received_ms"])) if row["kind"] == "Down" else order
+            if placed or useless:
                 self._done(key)
             else:
                 self._carry_out(row["kind"], order, key)
@@ -307,9 +308,7 @@ class Gateway:
 
     def _carry_out(self, kind: str, order: Any, key: tuple[int, int]) -> None:
         if kind == "Down":
-            self.downlink.send(order.wearer, order.command, key)
-        elif kind == "Done":
-            self._done(key)
+            self.downlink.send(order, key)
         elif kind == "HangUp":
             self.dispatcher.execute(order)
             self._done(key)

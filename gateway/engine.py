@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
 
+from gateway.band_orders import DownOrder, no_order, order_of
 from gateway.clock import Clock
 from gateway.effects import CancelAlarm, ClearTimer, Effect, RaiseAlarm, SendDown, SetTimer
-from gateway.incident_rows import DownOrder, Pending
 from gateway.incidents import Incidents
-from gateway.journal.records import EventRow, OutboxRow, Record, Rest, to_ms
-from gateway.model import Alarm, CommandDone, Envelope, PortalCommand, Telemetry
+from gateway.journal.records import EventRow, Record, Rest, to_ms
+from gateway.model import Alarm, CommandDone, DownAnswer, DownCommand, Envelope, PortalCommand, Telemetry
+from gateway.order_rows import Pending, down_rows
 from gateway.rules.base import Rule, TimerDue
 from gateway.timers import TimerBook
 from sos.events import KeyPressed, LegReported
@@ -36,8 +37,32 @@ class Journal(Protocol):
         ...
 
 
+class Orders(Protocol):
+    """What the engine needs of the orders to bands (`gateway.downlink`)."""
+
+    def wearer_of(self, device: str) -> str | None:
+        """Whose band this is; None for a stranger."""
+        ...
+
+    def answered(self, device: str, answers: Sequence[DownAnswer], record: Record, now: datetime) -> None:
+        """Write into the record what a band says of its orders."""
+        ...
+
+    def waits_for(self, device: str) -> bool:
+        """Whether something is to be done when this band is heard."""
+        ...
+
+    def heard(self, device: str) -> None:
+        """A frame of this band is committed: now is the moment to send what waits for it."""
+        ...
+
+
 CarryOut = Callable[[str, Any, tuple[int, int]], None]
-"""Carries out one committed effect: (kind, order, its identity); "Done" only marks it as done."""
+"""Carries out one committed effect: (kind, order, its identity).
+
+Under an early identity (a negative seq) it comes again with its own after the commit:
+legs and orders to bands know themselves again by their ids.
+"""
 
 
 class Engine:
@@ -54,6 +79,7 @@ class Engine:
         *,
         rules: Mapping[str, Mapping[str, Rule]],
         incidents: Incidents,
+        orders: Orders,
         journal: Journal,
         timers: TimerBook,
         clock: Clock,
@@ -67,8 +93,10 @@ class Engine:
             for wearer, by_name in rules.items()
         }
         self._rule_of = {owner: rule for pairs in self._rules.values() for owner, rule in pairs}
+        self._wearers = frozenset(rules)
         self._states: dict[str, Any] = {owner: rule.initial() for owner, rule in self._rule_of.items()}
         self._incidents = incidents
+        self._orders = orders
         self._journal = journal
         self._timers = timers
         self._clock = clock
@@ -127,7 +155,21 @@ class Engine:
                     self._apply(effect, owner, wearer, record, pending, now)
             if not uplink.backlog:
                 self._incidents.wearer_seen(wearer, uplink.readings, record, pending, now)
+        if self._orders.waits_for(envelope.device) or uplink.answers:
+            committed = self._about_orders(envelope, record, committed)
         self._append(record, pending, committed)
+
+    def _about_orders(
+        self, envelope: Envelope, record: Record, committed: Callable[[int], None]
+    ) -> Callable[[int], None]:
+        """Write down what the band says of its orders; once its frame is settled, send it what waits."""
+        self._orders.answered(envelope.device, envelope.uplink.answers, record, envelope.received_at)
+
+        def both(seq: int) -> None:
+            committed(seq)
+            self._orders.heard(envelope.device)
+
+        return both
 
     def noticed(self, alarm: Alarm) -> None:
         """An alarm no rule raised: something the gateway itself saw of a band."""
@@ -186,9 +228,8 @@ class Engine:
     def _obey(self, command: PortalCommand, record: Record, pending: Pending, now: datetime) -> str | None:
         """Do what the portal orders; gives the reason when it cannot be done."""
         match command.name:
-            case "send_down" if command.wearer is not None and command.down is not None:
-                self._apply(SendDown(command=command.down), "", command.wearer, record, pending, now)
-                return None
+            case "send_down" if command.down is not None:
+                return self._send_down(command, command.down, record, pending, now)
             case "acknowledge" | "resolve" | "key_pressed":
                 if command.leg is not None:
                     command = msgspec.structs.replace(command, leg=self._leg_of(command.leg))
@@ -200,6 +241,17 @@ class Engine:
                 return self._incidents.drill(command.wearer, command.kind or "sos", record, pending, now)
             case _:
                 return f"{command.name} is not something this gateway can do"
+
+    def _send_down(
+        self, command: PortalCommand, down: DownCommand, record: Record, pending: Pending, now: datetime
+    ) -> str | None:
+        wearer = command.wearer or self._orders.wearer_of(command.device or "")
+        if wearer is None or wearer not in self._wearers:
+            return f"there is no wearer or band {command.wearer or command.device}"
+        refusal = no_order(down)
+        if refusal is None:
+            down_rows(order_of(command, wearer, now), record, pending, now)
+        return refusal
 
     # ------------------------------------------------------------------ what goes into the record
 
@@ -213,9 +265,9 @@ class Engine:
             case CancelAlarm(at=at):
                 self._incidents.wearer_cancelled(wearer, at, record, pending, now)
             case SendDown(command=command):
-                down = DownOrder(wearer=wearer, command=command)
-                record.rest.outbox.append(OutboxRow("Down", encode(down)))
-                pending.orders.append(("Down", down))
+                name = f"{owner}.{command.name}.{to_ms(now)}"
+                down = DownOrder(order=name, wearer=wearer, command=command, given_at=now)
+                down_rows(down, record, pending, now)
             case SetTimer(name=name, due_at=due_at):
                 record.timers[owner, name] = to_ms(due_at)
                 self._timers.set(owner, name, due_at)
@@ -231,11 +283,10 @@ class Engine:
         handed_over = False
 
         def carry_out(seq: int) -> None:
-            """Legs know themselves again by their ids; an order to a band that went out is only marked."""
             nonlocal handed_over
-            early, handed_over = handed_over, True
+            handed_over = True
             for position, (kind, order) in enumerate(pending.orders):
-                self._carry_out("Done" if early and kind == "Down" else kind, order, (seq, position))
+                self._carry_out(kind, order, (seq, position))
 
         def on_disk(seq: int) -> None:
             if committed is not None:

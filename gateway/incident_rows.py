@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
+from gateway.band_orders import DownOrder
 from gateway.incident_view import as_view
 from gateway.journal.records import AlarmRow, EventRow, IncidentRow, OutboxRow, Record, to_ms
 from gateway.model import Alarm, AlarmRaised, DownCommand, IncidentChanged, StoryLine
+from gateway.order_rows import Pending, down_rows
 from sos.events import Event, HangUp, Order, PlaceCall, SendBeidou, SendText, SoundSiren, TellBand
 from sos.incident import Incident
 from sos.story import lines
@@ -19,25 +19,11 @@ from sos.story import lines
 encode = msgspec.json.encode
 
 
-@dataclass(slots=True)
-class Pending:
-    """The effects of a record, in the order of its outbox rows: carried out after the commit."""
-
-    orders: list[tuple[str, Any]] = field(default_factory=list)
-
-
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """The body of an incident's row: the cascade's state and the alarm that opened it."""
 
     incident: Incident
     alarm: Alarm
-
-
-class DownOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An order to a wearer's bands, as it lies in the outbox."""
-
-    wearer: str
-    command: DownCommand
 
 
 def alarm_rows(alarm: Alarm, incident_id: str | None, record: Record, now: datetime) -> None:
@@ -90,14 +76,19 @@ def change_rows(
     )
 
 
-def order_row(order: Order, incident: Incident, record: Record, pending: Pending) -> None:
+def order_row(order: Order, incident: Incident, record: Record, pending: Pending, now: datetime) -> None:
     """Put an order into the outbox, and remember it for the moment after the commit."""
     match order:
         case TellBand(command=command, phone=phone):
             told = DownCommand(name=command, phone=phone or None)  # type: ignore[arg-type]
-            down = DownOrder(wearer=incident.wearer, command=told)
-            record.rest.outbox.append(OutboxRow("Down", encode(down)))
-            pending.orders.append(("Down", down))
+            down = DownOrder(
+                order=f"{incident.incident_id}.{command}.{to_ms(now)}",
+                wearer=incident.wearer,
+                command=told,
+                incident=incident.incident_id,
+                given_at=now,
+            )
+            down_rows(down, record, pending, now)
         case SendText() | PlaceCall() | SendBeidou() | SoundSiren() | HangUp():
             kind = type(order).__name__
             record.rest.outbox.append(OutboxRow(kind, encode(order)))

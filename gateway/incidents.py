@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from gateway.incident_rows import Pending, Stored, alarm_rows, change_rows, order_row
+from gateway.incident_rows import Stored, alarm_rows, change_rows, order_row
 from gateway.journal.records import Record, StepRow, to_ms
 from gateway.model import (
     Alarm,
@@ -28,6 +28,7 @@ from gateway.model import (
     Reading,
     Why,
 )
+from gateway.order_rows import Pending
 from gateway.roster import People
 from gateway.steps import Opening, Step, encode_opening, encode_step
 from gateway.steps import decode as decode_step
@@ -308,7 +309,7 @@ class Incidents:
         self._steps[incident_id] += 1
         self._keep(after, alarm)
         for order in orders:
-            self._order(after, order, record, pending)
+            self._order(after, order, record, pending, now)
         record.urgent = record.urgent or bool(orders)
         change_rows(before, written.event, after, orders, alarm=alarm, record=record, now=now)
         if after.is_over:
@@ -324,7 +325,9 @@ class Incidents:
         self._keep(opening.incident, opening.alarm)
         return opening.incident
 
-    def _order(self, incident: Incident, order: Order, record: Record, pending: Pending) -> None:
+    def _order(
+        self, incident: Incident, order: Order, record: Record, pending: Pending, now: datetime
+    ) -> None:
         owner = f"incident/{incident.incident_id}"
         match order:
             case SetTimer(name=name, due_at=due_at):
@@ -334,7 +337,7 @@ class Incidents:
                 record.timers[owner, name] = None
                 self._timers.clear(owner, name)
             case _:
-                order_row(order, incident, record, pending)
+                order_row(order, incident, record, pending, now)
 
     def _subject(self, alarm: Alarm, incident_id: str) -> Subject:
         wearer = self._people.wearers[alarm.wearer]

@@ -76,8 +76,7 @@ class Committer:
     def _write_rest(self, rest: Rest, seq: int) -> None:
         """Write what most records do not have."""
         execute = self._connection.execute
-        for position, row in enumerate(rest.outbox):
-            execute("insert or replace into outbox values (?, ?, ?, ?, null)", (seq, position, *row))
+        self._write_outbox(rest, seq)
         for alarm in rest.alarms:
             execute(
                 "insert or ignore into alarms values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -96,11 +95,6 @@ class Committer:
                 " where leg_id = ?",
                 (change.state, change.carrier, change.reference, change.intended_ms, change.leg_id),
             )
-        for done_seq, position in rest.done:
-            execute(
-                "update outbox set done_ms = ? where seq = ? and position = ?",
-                (time.time_ns() // 1_000_000, done_seq, position),
-            )
         self._write_quarantine(rest)
         for name, value in rest.marks.items():
             execute("insert or replace into marks values (?, ?)", (name, value))
@@ -115,6 +109,19 @@ class Committer:
             )
         for number in rest.released:
             self._connection.execute("delete from quarantine where number = ?", (number,))
+
+    def _write_outbox(self, rest: Rest, seq: int) -> None:
+        """New effects, how those under way stand, and which are done."""
+        execute = self._connection.execute
+        for position, row in enumerate(rest.outbox):
+            execute("insert or replace into outbox values (?, ?, ?, ?, null)", (seq, position, *row))
+        for change in rest.outbox_changes:
+            execute("update outbox set body = ? where seq = ? and position = ?", change)
+        for done_seq, position in rest.done:
+            execute(
+                "update outbox set done_ms = ? where seq = ? and position = ?",
+                (time.time_ns() // 1_000_000, done_seq, position),
+            )
 
     def _insert(self, verb: str, width: int, rows: Iterable[tuple[Any, ...]]) -> None:
         """Insert rows in multi-row statements of a few fixed sizes, so that each is prepared once."""

@@ -38,6 +38,14 @@ class OutboxRow(NamedTuple):
     body: bytes
 
 
+class OutboxChange(NamedTuple):
+    """An effect that is under way and stands otherwise than when it was ordered: its body is written anew."""
+
+    body: bytes
+    seq: int
+    position: int
+
+
 class AlarmRow(NamedTuple):
     """One row of `alarms`."""
 
@@ -120,6 +128,7 @@ class Rest:
 
     outbox: list[OutboxRow] = field(default_factory=list)
     done: list[tuple[int, int]] = field(default_factory=list)
+    outbox_changes: list[OutboxChange] = field(default_factory=list)
     alarms: list[AlarmRow] = field(default_factory=list)
     incidents: list[IncidentRow] = field(default_factory=list)
     steps: list[StepRow] = field(default_factory=list)

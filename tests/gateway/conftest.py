@@ -73,6 +73,27 @@ class Lines:
         )
 
 
+class Orders:
+    """Keeps what bands say of their orders; `waiting` are the bands something waits for."""
+
+    def __init__(self) -> None:
+        self.waiting = set()
+        self.answers = []
+        self.told = []
+
+    def wearer_of(self, device):
+        return {"band-zhang": "zhang"}.get(device)
+
+    def answered(self, device, answers, record, now) -> None:
+        self.answers += [(device, answer, record, now) for answer in answers]
+
+    def waits_for(self, device) -> bool:
+        return device in self.waiting
+
+    def heard(self, device) -> None:
+        self.told.append(device)
+
+
 class House:
     """Engine and intake on a journal that commits when told to."""
 
@@ -81,6 +102,7 @@ class House:
         self.clock = ManualClock()
         self.journal = Journal()
         self.carried_out = []
+        self.orders = Orders()
         self.people = People(settings)
         self.timers = Timers(self.clock, self._timer_due)
         self.incidents = Incidents(
@@ -90,6 +112,7 @@ class House:
         self.engine = Engine(
             rules={wearer: self.people.rules(wearer, settings, rules) for wearer in self.people.wearers},
             incidents=self.incidents,
+            orders=self.orders,
             journal=self.journal,
             timers=self.timers,
             clock=self.clock,

@@ -8,8 +8,18 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from gateway.band_orders import DownOrder
 from gateway.incident_rows import Stored
-from gateway.model import HeartRate, IncidentChanged, PortalCommand, SyncPayload
+from gateway.model import (
+    DownAnswer,
+    DownCommand,
+    Envelope,
+    HeartRate,
+    IncidentChanged,
+    PortalCommand,
+    SyncPayload,
+    Uplink,
+)
 from gateway.transports.base import Outcome
 from sos.events import PlaceCall, SendText
 
@@ -191,7 +201,7 @@ def test_the_sync_payloads_are_told_apart_by_their_kind():
     assert IncidentChanged.__struct_config__.tag == "incident"
 
 
-async def test_an_order_to_a_band_that_went_out_before_its_commit_is_only_marked_after_it(house, band):
+async def test_an_order_to_a_band_that_went_out_before_its_commit_has_the_same_name_after_it(house, band):
     house.hear(SOS, band)
     house.journal.commit()
     incident = house.events("incident")[-1].incident.incident_id
@@ -200,10 +210,72 @@ async def test_an_order_to_a_band_that_went_out_before_its_commit_is_only_marked
     order = PortalCommand(number=1, command="c1", name="acknowledge", incident=incident, by="周敏")
     house.engine.ordered(order)
     await asyncio.sleep(0.05)
-    early = [(kind, key) for kind, order, key in house.carried_out if hasattr(order, "wearer")]
-    assert [kind for kind, _ in early] == ["Down"]
+    early = [(order, key) for kind, order, key in house.carried_out if kind == "Down"]
+    assert [order.command.name for order, _ in early] == ["help_is_coming"]
     house.carried_out.clear()
     house.journal.commit()
-    late = [(kind, key) for kind, order, key in house.carried_out if hasattr(order, "wearer")]
-    assert [kind for kind, _ in late] == ["Done"]
+    late = [(order, key) for kind, order, key in house.carried_out if kind == "Down"]
+    assert [order for order, _ in early] == [order for order, _ in late]
     assert early[0][1][0] < 0 < late[0][1][0]
+
+
+async def test_an_order_of_a_person_is_written_down_with_its_name_and_told_the_portal(house):
+    find = PortalCommand(
+        number=1,
+        command="c1",
+        name="send_down",
+        device="band-zhang",
+        by="周敏",
+        down=DownCommand(name="find"),
+    )
+    house.engine.ordered(find)
+    house.journal.commit()
+    ((kind, order, _),) = house.carried_out
+    assert (kind, order.order, order.wearer, order.device) == ("Down", "c1", "zhang", "band-zhang")
+    (told,) = house.events("band_order")
+    assert (told.order, told.state, told.by) == ("c1", "waiting", "周敏")
+    (record,) = house.journal.records
+    assert msgspec.json.decode(record.rest.outbox[0].body, type=DownOrder) == order
+
+
+@pytest.mark.parametrize(
+    ("wearer", "down", "why"),
+    [
+        ("nobody", DownCommand(name="find"), "no wearer"),
+        ("zhang", DownCommand(name="message"), "characters"),
+        ("zhang", DownCommand(name="cancelled"), "incident"),
+    ],
+)
+async def test_an_order_that_makes_no_sense_is_refused_and_leaves_nothing(house, wearer, down, why):
+    order = PortalCommand(number=0, command="c1", name="send_down", wearer=wearer, down=down)
+    assert why in house.engine.ordered_here(order, lambda _: None)
+    assert house.journal.records == []
+
+
+async def test_a_band_is_answered_first_and_then_gets_what_waits_for_it(house, watch):
+    house.orders.waiting = {"4700186508"}
+    house.hear("4700186508 []", watch)
+    assert (house.settled, house.orders.told) == ([], [])
+    house.journal.commit()
+    assert len(house.settled) == 1
+    assert house.orders.told == ["4700186508"]
+
+
+async def test_what_a_band_says_of_an_order_is_in_the_record_of_its_frame(house):
+    answer = DownAnswer(tag="7", done=True)
+    uplink = Uplink(device=None, readings=(), raw=b"ok", answers=(answer,))
+    now = house.clock.now()
+    envelope = Envelope(uplink=uplink, wire="tcp", device="band-zhang", wearer="zhang", received_at=now)
+    house.engine.heard(envelope, lambda _: None)
+    assert house.orders.answers == [("band-zhang", answer, house.journal.records[0], now)]
+
+
+async def test_the_orders_of_an_incident_are_told_with_its_name(house, band):
+    house.hear(SOS, band)
+    house.journal.commit()
+    incident = house.events("incident")[-1].incident.incident_id
+    taken = PortalCommand(number=1, command="c1", name="acknowledge", incident=incident, by="周敏")
+    house.engine.ordered(taken)
+    house.journal.commit()
+    (told,) = house.events("band_order")
+    assert (told.name, told.incident, told.wearer) == ("help_is_coming", incident, "zhang")

@@ -19,6 +19,7 @@ from gateway.journal.records import (
     EventRow,
     LegChange,
     LegRow,
+    OutboxChange,
     OutboxRow,
     QuarantineRow,
     Record,
@@ -105,6 +106,15 @@ async def test_effects_stay_open_until_they_are_marked_done(journal):
     assert [(row["seq"], row["position"]) for row in reader.open_outbox()] == [(seq, 0), (seq, 1)]
     await journal.commit(Record(rest=Rest(done=[(seq, 0)])))
     assert [(row["seq"], row["position"]) for row in reader.open_outbox()] == [(seq, 1)]
+    reader.close()
+
+
+async def test_an_effect_under_way_is_read_as_it_was_written_last(journal):
+    seq = await journal.commit(Record([event(1)], rest=Rest(outbox=[OutboxRow("Down", b"{}")])))
+    change = OutboxChange(b'{"bands":[]}', seq, 0)
+    await journal.commit(Record(rest=Rest(outbox_changes=[change])))
+    reader = JournalReader(journal.path)
+    assert [row["body"] for row in reader.open_outbox()] == [change.body]
     reader.close()
 
 
