@@ -48,6 +48,11 @@ def epoch(second: int) -> bytes:
     )
 
 
+def yx(message: str) -> bytes:
+    text = f"YX868704044750055|V1.0|1|{{{message}}}\r\n".encode()
+    return b"\x00\x01\x02" + len(text).to_bytes(2, "big") + text + b"\xff\xfe\xfc"
+
+
 SKY_ALARM = "0100000700695B2EB512A05F20482E64C04857FF"
 """Twenty bytes: elder 7, SOS, 2026-01-05 03:23:33 UTC, 31.25 N 121.1 E, 72 a minute, 87 %, number 255."""
 
@@ -70,6 +75,10 @@ SAMPLES: dict[str, list[bytes]] = {
         ),
     ],
     "nmea": [epoch(1), epoch(2), epoch(3)],
+    "yx": [
+        yx("F02#77.477817,-38.896292,201812291255,0.58|77.477796,-38.896245,201812291255,0.00"),
+        yx("F01#87,12,5"),
+    ],
     "iw": [
         b"IWAP03,06000908000102,5555,30#",
         (
@@ -206,6 +215,7 @@ BROKEN = {
     "senml": b'[{"n":"hr","u":"beat/min","v":7e}]',
     "senml_slip": slip.wrap(cbor2.dumps(SENML_CBOR)).replace(b"hr", b"hs"),
     "watch": b"[3G*47001865*nonsense]",
+    "yx": b"\x00\x01\x02\x00\x05hello\xff\xfe\xfc",
     "iw": b"IWAP01080524A9932.9806N#",
     "rdss": b"$BDTXR,1,0179773,2,,A468656C6C6F*00\r\n",
     "nmea": b"$GNRMC,055200.000,A,3109.31800,N,12106.30000,E,0.50,90.00,050826,,,A,V*00\r\n",

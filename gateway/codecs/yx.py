@@ -1,0 +1,188 @@
+"""YX wristbands: one line of text between a binary head and tail, over TCP.
+
+`00 01 02`, a length in two bytes, `YX<imei>|V1.0|1|{F02#…}`, CR LF, `ff fe fc`; see docs/protocols/yx.md.
+The text is ASCII, so head and tail never stand inside it and the length need not be trusted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+import msgspec
+
+from gateway.codecs import vitals
+from gateway.codecs.base import Bands, Order
+from gateway.codecs.device_clock import Now, device_time
+from gateway.codecs.framing import Cut, FrameBuffer, Tally
+from gateway.errors import FrameError
+from gateway.model import DownCommand, Fix, Reading, Uplink
+
+HEAD, TAIL = b"\x00\x01\x02", b"\xff\xfe\xfc"
+TEXT_FROM = len(HEAD) + 2
+KMH_PER_MPS = 3.6
+FIX_FIELDS = 4
+STATUS, POSITIONS, WIFI, CELLS, PING, WHERE, HELLO = 1, 2, 3, 4, 64, 90, 91
+
+_TEXT = re.compile(
+    rb"YX([0-9]{10,17})\|([vV][0-9]+\.[0-9]+)\|[0-9]+\|\{F([0-9]{1,3})(?:#(.*))?\}\r\n", re.DOTALL
+)
+
+
+class YxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What differs from make to make.
+
+    `time_offset_s`: what the band's clock is ahead of UTC (28800 where it sends Beijing time).
+    `server`: "address,port" told to a band that asks where to report; empty leaves the question unanswered.
+    `earliest_year`, `max_ahead_s`: a device time outside is no time at all.
+    """
+
+    time_offset_s: float = 0.0
+    server: str = ""
+    earliest_year: int = 2010
+    max_ahead_s: float = 600.0
+    max_frame_bytes: int = 4096
+
+
+class YxCutter:
+    """Frames from head to tail; a new head inside a frame ends the old one just before it."""
+
+    __slots__ = ("_looked",)
+
+    def __init__(self) -> None:
+        self._looked = 0
+
+    def restart(self) -> None:
+        """See `Cutter.restart`."""
+        self._looked = 0
+
+    def cut(self, buffer: bytearray, *, ended: bool) -> Cut | None:
+        """See `Cutter.cut`."""
+        if not buffer.startswith(HEAD):
+            self.restart()
+            start = buffer.find(HEAD)
+            if start < 0:
+                begun = 0 if ended else next((n for n in (2, 1) if buffer.endswith(HEAD[:n])), 0)
+                start = len(buffer) - begun
+            return Cut(start) if start else None
+        looked = max(self._looked, TEXT_FROM)
+        end = buffer.find(TAIL, looked)
+        again = buffer.find(HEAD, looked, end if end >= 0 else len(buffer))
+        if again >= 0:
+            self.restart()
+            return Cut(again, again, "frame cut off by the next")
+        if end >= 0:
+            self.restart()
+            return Cut(end + len(TAIL), end + len(TAIL))
+        self._looked = max(len(buffer) - len(TAIL) + 1, 0)
+        return None
+
+
+class YxCodec:
+    """Decodes one connection. `now` is needed for the time told to a band that says hello."""
+
+    name: ClassVar[str] = "yx"
+    Settings: ClassVar[type] = YxSettings
+
+    def __init__(
+        self, settings: YxSettings | None = None, *, now: Now | None = None, bands: Bands | None = None
+    ) -> None:
+        self.settings = settings or YxSettings()
+        self.unknown_functions = Tally()
+        self.wrong_lengths = 0
+        self._now = now
+        self._bands = bands
+        self._frames = FrameBuffer(YxCutter(), max_frame_bytes=self.settings.max_frame_bytes)
+
+    @property
+    def skipped_bytes(self) -> int:
+        """Bytes that stood between frames."""
+        return self._frames.skipped_bytes
+
+    def feed(self, data: bytes) -> None:
+        """See `Codec.feed`."""
+        self._frames.feed(data)
+
+    def end_of_message(self) -> None:
+        """See `Codec.end_of_message`."""
+        self._frames.end()
+
+    def next_event(self) -> Uplink | None:
+        """See `Codec.next_event`."""
+        raw = self._frames.next()
+        if raw is None:
+            return None
+        text = raw[TEXT_FROM : -len(TAIL)]
+        found = _TEXT.fullmatch(text)
+        if found is None:
+            raise FrameError("no YX message", offset=min(TEXT_FROM, len(raw) - 1), raw=raw)
+        if int.from_bytes(raw[len(HEAD) : TEXT_FROM], "big") != len(text):
+            self.wrong_lengths += 1
+        device, version, function, data = found[1].decode(), found[2].decode(), int(found[3]), found[4] or b""
+        settings = self._settings_of(device)
+        try:
+            readings = self._read(function, data, settings)
+        except ValueError as error:
+            raise FrameError(str(error), offset=TEXT_FROM + found.start(4), raw=raw) from None
+        answer = self._answer(function, data.decode("latin-1"), settings)
+        reply = None if answer is None else _frame(f"YX{device}|{version}|0|{{F{function:02d}#{answer}}}\r\n")
+        return Uplink(device=device, readings=tuple(readings), raw=raw, reply=reply)
+
+    def encode_down(self, command: DownCommand, device: str) -> Order | None:  # noqa: ARG002 - see below
+        """None: no order to these bands is known."""
+        return None
+
+    def _settings_of(self, device: str) -> YxSettings:
+        """Those of the band's model where it has one, else those given."""
+        known = self._bands(device) if self._bands is not None else None
+        if known is None or known.settings is None:
+            return self.settings
+        settings: YxSettings = known.settings
+        return settings
+
+    def _read(self, function: int, data: bytes, settings: YxSettings) -> list[Reading]:
+        """The readings of one message. Raises ValueError with a short constant reason."""
+        if function == STATUS:
+            return vitals.battery(data.partition(b",")[0])
+        if function == POSITIONS:
+            return [self._fix(part.split(b","), settings) for part in data.split(b"|")]
+        if function not in {WIFI, CELLS, PING, WHERE, HELLO}:
+            self.unknown_functions.add(f"F{function:02d}")
+        return []
+
+    def _fix(self, fields: list[bytes], settings: YxSettings) -> Fix:
+        """`longitude,latitude,yyyyMMddHHmm,km/h`: longitude first."""
+        if len(fields) < FIX_FIELDS:
+            raise ValueError("position too short")
+        lon, lat, speed_kmh = (vitals.number(fields[place]) for place in (0, 1, 3))
+        if lat is None or lon is None or abs(lat) > 90 or abs(lon) > 180:  # noqa: PLR2004 - degrees
+            raise ValueError("position unreadable")
+        valid = not lat == lon == 0
+        return Fix(
+            lat=lat,
+            lon=lon,
+            valid=valid,
+            speed_m_s=None if speed_kmh is None else speed_kmh / KMH_PER_MPS,
+            source="gnss" if valid else None,
+            at=device_time(fields[2][2:] + b"00", settings, self._now),
+        )
+
+    def _answer(self, function: int, data: str, settings: YxSettings) -> str | None:
+        """What the band wants to hear: its own number back, or the time and where to report."""
+        if function == STATUS:
+            return data.split(",")[1] if "," in data else None
+        if function == PING:
+            return data
+        if function == WHERE:
+            return settings.server or None
+        if function == HELLO and settings.server and self._now is not None:
+            return f"{self._now():%Y-%m-%d-%H-%M-%S}|{settings.server}"
+        return None
+
+
+def _frame(text: str) -> bytes:
+    data = text.encode("latin-1")
+    return HEAD + len(data).to_bytes(2, "big") + data + TAIL
+
+
+CODEC = YxCodec
