@@ -15,6 +15,7 @@ import msgspec
 
 from gateway import config, errors, plugins
 from gateway.config_tables import SECRET_ENDINGS, is_table, without_none, words
+from gateway.desk.decode import compared
 from sos.plan import Manner
 
 HERE = Path(__file__).parent
@@ -25,6 +26,15 @@ HEAD = """# Configuration
 Generated from the types that check the file (`make docs`); `config.toml` explains each key in both languages.
 Units end the names. A key without a default is required.
 `shouwang check config.toml` lists every wrong key (path, value, what was expected) and exits 2.
+"""
+
+VECTOR_FILES = ("watch", "other_watches", "rdss")
+VECTORS_HEAD = """# Captured frames: where we agree with their source
+
+Every row of `tests/vectors/*.jsonl` through our codecs, generated (`make docs`) and compared by a test;
+`shouwang decode --vectors tests/vectors/*.jsonl` prints the same.
+The source of each file and what its kinds assert: `tests/vectors/README.md`.
+Why a row is read otherwise stands in `tests/vectors/differs.toml`; none may differ without a reason.
 """
 
 
@@ -103,8 +113,27 @@ def configuration() -> str:
     return "\n".join(parts)
 
 
+def vectors() -> str:
+    """docs/protocols/vectors.md."""
+    parts = [VECTORS_HEAD]
+    for name in VECTOR_FILES:
+        found = compared(HERE.parent / "tests/vectors" / f"{name}.jsonl", HERE.parent / "data/models")
+        differ = sum(bool(verdict.trouble) for verdict in found)
+        lines = [
+            f"## {name}.jsonl: {len(found)} rows, {len(found) - differ} agree, {differ} differ\n",
+            "| row | codec | asserted | verdict |\n|---|---|---|---|",
+        ]
+        for verdict in found:
+            asserted = f"{verdict.kind} {verdict.expected}".strip().replace("|", "\\|")
+            words = f"differs ({verdict.trouble}): {verdict.reason}" if verdict.trouble else "agrees"
+            lines.append(f"| {verdict.row} | `{verdict.codec}` | {asserted} | {words} |")
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
 def main() -> int:
     """Write; gives 0."""
+    (HERE / "protocols" / "vectors.md").write_text(vectors(), encoding="utf-8")
     (HERE / "configuration.md").write_text(configuration(), encoding="utf-8")
     family = runpy.run_path(str(HERE / "family_page.py"))
     (HERE / "what-the-family-hears.md").write_text(family["page"](), encoding="utf-8")

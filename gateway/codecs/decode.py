@@ -20,23 +20,29 @@ from gateway.model import Reading, Uplink
 
 JOINED = frozenset({"nmea"})
 """Codecs that make one reading of several frames."""
-EARLIEST_CAPTURE_YEAR = 2010
+EARLIEST_CAPTURE_YEAR = 2000
 _LENIENT = {"interval_s": 0.0, "earliest_year": EARLIEST_CAPTURE_YEAR}
 
 
 def decode_lines(
-    codec_name: str, lines: Iterable[bytes], *, hex_lines: bool, now: Callable[[], datetime] | None = None
+    codec_name: str,
+    lines: Iterable[bytes],
+    *,
+    hex_lines: bool,
+    now: Callable[[], datetime] | None = None,
+    settings: Any = None,
 ) -> Iterator[str]:
     """Give one JSON text for each frame in `lines`.
 
     Empty lines and lines that begin with `#` are passed over.
     A line is the frame itself, or its bytes in hex (spaces allowed) with `hex_lines`.
     `now` resolves relative times and puts the time into replies that carry it.
+    `settings` are those of the band's model, where it has one.
     Raises KeyError for a codec that does not exist.
     """
     kind = plugins.load("codec")[codec_name]
     is_joined = codec_name in JOINED
-    codec = _fresh(kind, now)
+    codec = for_captures(kind, settings=settings, now=now)
     for line in lines:
         text = line.rstrip(b"\r\n")
         if not text.strip() or text.startswith(b"#"):
@@ -52,7 +58,7 @@ def decode_lines(
         if is_joined:
             codec.feed(frame.rstrip(b"\r\n") + b"\r\n")
         else:
-            codec = _fresh(kind, now)
+            codec = for_captures(kind, settings=settings, now=now)
             codec.feed(frame)
             codec.end_of_message()
         yield from _answers(codec_name, codec) or [_empty(codec_name)]
@@ -72,10 +78,11 @@ def as_builtins(reading: Reading) -> dict[str, Any]:
     return plain
 
 
-def _fresh(kind: Any, now: Callable[[], datetime] | None) -> Any:
-    """A codec with settings that suit a capture: those of `_LENIENT` that this codec has."""
+def for_captures(kind: Any, *, settings: Any, now: Callable[[], datetime] | None) -> Any:
+    """A codec with the settings given (None: its own), but for those of `_LENIENT` that it has."""
+    given = kind.Settings() if settings is None else settings
     wanted = {key: value for key, value in _LENIENT.items() if key in kind.Settings.__struct_fields__}
-    return kind(kind.Settings(**wanted), now=now)
+    return kind(msgspec.structs.replace(given, **wanted), now=now)
 
 
 def _answers(codec_name: str, codec: Any) -> list[str]:

@@ -35,6 +35,11 @@ def test_the_configuration_page_is_what_the_types_say(root):
     assert (root / "docs/configuration.md").read_text(encoding="utf-8") == generated, "run `make docs`"
 
 
+def test_the_page_of_captured_frames_is_what_the_codecs_say(root):
+    generated = runpy.run_path(str(root / "docs/generate.py"))["vectors"]()
+    assert (root / "docs/protocols/vectors.md").read_text(encoding="utf-8") == generated, "run `make docs`"
+
+
 def test_every_plug_in_has_its_page(root):
     """A codec and a transport have a protocol page, rules and carriers a section."""
     protocols = {path.stem for path in (root / "docs/protocols").glob("*.md")}
