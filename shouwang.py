@@ -126,11 +126,13 @@ def run_gateway(options: argparse.Namespace) -> int:
     """`shouwang gateway`."""
     import uvloop
 
+    from gateway import open_files
     from gateway.app import Gateway
     from gateway.telemetry import start_logging
 
     settings = checked_settings(options.config, make_demo_secrets=True)
     start_logging()
+    open_files.allow(open_files.wanted(settings.transports.values()))
 
     gc.freeze()  # what is imported stays; collections need not walk it again
     gc.set_threshold(GC_THRESHOLD, 50, 50)

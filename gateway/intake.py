@@ -24,9 +24,12 @@ from gateway.transports.base import Inbound, Link, Outcome, Settlement
 
 FUTURE = timedelta(minutes=2)
 RAW_KEPT_BYTES = 4096
-STORED = Settlement(Outcome.STORED)
 FOR_ANOTHER = "speaks for another device"
 SECOND_ID = "second device id on one connection"
+MAX_BAD_KEPT = 64
+"""Bad frames kept of one inbound; a flood of rubbish must not fill the journal. More are counted."""
+NOTHING = Settlement(Outcome.STORED)
+STORED = Settlement(Outcome.STORED, stored=1)
 
 
 class Journal(Protocol):
@@ -234,12 +237,13 @@ class Intake:
 class _Delivery:
     """One inbound on its way: counts its frames' commits and settles it once."""
 
-    __slots__ = ("_inbound", "_intake", "_open", "_outcome", "_replies")
+    __slots__ = ("_bad", "_inbound", "_intake", "_open", "_outcome", "_replies", "_stored")
 
     def __init__(self, intake: Intake, inbound: Inbound) -> None:
         self._intake = intake
         self._inbound = inbound
         self._open = 1
+        self._stored = self._bad = 0
         self._outcome = Outcome.STORED
         self._replies: list[bytes] = []
 
@@ -251,47 +255,57 @@ class _Delivery:
             try:
                 uplink = codec.next_event()
             except FrameError as error:
-                self._worsen(Outcome.QUARANTINED)
-                self._open += 1
-                intake.quarantine(
-                    link, reason=error.reason, offset=error.offset, raw=error.raw, committed=self._committed
-                )
+                self._keep(Outcome.QUARANTINED, error.reason, error.raw, offset=error.offset)
                 continue
             if uplink is None:
                 return
             if link.shared and uplink.device is None and not uplink.readings and uplink.reply is not None:
                 self._replies.append(uplink.reply)  # the receiver's own business: an answer it still owed
                 continue
-            self._open += 1
             envelope = intake.admit(link, uplink, now)
             if isinstance(envelope, Envelope):
+                self._open += 1
+                self._stored += 1
                 if uplink.reply is not None:
                     self._replies.append(uplink.reply)
                 intake.hand_over(envelope, self._committed)
             else:
                 reason, outcome = envelope
-                self._worsen(outcome)
                 if uplink.refusal and uplink.reply is not None:
                     self._replies.append(uplink.reply)
-                intake.quarantine(
-                    link, reason=reason, raw=uplink.raw, claimed=uplink.device, committed=self._committed
-                )
+                self._keep(outcome, reason, uplink.raw, claimed=uplink.device)
 
     def release(self) -> None:
         """Nothing more comes: the inbound may be settled when its frames are committed."""
         self._committed(0)
 
-    def _worsen(self, outcome: Outcome) -> None:
+    def _keep(
+        self, outcome: Outcome, reason: str, raw: bytes, *, offset: int = 0, claimed: str | None = None
+    ) -> None:
+        """Quarantine a frame, unless this inbound has too many of them already."""
+        self._bad += 1
         if self._outcome is not Outcome.FORBIDDEN:
             self._outcome = outcome
+        if self._bad > MAX_BAD_KEPT:
+            self._intake.counts["bad frames not kept"] += 1
+            return
+        self._open += 1
+        self._intake.quarantine(
+            self._inbound.link,
+            reason=reason,
+            offset=offset,
+            raw=raw,
+            claimed=claimed,
+            committed=self._committed,
+        )
 
     def _committed(self, _seq: int) -> None:
         self._open -= 1
         if self._open == 0:
-            if self._outcome is Outcome.STORED and not self._replies:
-                self._inbound.settle(STORED)
+            if self._bad == 0 and self._stored <= 1 and not self._replies:
+                self._inbound.settle(STORED if self._stored else NOTHING)
             else:
-                self._inbound.settle(Settlement(self._outcome, tuple(self._replies)))
+                self._inbound.settle(Settlement(self._outcome, tuple(self._replies), self._stored, self._bad))
 
 
 def sane(uplink: Uplink, now: datetime) -> Uplink:

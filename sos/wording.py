@@ -38,6 +38,10 @@ SYSTEM = {
     "many_calls": ("系统呼叫异常频繁", "has a system that places unusually many calls"),
 }
 """By the alarm's code; any other is a fault to look at."""
+BAND = {
+    "id_claimed_twice": ("手环号码被两台设备使用", "has a band whose id two devices use"),
+}
+"""The same for alarms about the band itself."""
 MEASURES = {
     "heart_rate": ("心率", "heart rate"),
     "systolic": ("收缩压", "systolic pressure"),
@@ -121,6 +125,8 @@ def headline(subject: Subject, lang: str = "zh", *, spoken: bool = False) -> str
         words = f"has a band at {charge}% battery" if lang == "en" else f"手环电量仅剩 {charge}%"
     elif subject.kind == "system" and subject.code in SYSTEM:
         words = SYSTEM[subject.code][lang == "en"]
+    elif subject.kind == "band" and subject.code in BAND:
+        words = BAND[subject.code][lang == "en"]
     if words is None:
         chinese, english = KINDS.get(subject.kind, KINDS["band"])
         words = english if lang == "en" else chinese

@@ -39,10 +39,15 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The end of an inbound; `replies` are the frames the protocol wants back, in order."""
+    """The end of an inbound; `replies` are the frames the protocol wants back, in order.
+
+    `stored` and `bad` say how many of its frames became events, and how many went to quarantine.
+    """
 
     outcome: Outcome
     replies: tuple[bytes, ...] = ()
+    stored: int = 0
+    bad: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +83,21 @@ class Inbound:
     link: Link
     data: bytes
     settle: Callable[[Settlement], None]
+
+
+class Once:
+    """Calls `done` the first time only: an order that went to a band on two ways is done once."""
+
+    __slots__ = ("_done",)
+
+    def __init__(self, done: Callable[[], None]) -> None:
+        self._done: Callable[[], None] | None = done
+
+    def __call__(self) -> None:
+        """Done."""
+        done, self._done = self._done, None
+        if done is not None:
+            done()
 
 
 class Sink(Protocol):

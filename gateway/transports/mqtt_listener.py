@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from gateway.codecs.mqtt_packets import Reason
 from gateway.transports import mqtt_hello
-from gateway.transports.base import Sink, Site
+from gateway.transports.base import Once, Sink, Site
 from gateway.transports.mqtt_connection import Connection
 from gateway.transports.mqtt_door import open_doors
 from gateway.transports.mqtt_flow import Flow
@@ -66,7 +66,7 @@ class MqttListener:
         A session that ends takes its queue along without calling `done`.
         """
         sessions = [one for one in self._devices.get(device, {}).values() if one.subscribed_qos is not None]
-        call = done if len(sessions) == 1 else _Once(done)
+        call = done if len(sessions) == 1 else Once(done)
         taken = [self._offer(session, Down(data, call)) for session in sessions]
         return any(taken)
 
@@ -210,20 +210,6 @@ class MqttListener:
             for session in sessions.values():
                 if session.expires is not None:
                     session.expires.cancel()
-
-
-class _Once:
-    """Calls `done` the first time only: an order that went to two sessions of a band is done once."""
-
-    __slots__ = ("_done",)
-
-    def __init__(self, done: Callable[[], None]) -> None:
-        self._done: Callable[[], None] | None = done
-
-    def __call__(self) -> None:
-        done, self._done = self._done, None
-        if done is not None:
-            done()
 
 
 TRANSPORT = MqttListener

@@ -33,6 +33,10 @@ KIND_WORDS: Mapping[str, object] = {
     "band": lazy_gettext("手环发出提醒"),
     "system": lazy_gettext("守望设备需要检查"),
 }
+BAND_WORDS: Mapping[str, object] = {
+    "id_claimed_twice": lazy_gettext("有两台设备自称是这只手环，请检查"),
+}
+"""Alarms about the band itself, by their code."""
 MEASURES: Mapping[str, object] = {
     "heart_rate": lazy_gettext("心率"),
     "systolic": lazy_gettext("收缩压"),
@@ -146,6 +150,8 @@ def what_words(kind: str, why: Why) -> str:
         return _vital_words(why)
     if kind == "low_battery" and why.value is not None:
         return str(gettext("手环电量只剩 %(value)d%%", value=round(why.value)))
+    if kind == "band" and why.code in BAND_WORDS:
+        return str(BAND_WORDS[why.code])
     return str(KIND_WORDS.get(kind, KIND_WORDS["system"]))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.band_orders import DownOrder
 from gateway.incident_rows import Stored
+from gateway.intake import MAX_BAD_KEPT
 from gateway.model import (
     DownAnswer,
     DownCommand,
@@ -120,7 +121,17 @@ async def test_a_bad_frame_between_two_good_ones_is_kept_and_the_good_ones_are_s
     assert settlement.outcome is Outcome.QUARANTINED
     assert len(settlement.replies) == 2
     assert len(house.events("telemetry")) == 2
+    assert (settlement.stored, settlement.bad) == (2, 1)
     assert [row.raw for r in house.journal.records for row in r.rest.quarantine] == [b"bad"]
+
+
+async def test_a_flood_of_rubbish_in_one_piece_is_counted_but_does_not_fill_the_journal(house, watch):
+    house.hear("4700186508\n" + "bad\n" * 5000 + "4700186508", watch)
+    house.journal.commit()
+    (settlement,) = house.settled
+    assert (settlement.outcome, settlement.stored, settlement.bad) == (Outcome.QUARANTINED, 2, 5000)
+    assert sum(len(r.rest.quarantine) for r in house.journal.records) == MAX_BAD_KEPT
+    assert house.intake.counts["bad frames not kept"] == 5000 - MAX_BAD_KEPT
 
 
 async def test_a_reading_from_the_future_gets_the_gateways_time(house, band):

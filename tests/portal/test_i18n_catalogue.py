@@ -173,3 +173,22 @@ def test_times_are_those_of_shanghai(app, samples, language):
             "en": ("23 Nov 14:00", "just now", "23 Nov"),
         }[language]
     )
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("zh", "有两台设备自称是这只手环，请检查"),
+        ("en", "has two devices that claim to be this wristband: please check"),
+    ],
+)
+def test_an_id_that_is_claimed_twice_is_said_in_words(app, language, words):
+    from flask import session
+
+    from gateway.model import Why
+    from portal.care.sentences import what_words
+
+    with app.test_request_context():
+        session["language"] = language
+        said = what_words("band", Why(code="id_claimed_twice", place="192.0.2.7:1, 192.0.2.8:2"))
+    assert said == words

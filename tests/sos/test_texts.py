@@ -84,6 +84,7 @@ def test_without_words_for_the_place_plain_degrees_stand_there():
         (Subject(name="x", kind="low_battery", value=12, unit="%"), "手环电量仅剩 12%"),
         (Subject(name="x", kind="vitals", code="unheard_of"), "生命体征异常"),
         (Subject(name="x", kind="unheard_of"), "手环报警"),
+        (Subject(name="x", kind="band", code="id_claimed_twice"), "手环号码被两台设备使用"),
         (Subject(name="x", kind="system", code="carriers"), "系统无法拨打电话和发送短信"),
         (Subject(name="x", kind="system"), "系统故障，请检查"),
     ],
