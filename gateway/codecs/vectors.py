@@ -33,12 +33,14 @@ READINGS = {
     "temp1": "body_temp_c",
 }
 ALARMS = {
+    "door": "other",
     "fallDown": "fall",
     "geofenceEnter": "geofence_enter",
     "geofenceExit": "geofence_exit",
     "lowBattery": "low_battery",
     "powerCut": "power_cut",
     "removing": "removed",
+    "tampering": "removed",
 }
 TEXT_OF_OTHERS = "a text, no alarm of ours"
 PLACE_TOLERANCE_DEG = 1e-5
