@@ -255,10 +255,15 @@ class _Delivery:
             try:
                 uplink = codec.next_event()
             except FrameError as error:
+                link.spoiled += 1
+                if link.settling:
+                    intake.counts["skipped: not in step yet"] += 1
+                    continue
                 self._keep(Outcome.QUARANTINED, error.reason, error.raw, offset=error.offset)
                 continue
             if uplink is None:
                 return
+            link.frames += 1
             if link.shared and uplink.device is None and not uplink.readings and uplink.reply is not None:
                 self._replies.append(uplink.reply)  # the receiver's own business: an answer it still owed
                 continue

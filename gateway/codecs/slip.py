@@ -45,7 +45,7 @@ def unwrap(frame: bytes) -> tuple[bytes, int]:
         raise FrameError("frame too short", raw=frame)
     crc = int.from_bytes(tail, "big")
     if crc16_ccitt_false(packet) != crc:
-        raise FrameError("checksum differs", offset=len(frame) - 1, raw=frame)
+        raise FrameError("checksum wrong", offset=len(frame) - 1, raw=frame)
     return packet, crc
 
 

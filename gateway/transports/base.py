@@ -61,7 +61,10 @@ class Link:
     `streaming` is true where bytes come in pieces (TCP, serial), false where each inbound is a whole message.
     `shared` is a receiver that hears many devices (a BeiDou station, a radio gateway):
     every frame names its own, none is pinned, and `devices` are those heard on it so far.
-    `codec`, `pinned` and `devices` belong to the intake; transports leave them alone.
+    `frames` and `spoiled` count what was a frame on this link, and what was none.
+    `settling` is set by a wire that may not be in step yet (it came in the middle of a line, or looks for the
+    speed): what is no frame is then counted and skipped, not kept in quarantine.
+    `codec`, `pinned`, `devices`, `frames` and `spoiled` belong to the intake; transports leave them alone.
     """
 
     wire: str
@@ -74,6 +77,9 @@ class Link:
     codec: Any = field(default=None, repr=False)
     pinned: str | None = None
     devices: set[str] = field(default_factory=set)
+    settling: bool = False
+    frames: int = 0
+    spoiled: int = 0
 
 
 @dataclass(slots=True)

@@ -1,31 +1,28 @@
 """Serial ports: receivers and modules on a wire or a USB adapter.
 
-Owns opening, reading without blocking, and surviving the adapter being pulled out and put back:
+Owns opening ports and surviving the adapter being pulled out and put back:
 the path may be a udev symlink that appears, points elsewhere and vanishes.
+What happens while a port is open is in `gateway.transports.serial_port`.
 A port belongs to one device by its configuration, so the link is authenticated by the wire itself.
 
 `ready` is called when a port first opens, which may be long after the start; never wait for it.
-
-Bounds: at `MAX_UNSETTLED` unsettled pieces, or while the journal is behind, the port is not read;
-the kernel's buffer (4 KiB) then drops what the receiver goes on saying, and a new sentence begins afresh.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
-from serial import Serial, SerialException
+from serial import Serial
 
-from gateway.transports.base import Inbound, Link, Outcome, Settlement, Sink, Site
+from gateway.transports.base import Link, Sink, Site
+from gateway.transports.serial_port import OpenPort
 
-MAX_UNSETTLED = 64
-READ_BYTES = 4096
+COMMON_BAUDS = (9600, 115200, 4800, 38400, 57600, 19200)
 BACKOFF_FIRST_S = 0.2
 BACKOFF_MOST_S = 5.0
 
@@ -36,19 +33,24 @@ class Port(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One port: `device` is the wire id of what is soldered or plugged to it.
 
     `shared` is for a receiver that hears many devices: every frame names its own, and `device` is empty.
+    `baud` "auto" tries the `bauds` until whole frames come.
     `codec` is the table handed to the protocol's codec as it is.
     """
 
     path: str
-    baud: int = 9600
+    baud: int | Literal["auto"] = 9600
+    bauds: tuple[int, ...] = COMMON_BAUDS
     protocol: str = "nmea"
     device: str = ""
     shared: bool = False
     codec: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.baud not in Serial.BAUDRATES:
-            raise ValueError(f"baud must be one of {', '.join(map(str, Serial.BAUDRATES))}")
+        speeds = ", ".join(map(str, Serial.BAUDRATES))
+        if self.baud not in (*Serial.BAUDRATES, "auto"):
+            raise ValueError(f'baud must be "auto" or one of {speeds}')
+        if not self.bauds or set(self.bauds) - set(Serial.BAUDRATES):
+            raise ValueError(f"bauds must name some of {speeds}")
         if not self.path:
             raise ValueError("path must not be empty")
         if bool(self.device) == self.shared:
@@ -79,7 +81,8 @@ class SerialTransport:
         self.sink = sink
         self.site = site
         self.counts: Counter[str] = Counter()
-        self._open: dict[str, _OpenPort] = {}
+        self._open: dict[str, OpenPort] = {}
+        self._last_baud: dict[str, int] = {}
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Keep every port open until cancelled; `ready(path)` is called when one opens for the first time."""
@@ -104,7 +107,7 @@ class SerialTransport:
         backoff_s = BACKOFF_FIRST_S
         while True:
             try:
-                opened = _OpenPort(self, port)
+                opened = self._opened(port)
             except (OSError, ValueError) as error:
                 if backoff_s == BACKOFF_FIRST_S:
                     log.warning("serial port %s is not there, trying again: %s", port.path, error)
@@ -121,119 +124,38 @@ class SerialTransport:
             await self._while_open(port, opened)
             await asyncio.sleep(BACKOFF_FIRST_S)
 
-    async def _while_open(self, port: Port, opened: _OpenPort) -> None:
+    def _opened(self, port: Port) -> OpenPort:
+        """Open a port, at the speed that was right the last time where it is to be found."""
+        bauds = port.bauds if port.baud == "auto" else (port.baud,)
+        last = self._last_baud.get(port.path)
+        if last is not None:
+            bauds = (last, *(baud for baud in bauds if baud != last))
+
+        def link() -> Link:
+            return Link(
+                wire=self.name,
+                protocol=port.protocol,
+                peer=port.path,
+                device=port.device or None,
+                codec_settings=port.codec,
+                streaming=True,
+                shared=port.shared,
+                settling=True,
+            )
+
+        return OpenPort(port.path, bauds, link, self.sink, self.counts)
+
+    async def _while_open(self, port: Port, opened: OpenPort) -> None:
         self._open[port.path] = opened
         try:
             reason = await opened.lost
             self.counts["lost"] += 1
             log.warning("serial port %s lost: %s", port.path, reason)
         finally:
+            if opened.found_baud is not None:
+                self._last_baud[port.path] = opened.found_baud
             del self._open[port.path]
             opened.close()
-
-
-class _OpenPort:
-    """A port while it is plugged in."""
-
-    def __init__(self, owner: SerialTransport, port: Port) -> None:
-        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._owner = owner
-        self._serial = Serial(port.path, port.baud, timeout=0, write_timeout=0, exclusive=True)
-        self._link = Link(
-            wire=SerialTransport.name,
-            protocol=port.protocol,
-            peer=port.path,
-            device=port.device or None,
-            codec_settings=port.codec,
-            streaming=True,
-            shared=port.shared,
-        )
-        self._unsettled = 0
-        self._reading = False
-        self._relief: asyncio.Task[None] | None = None
-        self._regulate()
-
-    def close(self) -> None:
-        """Stop reading, close the port and tell the sink."""
-        self._pause()
-        if self._relief is not None:
-            self._relief.cancel()
-        if not self.lost.done():
-            self.lost.cancel()
-        self._serial.close()
-        self._owner.sink.closed(self._link)
-
-    def serves(self, device: str) -> bool:
-        """Whether this is the device's own port, or a shared one on which it was heard."""
-        return self._link.device == device or device in self._link.devices
-
-    def write(self, data: bytes) -> bool:
-        """Write without waiting; False when the port did not take all of it.
-
-        Goes round `Serial.write`, which spins while a full port takes nothing.
-        """
-        if self.lost.done():
-            return False
-        try:
-            written = os.write(self._serial.fileno(), data)
-        except BlockingIOError:
-            written = 0
-        except OSError as error:
-            self._lose(str(error))
-            return False
-        if written != len(data):
-            self._owner.counts["short writes"] += 1
-            return False
-        return True
-
-    def _readable(self) -> None:
-        try:
-            data = self._serial.read(READ_BYTES)
-        except (OSError, SerialException) as error:
-            self._lose(str(error))
-            return
-        if not data:
-            return
-        self._unsettled += 1
-        self._owner.sink.receive(Inbound(self._link, data, self._settle))
-        if self._owner.sink.congested and self._relief is None and not self.lost.done():
-            self._owner.counts["held: journal behind"] += 1
-            self._relief = asyncio.get_running_loop().create_task(self._wait_for_room(), name="serial relief")
-        self._regulate()
-
-    def _settle(self, settlement: Settlement) -> None:
-        self._unsettled -= 1
-        if self.lost.done():
-            self._owner.counts["settled after the port was gone"] += 1
-            return
-        if settlement.outcome in (Outcome.STORED, Outcome.QUARANTINED):
-            for reply in settlement.replies:
-                self.write(reply)
-        else:
-            self._owner.counts[settlement.outcome.value] += 1
-        self._regulate()
-
-    async def _wait_for_room(self) -> None:
-        await self._owner.sink.uncongested()
-        self._relief = None
-        self._regulate()
-
-    def _regulate(self) -> None:
-        if self._unsettled >= MAX_UNSETTLED or self._relief is not None or self.lost.done():
-            self._pause()
-        elif not self._reading:
-            asyncio.get_running_loop().add_reader(self._serial.fileno(), self._readable)
-            self._reading = True
-
-    def _pause(self) -> None:
-        if self._reading:
-            asyncio.get_running_loop().remove_reader(self._serial.fileno())
-            self._reading = False
-
-    def _lose(self, reason: str) -> None:
-        self._pause()
-        if not self.lost.done():
-            self.lost.set_result(reason)
 
 
 TRANSPORT = SerialTransport

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.transports import serial
+from gateway.transports import serial, serial_port
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
 
 
@@ -93,6 +93,7 @@ def adapter(tmp_path: Path):
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serial, "BACKOFF_FIRST_S", 0.005)
     monkeypatch.setattr(serial, "BACKOFF_MOST_S", 0.02)
+    monkeypatch.setattr(serial_port, "LISTEN_S", 0.02)
 
 
 @contextlib.asynccontextmanager
@@ -156,7 +157,7 @@ async def test_a_port_in_use_by_another_program_is_left_alone(adapter: Adapter) 
 async def test_with_too_much_unsettled_the_port_is_read_no_more_until_some_is(
     adapter: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serial, "MAX_UNSETTLED", 2)
+    monkeypatch.setattr(serial_port, "MAX_UNSETTLED", 2)
     sink = KeepingSink(waits=True)
     adapter.plug()
     async with running(adapter.path, sink) as (_, ready):
@@ -188,6 +189,9 @@ async def test_a_full_port_refuses_an_order_instead_of_waiting(adapter: Adapter)
     "ports",
     [
         [{"path": "/dev/a", "device": "a", "baud": 12345}],
+        [{"path": "/dev/a", "device": "a", "baud": "fast"}],
+        [{"path": "/dev/a", "device": "a", "baud": "auto", "bauds": []}],
+        [{"path": "/dev/a", "device": "a", "baud": "auto", "bauds": [9600, 7]}],
         [{"path": "", "device": "a"}],
         [{"path": "/dev/a", "device": "a"}, {"path": "/dev/a", "device": "b"}],
         [{"path": "/dev/a", "device": "a"}, {"path": "/dev/b", "device": "a"}],
