@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
 from gateway.model import DownCommand, Uplink
 
@@ -34,6 +34,16 @@ class Known(NamedTuple):
 
 Bands = Callable[[str], Known | None]
 """Looks a wire id up in the allow-list; None for a stranger."""
+
+S = TypeVar("S")
+
+
+def settings_of(wire_id: str, bands: Bands | None, otherwise: S) -> S:
+    """The settings of a band's model where it is known to have one, else `otherwise`."""
+    known = bands(wire_id) if bands is not None else None
+    if known is None or known.settings is None:
+        return otherwise
+    return cast("S", known.settings)
 
 
 class Codec(Protocol):

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.codecs import vitals
 from gateway.codecs.band_text import text_of
-from gateway.codecs.base import Bands, Order
+from gateway.codecs.base import Bands, Order, settings_of
 from gateway.codecs.device_clock import Now, device_time
 from gateway.codecs.framing import FrameBuffer, Tally
 from gateway.codecs.iw_cutter import HEADER, IwCutter
@@ -85,8 +85,7 @@ class IwCodec:
     def __init__(
         self, settings: IwSettings | None = None, *, now: Now | None = None, bands: Bands | None = None
     ) -> None:
-        self._given = settings or IwSettings()
-        self.settings = self._given
+        self.settings = settings or IwSettings()
         self.unknown_types = Tally()
         self.unreadable_positions = 0
         self._now = now
@@ -94,7 +93,7 @@ class IwCodec:
         self._device: str | None = None
         self._maker = "IW"
         self._serial = 0 if now is None else int(f"{now():%H%M%S}")
-        self._frames = FrameBuffer(IwCutter(), max_frame_bytes=self._given.max_frame_bytes)
+        self._frames = FrameBuffer(IwCutter(), max_frame_bytes=self.settings.max_frame_bytes)
 
     @property
     def skipped_bytes(self) -> int:
@@ -143,7 +142,7 @@ class IwCodec:
         if command.name == "interval" and command.interval_s is not None:
             words, tail = "BP15", f",{min(max(command.interval_s, MIN_INTERVAL_S), MAX_INTERVAL_S)}"
         if text := text_of(command):
-            settings = self._settings_of(device)
+            settings = settings_of(device, self._bands, self.settings)
             words = "BP40"
             tail = "," + text.encode(settings.text_encoding, errors="replace").hex().upper()
         if not words or self._maker != "IW":
@@ -152,26 +151,18 @@ class IwCodec:
         serial = f"{self._serial:06d}"
         return Order(f"IW{words},{device},{serial}{tail}#".encode(), f"{words},{serial}")
 
-    def _settings_of(self, device: str) -> IwSettings:
-        """Those of the band's model where it has one, else those given."""
-        known = self._bands(device) if self._bands is not None else None
-        if known is None or known.settings is None:
-            return self._given
-        settings: IwSettings = known.settings
-        return settings
-
     def _login(self, rest: bytes) -> bytes | None:
         """Remember who this is; the answer sets the band's clock. Raises ValueError without an IMEI."""
         found = _LOGIN.fullmatch(rest)
         if found is None:
             raise ValueError("login without an id")
         self._device = found[1].decode()
-        self.settings = self._settings_of(self._device)
+        settings = settings_of(self._device, self._bands, self.settings)
         if self._maker != "IW":
             return f"{self._maker}BP00#".encode()
         if self._now is None:
             return None
-        return f"IWBP00,{self._now():%Y%m%d%H%M%S},{self.settings.zone_h:g}#".encode()
+        return f"IWBP00,{self._now():%Y%m%d%H%M%S},{settings.zone_h:g}#".encode()
 
     def _answers(self, type_: str, rest: bytes) -> tuple[DownAnswer, ...]:
         """`serial[,1|0 …]`, in some makes after the band's own id."""
@@ -221,7 +212,8 @@ class IwCodec:
         fix = None
         at: datetime | None = None
         if found is not None:
-            at = device_time(found[1] + found[10], self.settings, self._now)
+            settings = settings_of(self._device or "", self._bands, self.settings)
+            at = device_time(found[1] + found[10], settings, self._now)
             fix = _fix(found, at)
         if fix is None:
             self.unreadable_positions += 1

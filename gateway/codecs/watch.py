@@ -10,17 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
 from gateway.codecs import vitals
 from gateway.codecs.band_text import text_of
-from gateway.codecs.base import Bands, Order
+from gateway.codecs.base import Bands, Order, settings_of
 from gateway.codecs.device_clock import Now, device_time
 from gateway.codecs.framing import BracketCutter, FrameBuffer, Tally
 from gateway.errors import FrameError
-from gateway.model import BandAlarm, BandAlarmKind, DownCommand, Fix, Reading, Uplink
+from gateway.model import BandAlarm, BandAlarmKind, DownAnswer, DownCommand, Fix, Reading, Uplink, Worn
 
 DEFAULT_MAKER = "3G"
 MIN_INTERVAL_S, MAX_INTERVAL_S = 10, 65535
@@ -42,6 +42,8 @@ _ALARM_BITS: tuple[tuple[int, BandAlarmKind], ...] = (
     (1 << 0 | 1 << 17, "low_battery"),
 )
 """Status bits by what they mean, most severe first (the order of `BAND_ALARM_ORDER`)."""
+_STRAP_BIT = 1 << 3
+_BINARY = frozenset({"TK", "IMG", "JXTK"})
 _ANSWERS = {"INIT": "INIT,1", "JXTK": "JXTKR,1", "TK": None, "IMG": None}
 _OUR_OWN_WORDS = frozenset(
     {"APN", "CALL", "CENTER", "CR", "FACTORY", "FIND", "FLOWER", "HRSETAL", "HRTSTART", "IP", "LOWBAT", "LZ"}
@@ -58,6 +60,7 @@ class WatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `lk_with_time`: answer LK with the date and time, by which newer 4G firmware sets its clock.
     `zone_h`: the time zone told to a watch that asks (LGZONE), hours east.
     `echo_positions`: also echo UD, for firmware that waits for it.
+    `strap_bit`: what bit 3 of the status says of the strap; makers disagree, so nothing by default.
     `earliest_year`, `max_ahead_s`: a device time outside is no time at all.
     """
 
@@ -65,6 +68,7 @@ class WatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     lk_with_time: bool = False
     zone_h: float = 8.0
     echo_positions: bool = False
+    strap_bit: Literal["ignored", "set_means_off", "set_means_on"] = "ignored"
     earliest_year: int = 2010
     max_ahead_s: float = 600.0
     max_frame_bytes: int = 65536
@@ -121,18 +125,21 @@ class WatchCodec:
         if not command or not command.isascii():
             raise FrameError("no command", offset=found.start(5), raw=raw)
         self._maker, self._indexed = maker.decode(), index is not None
+        name, wire_id = command.decode().upper(), device.decode()
+        settings = settings_of(wire_id, self._bands, self.settings)
         try:
-            readings, answer = self._decode(command.decode(), rest)
+            readings, answer = self._decode(command.decode(), rest, settings)
         except ValueError as error:
             raise FrameError(
                 str(error), offset=min(found.start(5) + len(command) + 1, len(raw)), raw=raw
             ) from None
         return Uplink(
-            device=device.decode(),
+            device=wire_id,
             readings=tuple(readings),
             raw=raw,
-            backlog=command[:3].upper() in {b"UD2", b"UD3"},
-            reply=None if answer is None else _frame(maker.decode(), device.decode(), answer, index),
+            backlog=name[:3] in {"UD2", "UD3"},
+            reply=None if answer is None else _frame(self._maker, wire_id, answer, index),
+            answers=(DownAnswer(tag=name, done=True),) if name in _OUR_OWN_WORDS else (),
         )
 
     def encode_down(self, command: DownCommand, device: str) -> Order | None:
@@ -149,29 +156,30 @@ class WatchCodec:
             words = "MESSAGE," + text.encode("utf-16-be").hex().upper()
         if words is None:
             return None
-        return Order(_frame(self._maker, device, words, b"0001" if self._indexed else None))
+        data = _frame(self._maker, device, words, b"0001" if self._indexed else None)
+        return Order(data, words.partition(",")[0])
 
-    def _decode(self, command: str, rest: bytes) -> tuple[list[Reading], str | None]:
+    def _decode(self, command: str, rest: bytes, settings: WatchSettings) -> tuple[list[Reading], str | None]:
         """The readings of one command and what to answer. Raises ValueError with a short constant reason."""
         name = command.upper()
         if name[:2] in {"UD", "AL", "WT"}:
             is_alarm = name[:2] == "AL"
-            is_echoed = self.settings.echo_positions and name[:3] not in {"UD2", "UD3"}
+            is_echoed = settings.echo_positions and name[:3] not in {"UD2", "UD3"}
             answer = "AL" if is_alarm else command if is_echoed else None
-            return self._position(rest, is_alarm=is_alarm), answer
+            return self._position(rest, settings, is_alarm=is_alarm), answer
         health = _HEALTH.get(name)
         if health is not None:
             return health([vitals.number(field) for field in rest.split(b",")]), command
         if name == "LK":
-            return _heartbeat(rest), self._link_answer()
-        if name in {"TK", "IMG", "JXTK"}:
+            return _heartbeat(rest), self._link_answer(settings)
+        if name == "LGZONE":
+            return [], self._zone_answer(settings)
+        if name in _BINARY:
             unescape(rest)
         return [], self._plain_answer(name, command)
 
     def _plain_answer(self, name: str, command: str) -> str | None:
         """The answer to a command without a reading: its own name, unless the protocol says otherwise."""
-        if name == "LGZONE":
-            return self._zone_answer()
         if name in _ANSWERS:
             return _ANSWERS[name]
         if name in _OUR_OWN_WORDS:
@@ -180,14 +188,14 @@ class WatchCodec:
             self.unknown_commands.add(command)
         return command
 
-    def _position(self, rest: bytes, *, is_alarm: bool) -> list[Reading]:
-        """Read a position string: the fix, the alarms of the status word, battery and steps."""
+    def _position(self, rest: bytes, settings: WatchSettings, *, is_alarm: bool) -> list[Reading]:
+        """Read a position string: the fix, alarms and strap of the status word, battery and steps."""
         fields = rest.split(b",")
         if len(fields) < _LON + 2 and not is_alarm:
             raise ValueError("position too short")
         fields += [b""] * (_STATUS + 1 - len(fields))
         day, time = fields[0], fields[1]
-        at = device_time(day[4:] + day[2:4] + day[:2] + time, self.settings, self._now)
+        at = device_time(day[4:] + day[2:4] + day[:2] + time, settings, self._now)
         readings: list[Reading] = []
         fix = _fix(fields, at)
         if fix is None:
@@ -204,19 +212,22 @@ class WatchCodec:
             press_id = b"%b%b-%b" % (fields[0], fields[1], fields[_STATUS])
             press = press_id[:40].decode("latin-1")
             readings += [BandAlarm(alarm=kind, press_id=press, at=at) for kind in kinds]
+        if settings.strap_bit != "ignored" and _HEX.fullmatch(fields[_STATUS]):
+            is_set = bool(status & _STRAP_BIT)
+            readings.append(Worn(worn=is_set is (settings.strap_bit == "set_means_on"), at=at))
         return [*readings, *vitals.battery(fields[_BATTERY], at), *vitals.steps(fields[_STEPS], at)]
 
-    def _link_answer(self) -> str:
-        if self.settings.lk_with_time and self._now is not None:
+    def _link_answer(self, settings: WatchSettings) -> str:
+        if settings.lk_with_time and self._now is not None:
             return f"LK,{self._now():%Y-%m-%d,%H:%M:%S}"
         return "LK"
 
-    def _zone_answer(self) -> str | None:
+    def _zone_answer(self, settings: WatchSettings) -> str | None:
         """The local time, in the zone of the settings; None (no answer) where the time is not known."""
         if self._now is None:
             return None
-        local = self._now() + timedelta(hours=self.settings.zone_h)
-        return f"LGZONE,{self.settings.zone_h:+g},{local:%H:%M:%S,%Y-%m-%d}"
+        local = self._now() + timedelta(hours=settings.zone_h)
+        return f"LGZONE,{settings.zone_h:+g},{local:%H:%M:%S,%Y-%m-%d}"
 
 
 _VALID, _LAT, _LON, _SPEED, _COURSE, _ALT, _SATELLITES = 2, 3, 5, 7, 8, 9, 10

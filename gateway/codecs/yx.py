@@ -12,7 +12,7 @@ from typing import ClassVar
 import msgspec
 
 from gateway.codecs import vitals
-from gateway.codecs.base import Bands, Order
+from gateway.codecs.base import Bands, Order, settings_of
 from gateway.codecs.device_clock import Now, device_time
 from gateway.codecs.framing import Cut, FrameBuffer, Tally
 from gateway.errors import FrameError
@@ -119,7 +119,7 @@ class YxCodec:
         if int.from_bytes(raw[len(HEAD) : TEXT_FROM], "big") != len(text):
             self.wrong_lengths += 1
         device, version, function, data = found[1].decode(), found[2].decode(), int(found[3]), found[4] or b""
-        settings = self._settings_of(device)
+        settings = settings_of(device, self._bands, self.settings)
         try:
             readings = self._read(function, data, settings)
         except ValueError as error:
@@ -131,14 +131,6 @@ class YxCodec:
     def encode_down(self, command: DownCommand, device: str) -> Order | None:  # noqa: ARG002 - see below
         """None: no order to these bands is known."""
         return None
-
-    def _settings_of(self, device: str) -> YxSettings:
-        """Those of the band's model where it has one, else those given."""
-        known = self._bands(device) if self._bands is not None else None
-        if known is None or known.settings is None:
-            return self.settings
-        settings: YxSettings = known.settings
-        return settings
 
     def _read(self, function: int, data: bytes, settings: YxSettings) -> list[Reading]:
         """The readings of one message. Raises ValueError with a short constant reason."""

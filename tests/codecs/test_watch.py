@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.codecs.base import Known
 from gateway.codecs.watch import WatchCodec, WatchSettings
 from gateway.errors import FrameError
-from gateway.model import BAND_ALARM_ORDER, BandAlarm, DownCommand, Fix, HeartRate, Uplink, Worn
+from gateway.model import BAND_ALARM_ORDER, BandAlarm, DownAnswer, DownCommand, Fix, HeartRate, Uplink, Worn
 
 NOW = datetime(2026, 8, 5, 4, 30, 15, tzinfo=UTC)
 
@@ -202,6 +203,98 @@ def test_an_answer_carries_the_maker_and_the_index_of_its_question() -> None:
 @pytest.mark.parametrize("word", ["FIND", "MESSAGE", "POWEROFF", "RESET", "CR", "UPLOAD,60", "rcapture"])
 def test_what_a_watch_answers_to_our_orders_is_not_echoed_back_as_an_order(word: str) -> None:
     assert read(word).reply is None
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (DownCommand(name="find"), "FIND"),
+        (DownCommand(name="locate_now"), "CR"),
+        (DownCommand(name="interval", interval_s=60), "UPLOAD,60"),
+        (DownCommand(name="message", text="守望"), "MESSAGE,5B88671B"),
+        (DownCommand(name="call_back", phone="+8613900000001"), "CALL,13900000001"),
+    ],
+)
+def test_the_echo_of_an_order_by_its_word_or_whole_is_its_answer(command: DownCommand, words: str) -> None:
+    codec = WatchCodec()
+    order = codec.encode_down(command, "4700186508")
+    assert order is not None
+    assert order.data == frame(words)
+    word = words.partition(",")[0]
+    for echo in (word, words, word.lower()):
+        assert read(echo, codec).answers == (DownAnswer(tag=order.tag, done=True),)
+
+
+def test_what_a_watch_says_by_itself_answers_no_order() -> None:
+    for content in ("LK", "heart,70", "UD," + position("0"), "TK,1", "ICCID,898600"):
+        assert read(content).answers == ()
+
+
+@pytest.mark.parametrize(
+    ("strap_bit", "status", "worn"),
+    [
+        ("set_means_off", "00000008", [False]),
+        ("set_means_off", "00000000", [True]),
+        ("set_means_on", "00000008", [True]),
+        ("set_means_on", "0000", [False]),
+        ("ignored", "00000008", []),
+        ("set_means_on", "zz", []),
+    ],
+)
+def test_the_strap_bit_says_what_the_make_means_by_it(strap_bit: str, status: str, worn: list[bool]) -> None:
+    codec = WatchCodec(WatchSettings(strap_bit=strap_bit))
+    found = read("UD," + position(status), codec).readings
+    assert [reading.worn for reading in found if isinstance(reading, Worn)] == worn
+
+
+def test_each_band_of_a_line_is_read_and_answered_as_its_own_model_wants() -> None:
+    new = WatchSettings(lk_with_time=True, time_offset_s=28800, zone_h=5.75, echo_positions=True)
+    codec = WatchCodec(now=lambda: NOW, bands={"1": Known(settings=new), "2": Known()}.get)
+    assert read("LK", codec, device="1").reply == frame("LK,2026-08-05,04:30:15", device="1")
+    assert read("LK", codec, device="2").reply == frame("LK", device="2")
+    assert read("LK", codec, device="3").reply == frame("LK", device="3")
+    assert read("LGZONE", codec, device="1").reply == frame("LGZONE,+5.75,10:15:15,2026-08-05", device="1")
+    ahead = read("UD," + position("0", when="050826,122900"), codec, device="1")
+    assert ahead.readings[0].at == datetime(2026, 8, 5, 4, 29, tzinfo=UTC)
+    assert ahead.reply == frame("UD", device="1")
+
+
+def test_cells_in_hexadecimal_are_no_trouble() -> None:
+    uplink = read("UD," + position("00000000") + ",1,1,234,10,55C0,3B882A2,132,,10")
+    assert isinstance(uplink.readings[0], Fix)
+
+
+@pytest.mark.parametrize("name", ["TK", "JXTK", "img"])
+def test_binary_content_with_every_escape_is_skipped_and_hides_no_later_frame(name: str) -> None:
+    sound = (
+        b"#!AMR" + bytes(range(256)).translate(None, b"\x7d[]") + b"\x7d\x01\x7d\x02\x7d\x03\x7d\x04\x7d\x05"
+    )
+    content = name.encode() + b"," + sound
+    packet = b"[3G*4700186508*%04X*%b]" % (len(content), content)
+    codec = WatchCodec()
+    codec.feed(packet + frame("AL," + position("00010000")))
+    voice, sos = codec.next_event(), codec.next_event()
+    assert voice is not None
+    assert sos is not None
+    assert (voice.raw, voice.readings, voice.answers) == (packet, (), ())
+    assert alarms(sos) == ["sos"]
+    assert codec.unknown_commands.counts == {}
+
+
+def test_sound_that_was_not_escaped_is_an_error_at_most_and_the_alarm_behind_it_is_heard() -> None:
+    packet = b"[3G*4700186508*0010*TK,#!AMR][[x]y]z" + frame("AL," + position("00010000"))
+    codec = WatchCodec()
+    codec.feed(packet)
+    heard = []
+    while True:
+        try:
+            uplink = codec.next_event()
+        except FrameError:
+            continue
+        if uplink is None:
+            break
+        heard += alarms(uplink)
+    assert heard == ["sos"]
 
 
 def test_unknown_commands_are_counted_and_the_count_is_bounded() -> None:
