@@ -28,7 +28,6 @@ Units end the names. A key without a default is required.
 `shouwang check config.toml` lists every wrong key (path, value, what was expected) and exits 2.
 """
 
-VECTOR_FILES = ("watch", "other_watches", "rdss")
 VECTORS_HEAD = """# Captured frames: where we agree with their source
 
 Every row of `tests/vectors/*.jsonl` through our codecs, generated (`make docs`) and compared by a test;
@@ -116,11 +115,11 @@ def configuration() -> str:
 def vectors() -> str:
     """docs/protocols/vectors.md."""
     parts = [VECTORS_HEAD]
-    for name in VECTOR_FILES:
-        found = compared(HERE.parent / "tests/vectors" / f"{name}.jsonl", HERE.parent / "data/models")
+    for path in sorted((HERE.parent / "tests/vectors").glob("*.jsonl")):
+        found = compared(path, HERE.parent / "data/models")
         differ = sum(bool(verdict.trouble) for verdict in found)
         lines = [
-            f"## {name}.jsonl: {len(found)} rows, {len(found) - differ} agree, {differ} differ\n",
+            f"## {path.name}: {len(found)} rows, {len(found) - differ} agree, {differ} differ\n",
             "| row | codec | asserted | verdict |\n|---|---|---|---|",
         ]
         for verdict in found:

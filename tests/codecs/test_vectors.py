@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import shouwang
 from gateway.codecs.vectors import Note, Verdict, verdicts
 from gateway.desk.decode import compared
 
-FILES = ("watch", "other_watches", "rdss")
+VECTORS = Path(__file__).parents[1] / "vectors"
+FILES = {"jt808": 66, "other_watches": 43, "rdss": 24, "watch": 31}
 FIX = "[SG*9059011020*006b*UD2,240123,162011,A,54.427621,N,6.409190,W,3.60,0,0,8,19,88,0,0,00000000,1,1]"
 
 
@@ -22,16 +24,20 @@ def judged(file: str = "watch", *, notes: tuple[Note, ...] = (), **row: Any) -> 
     return verdict
 
 
+def test_no_file_of_vectors_is_forgotten():
+    assert {path.stem for path in VECTORS.glob("*.jsonl")} == set(FILES)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_row_agrees_or_its_difference_has_a_reason(root, name):
-    found = compared(root / f"tests/vectors/{name}.jsonl", root / "data/models")
+    found = compared(VECTORS / f"{name}.jsonl", root / "data/models")
+    assert len(found) == FILES[name]
     assert [str(verdict) for verdict in found if not verdict.is_settled] == []
 
 
-def test_every_row_of_the_watches_agrees(root):
-    found = compared(root / "tests/vectors/watch.jsonl", root / "data/models")
-    assert len(found) == 31
-    assert [verdict for verdict in found if verdict.trouble] == []
+@pytest.mark.parametrize("name", ["rdss", "watch"])
+def test_every_row_of_the_watches_and_of_the_short_messages_agrees(root, name):
+    assert [one for one in compared(VECTORS / f"{name}.jsonl", root / "data/models") if one.trouble] == []
 
 
 def test_every_note_is_of_a_row_that_exists(root):
