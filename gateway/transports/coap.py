@@ -1,8 +1,9 @@
 """CoAP (RFC 7252): bands on NB-IoT and other narrow wires.
 
-Owns the resources `/sw/<community>/<device>/up` (POST) and `/down` (GET); parses no payload.
-Until object security comes with its own issue the key travels in clear in the query (`?k=<key>`),
-so the transport refuses to listen anywhere but on a loopback address.
+Owns the resources `/sw/<community>/<device>/up` (POST) and `/down` (GET, observable); parses no payload.
+Over OSCORE (RFC 8613) a band is who its key says, and may only use its own two paths.
+Plain CoAP carries the key readable in the query (`?k=<key>`): only from this box,
+unless `plain = "network"` says aloud that everybody on the way may read it.
 
 2.04 Changed is sent only after the settlement; a confirmable request that waits longer than a tenth of a
 second is first acknowledged empty by aiocoap and answered by a separate response (RFC 7252 section 5.2.2).
@@ -12,10 +13,13 @@ A retransmitted request is recognised by aiocoap (message id and peer) and answe
 | --- | --- |
 | 2.04 Changed | stored, or kept in quarantine |
 | 2.05 Content | the next waiting order, empty payload when none waits |
-| 4.01 Unauthorized | no key |
-| 4.03 Forbidden | unknown device, wrong key (indistinguishable), or a payload that names another device |
+| 2.31 Continue | a block of a longer pack |
+| 4.01 Unauthorized | no key; or see `coap_door.py` |
+| 4.02 Bad Option | a critical option that is not understood |
+| 4.03 Forbidden | unknown device, wrong key (indistinguishable), another band's path or name |
 | 4.04 Not Found | any other path, another community |
 | 4.05 Method Not Allowed | any other method |
+| 4.08 Request Entity Incomplete | a block out of its order |
 | 4.13 Request Entity Too Large | over `max_payload_bytes`, blockwise or not |
 | 4.15 Unsupported Content-Format | neither 110 (SenML JSON) nor 112 (SenML CBOR) |
 | 5.03 Service Unavailable with Max-Age | the journal is behind or failed: ask again as a new request |
@@ -26,32 +30,47 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import socket
-from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import msgspec
-from aiocoap import Context, Message
-from aiocoap.error import ConstructionRenderableError
+from aiocoap import Message, oscore
+from aiocoap.error import RenderableError
+from aiocoap.numbers import OptionNumber
 from aiocoap.numbers.codes import Code
-from aiocoap.resource import PathCapable, Resource
+from aiocoap.resource import Resource
 
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Sink, Site
+from gateway.transports.coap_contexts import Contexts
+from gateway.transports.coap_door import Door, Exchange, Refused
+from gateway.transports.coap_orders import Orders
+from gateway.transports.coap_packs import Packs
+from gateway.transports.coap_wire import Wire
 
 SENML_JSON = 110
 SENML_CBOR = 112
-OCTET_STREAM = 42
 CONTENT_FORMATS = frozenset({SENML_JSON, SENML_CBOR})
 RETRY_AFTER_S = 5
 CLOSING_TURNS = 5
 """Loop turns an answer needs from its settlement to the socket, and a few more."""
 MAX_IN_FLIGHT = 1024
 MAX_DEVICES = 20_000
-MAX_DOWN = 8
 PATH_PARTS = 4
+METHODS = {"up": Code.POST, "down": Code.GET}
+UNDERSTOOD = frozenset(
+    {
+        OptionNumber.URI_HOST,
+        OptionNumber.URI_PORT,
+        OptionNumber.URI_PATH,
+        OptionNumber.URI_QUERY,
+        OptionNumber.ACCEPT,
+        OptionNumber.BLOCK1,
+        OptionNumber.BLOCK2,
+        OptionNumber.OSCORE,
+    }
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,15 +81,18 @@ class CoapSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     host: str = "127.0.0.1"
     port: int = 5683
     protocol: str = "senml"
+    plain: Literal["loopback", "network"] = "loopback"
     max_payload_bytes: int = 8192
     codec: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not _is_loopback(self.host):
+        try:
+            ipaddress.ip_address("127.0.0.1" if self.host == "localhost" else self.host)
+        except ValueError as error:
             raise ValueError(
-                f"host {self.host!r} is not a loopback address: CoAP has no security of its own yet, "
-                "so it may only listen on 127.0.0.1 or ::1"
-            )
+                f"host {self.host!r} is not an address: write 127.0.0.1 or ::1 for this box alone, "
+                "0.0.0.0 or :: for all its networks"
+            ) from error
         if not 0 <= self.port <= 65535:  # noqa: PLR2004 - the range of a UDP port
             raise ValueError("port must be 0 to 65535")
         if self.max_payload_bytes < 1:
@@ -89,79 +111,98 @@ class CoapTransport:
         self.site = site
         self.counts: Counter[str] = Counter()
         self.address = ""
+        self.contexts = Contexts(site.data_dir / "oscore" / f"{site.gateway}.json", sink.oscore)
+        self.door = Door(self.contexts, self.counts, plain_everywhere=settings.plain == "network")
+        self._packs = Packs(self.counts, max_bytes=settings.max_payload_bytes)
         self._devices: OrderedDict[str, _Device] = OrderedDict()
         self._waiting: set[asyncio.Future[Settlement]] = set()
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until cancelled; raises OSError when the port is taken."""
-        host, port = self.settings.host, self.settings.port or _free_port(self.settings.host)
-        _refuse_taken(host, port)
-        context = await Context.create_server_context(
-            _Root(self), bind=(host, port), transports=[_server_transport()]
-        )
+        wire = Wire(self.settings.host, self.settings.port, self.door.screen, self.counts)
+        if self.settings.plain == "network":
+            log.warning(
+                "CoAP believes plain requests from the network: whoever is on the way can read the keys"
+            )
+        context = await wire.serve(_Root(self, wire))
         try:
-            self.address = f"{host}:{port}"
+            self.contexts.open()
+            self.address = wire.address
             ready(self.address)
             await asyncio.get_running_loop().create_future()
         finally:
             await self._answer_what_waits()
-            await context.shutdown()
             while self._devices:
                 self._forget_oldest()
+            await context.shutdown()
+            self.contexts.close()
 
     def send(self, device: str, data: bytes, done: Callable[[], None]) -> bool:
-        """Keep the order until the band asks; False when it never spoke or has `MAX_DOWN` waiting."""
+        """Keep the order until the band acknowledged it.
+
+        False when the band never spoke since the start, or has `MAX_DOWN` orders waiting.
+        """
         known = self._devices.get(device)
-        if known is None or len(known.down) >= MAX_DOWN:
-            return False
-        known.down.append((data, done))
-        return True
+        return known is not None and known.orders.add(data, done)
 
     def forget(self, device: str) -> None:
-        """Drop what is kept of a device; its next request is refused."""
+        """Drop what is kept of a device, its observer first; its next request is refused."""
+        self._packs.forget(device)
         known = self._devices.pop(device, None)
         if known is not None:
-            self.counts["forgotten orders"] += len(known.down)
+            known.orders.forget()
             self.sink.closed(known.link)
 
     # ------------------------------------------------------------------ requests
 
-    def check(self, request: Any) -> None:
-        """Raise _Refused for a request, or a block of one, that is not allowed.
-
-        Runs before anything of the payload is kept, so only admitted devices can make us keep blocks.
-        """
-        path = tuple(request.opt.uri_path)
-        if len(path) != PATH_PARTS or path[:2] != ("sw", self.site.community) or path[3] not in _METHODS:
-            raise _Refused(Code.NOT_FOUND)
-        if request.code is not _METHODS[path[3]]:
-            raise _Refused(Code.METHOD_NOT_ALLOWED)
-        keys = [query[2:] for query in request.opt.uri_query if query.startswith("k=")]
-        if len(keys) != 1:
-            raise _Refused(Code.UNAUTHORIZED)
-        if not self.sink.admits(path[2], keys[0].encode()):
-            raise _Refused(Code.FORBIDDEN)
-        if path[3] == "up" and request.opt.content_format not in CONTENT_FORMATS:
-            raise _Refused(Code.UNSUPPORTED_CONTENT_FORMAT)
-        block = request.opt.block1
-        size = len(request.payload) + (0 if block is None else block.start)
-        if max(size, request.opt.size1 or 0) > self.settings.max_payload_bytes:
-            raise _Refused(Code.REQUEST_ENTITY_TOO_LARGE)
-
-    async def answer(self, request: Any) -> Any:
-        """The response to a whole, checked request."""
-        _, _, device, resource = request.opt.uri_path
-        known = self._known(device, request.remote.hostinfo)
+    async def answer(self, exchange: Exchange) -> None:
+        """Answer an opened request; raises Refused."""
+        request = exchange.request
+        device, resource = self._admitted(exchange)
+        known = self._known(device, exchange.peer)
         if resource == "down":
-            return self._next_order(known)
+            await known.orders.serve(exchange)
+            return
+        if request.opt.content_format not in CONTENT_FORMATS:
+            raise Refused(Code.UNSUPPORTED_CONTENT_FORMAT)
+        pack = self._packs.take(device, request)
+        response = Message(code=Code.CONTINUE) if pack is None else await self._store(known.link, pack)
+        response.opt.block1 = request.opt.block1
+        self.counts[response.code.dotted] += 1
+        exchange.answer(response)
+
+    def _admitted(self, exchange: Exchange) -> tuple[str, str]:
+        """The device and the resource of a request that may have it."""
+        request = exchange.request
+        if any(
+            option.number.is_critical() and option.number not in UNDERSTOOD
+            for option in request.opt.option_list()
+        ):
+            raise Refused(Code.BAD_OPTION)
+        path = tuple(request.opt.uri_path)
+        if len(path) != PATH_PARTS or path[:2] != ("sw", self.site.community) or path[3] not in METHODS:
+            raise Refused(Code.NOT_FOUND)
+        if request.code is not METHODS[path[3]]:
+            raise Refused(Code.METHOD_NOT_ALLOWED)
+        if exchange.device is not None:
+            if path[2] != exchange.device:
+                raise Refused(Code.FORBIDDEN)
+        else:
+            keys = [query[2:] for query in request.opt.uri_query if query.startswith("k=")]
+            if len(keys) != 1:
+                raise Refused(Code.UNAUTHORIZED)
+            if not self.sink.admits(path[2], keys[0].encode()):
+                raise Refused(Code.FORBIDDEN)
+        return path[2], path[3]
+
+    async def _store(self, link: Link, pack: bytes) -> Any:
         if self.sink.congested or len(self._waiting) >= MAX_IN_FLIGHT:
-            return self._unavailable("journal behind")
-        settlement = await self._deliver(known.link, request.payload)
+            raise Refused(Code.SERVICE_UNAVAILABLE, "journal behind", max_age_s=RETRY_AFTER_S)
+        settlement = await self._deliver(link, pack)
         if settlement.outcome is Outcome.UNAVAILABLE:
-            return self._unavailable("not stored")
+            raise Refused(Code.SERVICE_UNAVAILABLE, "not stored", max_age_s=RETRY_AFTER_S)
         if settlement.outcome is Outcome.FORBIDDEN:
-            raise _Refused(Code.FORBIDDEN)
-        self.counts["2.04"] += 1
+            raise Refused(Code.FORBIDDEN)
         return Message(code=Code.CHANGED, payload=b"".join(settlement.replies))
 
     async def _deliver(self, link: Link, data: bytes) -> Settlement:
@@ -191,18 +232,6 @@ class CoapTransport:
         for _ in range(CLOSING_TURNS):
             await asyncio.sleep(0)
 
-    def _next_order(self, known: _Device) -> Any:
-        self.counts["2.05"] += 1
-        if not known.down:
-            return Message(code=Code.CONTENT, content_format=OCTET_STREAM)
-        data, done = known.down.popleft()
-        done()
-        return Message(code=Code.CONTENT, content_format=OCTET_STREAM, payload=data)
-
-    def _unavailable(self, reason: str) -> Any:
-        self.counts[f"5.03 {reason}"] += 1
-        return Message(code=Code.SERVICE_UNAVAILABLE, max_age=RETRY_AFTER_S)
-
     # ------------------------------------------------------------------ devices
 
     def _known(self, device: str, peer: str) -> _Device:
@@ -216,7 +245,7 @@ class CoapTransport:
                 device=device,
                 codec_settings=self.settings.codec,
             )
-            known = self._devices[device] = _Device(link)
+            known = self._devices[device] = _Device(link, Orders(self.counts))
             if len(self._devices) > MAX_DEVICES:
                 self._forget_oldest()
         known.link.peer = peer
@@ -225,90 +254,48 @@ class CoapTransport:
 
     def _forget_oldest(self) -> None:
         _, known = self._devices.popitem(last=False)
-        self.counts["forgotten orders"] += len(known.down)
+        known.orders.forget()
         self.sink.closed(known.link)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Device:
-    """A device heard since the start, and the orders it has not fetched yet."""
+    """A device heard since the start, and the orders that have not arrived yet."""
 
     link: Link
-    down: deque[tuple[bytes, Callable[[], None]]] = field(default_factory=deque)
+    orders: Orders
 
 
-_METHODS = {"up": Code.POST, "down": Code.GET}
-
-
-class _Refused(ConstructionRenderableError):  # type: ignore[misc]  # aiocoap has no types
-    """A request answered with an error code."""
-
-    def __init__(self, code: Any) -> None:
-        super().__init__()
-        self.code = code
-
-
-class _Root(Resource, PathCapable):  # type: ignore[misc]  # aiocoap has no types
+class _Root(Resource):  # type: ignore[misc]  # aiocoap has no types
     """Every path of the server; it has no other resource, not even a listing of them."""
 
-    def __init__(self, transport: CoapTransport) -> None:
+    def __init__(self, transport: CoapTransport, wire: Wire) -> None:
         super().__init__()
         self._transport = transport
+        self._wire = wire
 
-    async def needs_blockwise_assembly(self, request: Any) -> bool:
-        """Refuse a request at its first block."""
-        with self._counted():
-            self._transport.check(request)
-        return True
-
-    async def render(self, request: Any) -> Any:
-        """Answer a whole request."""
-        with self._counted():
-            return await self._transport.answer(request)
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
+    async def render_to_pipe(self, pipe: Any) -> None:
+        """Open, answer; what a request of a known band is refused with is protected like any answer."""
+        door, counts = self._transport.door, self._transport.counts
         try:
-            yield
-        except _Refused as refused:
-            self._transport.counts[refused.code.dotted] += 1
-            raise
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _probe(host: str, port: int) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, port))
-        return int(probe.getsockname()[1])
-
-
-def _server_transport() -> str:
-    """Name the aiocoap transport that works on this loop.
-
-    `udp6` reads from the socket itself, which uvloop does not allow;
-    `simplesocketserver` works on any loop, for one explicit address, and sees no ICMP errors.
-    """
-    on_standard_loop = isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
-    return "udp6" if on_standard_loop else "simplesocketserver"
-
-
-def _free_port(host: str) -> int:
-    """A free port: aiocoap binds but does not say where."""
-    return _probe(host, 0)
-
-
-def _refuse_taken(host: str, port: int) -> None:
-    """Raise OSError when somebody listens there: aiocoap shares its port and would take half the bands."""
-    _probe(host, port)
+            exchange = door.open(pipe, self._wire)
+        except Refused as refused:
+            door.note(refused, pipe.request)
+            pipe.add_response(refused.unprotected(pipe.request), is_last=True)
+            return
+        except oscore.ReplayErrorWithEcho as fresh:
+            pipe.add_response(fresh.to_message(), is_last=True)
+            return
+        try:
+            await self._transport.answer(exchange)
+        except oscore.ContextUnavailable as error:
+            counts["no number may be used"] += 1
+            log.error("no answer to %s: %s", exchange.peer, error)  # noqa: TRY400 - a line is enough
+            exchange.end()
+        except RenderableError as refused:
+            if isinstance(refused, Refused):
+                door.note(refused, pipe.request)
+            exchange.answer(refused.to_message())
 
 
 TRANSPORT = CoapTransport

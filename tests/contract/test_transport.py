@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from aiocoap import GET, POST, Context, Message
 
+from gateway import keys
 from gateway.transports import coap, serial, tcp
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
 
@@ -42,6 +43,9 @@ class FakeSink:
 
     def admits(self, device: str, secret: bytes) -> bool:
         return device == DEVICE and secret == KEY.encode()
+
+    def oscore(self, key_id: bytes) -> tuple[str, bytes] | None:
+        return (DEVICE, keys.derive(KEY).oscore_secret) if key_id == keys.key_id(DEVICE) else None
 
     def closed(self, link: Link) -> None:
         self.closed_links.append(link)
@@ -164,6 +168,7 @@ async def coap_rig(site: Site, sink: FakeSink) -> AsyncIterator[Rig]:
 
     async def listen() -> bytes:
         response = await client.request(Message(code=GET, uri=f"{base}/down?k={KEY}")).response
+        await client.request(Message(code=GET, uri=base)).response  # our acknowledgement went before it
         return bytes(response.payload)
 
     yield Rig(transport, sink, speak, listen, None)

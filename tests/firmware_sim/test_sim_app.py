@@ -14,6 +14,7 @@ import pytest
 from firmware_sim import app
 from firmware_sim.scenario import ScenarioError
 from firmware_sim.settings import SimBand, SimSettings, SimTwilio, scenario_path
+from gateway import keys
 from gateway.codecs.nmea import CODEC as NMEA
 from gateway.codecs.senml import CODEC as SENML
 from gateway.codecs.watch import CODEC as WATCH
@@ -52,6 +53,9 @@ class DecodingSink:
 
     def admits(self, device: str, secret: bytes) -> bool:
         return device.startswith("band-") and secret == KEY.encode()
+
+    def oscore(self, key_id: bytes) -> tuple[str, bytes] | None:
+        return ("band-chen", keys.derive(KEY).oscore_secret) if key_id == keys.key_id("band-chen") else None
 
     def closed(self, link: Link) -> None:
         """Nothing to forget."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import cbor2
 import pytest
 
+from gateway import keys
 from gateway.transports import coap
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
 
@@ -35,6 +36,9 @@ class StoringSink:
     def admits(self, device: str, secret: bytes) -> bool:
         return (device, secret) == ("band-1", b"s3cret")
 
+    def oscore(self, key_id: bytes) -> tuple[str, bytes] | None:
+        return ("band-1", keys.derive("s3cret").oscore_secret) if key_id == keys.key_id("band-1") else None
+
     def closed(self, link: Link) -> None:
         """Nothing to forget."""
 
@@ -43,9 +47,9 @@ class StoringSink:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[tuple[coap.CoapTransport, StoringSink]]:
+async def server(tmp_path: Path) -> AsyncIterator[tuple[coap.CoapTransport, StoringSink]]:
     sink = StoringSink()
-    site = Site(gateway="g", community="xinhe", data_dir=Path())
+    site = Site(gateway="g", community="xinhe", data_dir=tmp_path)
     transport = coap.CoapTransport(coap.CoapSettings(port=0), sink, site)
     ready = asyncio.Event()
     task = asyncio.create_task(transport.run(lambda _: ready.set()))

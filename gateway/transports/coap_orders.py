@@ -1,0 +1,207 @@
+"""Orders to a band over CoAP: kept until the band has acknowledged one, whichever way it asks.
+
+- A poll (GET) is first acknowledged empty, then answered by a confirmable message of its own
+  (RFC 7252 section 5.2.2): only its acknowledgement makes the order done.
+  Until then every GET gets the same order.
+- An observer (GET with Observe 0, RFC 7641) gets each order at once as a confirmable notification,
+  one at a time. One observer a band: who registers last has it. A reset, a GET with Observe 1 under the
+  same token, or four repeats without an acknowledgement end it.
+- A long order comes in blocks (RFC 7959): the first in the answer or the notification, the others by GET with
+  Block2; it is done when the last one is acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiocoap import Message
+from aiocoap.numbers import CON
+from aiocoap.numbers.codes import Code
+
+from gateway.transports.coap_door import Exchange, Refused
+
+OCTET_STREAM = 42
+MAX_DOWN = 8
+MAX_TOLD = 16
+KEPT_S = 180.0
+"""An order of use is given again every minute by the engine; one that is not any more ends here."""
+REPEAT_S = 100.0
+"""How long an observer may take to fetch the other blocks before it is notified again;
+longer than a confirmable message is repeated (RFC 7252 section 4.8.2, 93 s)."""
+REFRESH_S = 3600
+"""An observer that has heard nothing for so long should register again (Max-Age of a notification)."""
+CHECK_S = 12 * 3600
+"""An idle observer is asked for a sign of life this often (at least daily: RFC 7641 section 4.5)."""
+LARGEST_BLOCK = 6
+"""1024 bytes."""
+TICKS_A_S = 64
+NUMBER_MASK = 0xFFFFFF
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """One order and everybody who waits to hear that it arrived."""
+
+    data: bytes
+    since: float
+    told: deque[Callable[[], None]] = field(default_factory=lambda: deque(maxlen=MAX_TOLD))
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def etag(self) -> bytes:
+        """Tells the blocks of one order from those of another."""
+        return hashlib.sha256(self.data).digest()[:4]
+
+
+class Orders:
+    """What waits for one band, in order, and its observer."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self._counts = counts
+        self._waiting: deque[Order] = deque()
+        self._news = asyncio.Event()
+        self._observer: Exchange | None = None
+        self._number = 0
+
+    def add(self, data: bytes, done: Callable[[], None]) -> bool:
+        """Keep it; the same order again is the same order. False when `MAX_DOWN` wait."""
+        self.head()
+        order = next((one for one in self._waiting if one.data == data), None)
+        if order is None:
+            if len(self._waiting) >= MAX_DOWN:
+                return False
+            order = Order(data, 0.0)
+            self._waiting.append(order)
+        order.since = time.monotonic()
+        order.told.append(done)
+        self._news.set()
+        return True
+
+    def head(self) -> Order | None:
+        """The order to give now; those nobody has asked for lately are dropped."""
+        while self._waiting and time.monotonic() - self._waiting[0].since > KEPT_S:
+            self._drop(self._waiting[0])
+        if not self._waiting:
+            self._news.clear()
+            return None
+        return self._waiting[0]
+
+    def forget(self) -> None:
+        """Drop everything, and the observer without a word."""
+        while self._waiting:
+            self._drop(self._waiting[0])
+        self._observe(None)
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answer a GET; for an observer, until it is gone."""
+        block = exchange.request.opt.block2
+        if block is not None and block.block_number:
+            await self._later_block(exchange)
+        elif exchange.request.opt.observe == 0:
+            self._observe(exchange)
+            try:
+                await self._notify(exchange)
+            finally:
+                if self._observer is exchange:
+                    self._observer = None
+        else:
+            order = self.head()
+            if order is None:
+                self._say(exchange, _message(max_age_s=0), last=True)
+            else:
+                await exchange.wire.heard(exchange.outer)
+                self._send(exchange, order, last=True)
+
+    # ------------------------------------------------------------------ inside
+
+    def _observe(self, exchange: Exchange | None) -> None:
+        before, self._observer = self._observer, exchange
+        if before is not None:
+            before.end()
+
+    async def _notify(self, exchange: Exchange) -> None:
+        order = self.head()
+        if order is None:
+            self._say(exchange, _message(max_age_s=REFRESH_S), last=False)
+        else:
+            await exchange.wire.heard(exchange.outer)
+        while True:
+            order = self.head()
+            if order is not None:
+                self._send(exchange, order, last=False)
+                await _within(REPEAT_S, order.gone)
+            elif not await _within(CHECK_S, self._news):
+                sign = _message(max_age_s=REFRESH_S)
+                sign.mtype = CON
+                self._say(exchange, sign, last=False)
+
+    async def _later_block(self, exchange: Exchange) -> None:
+        order = self.head()
+        block = exchange.request.opt.block2
+        if order is None:
+            raise Refused(Code.REQUEST_ENTITY_INCOMPLETE)
+        if block.start >= len(order.data):
+            raise Refused(Code.BAD_REQUEST)
+        if block.start + block.size >= len(order.data):
+            await exchange.wire.heard(exchange.outer)
+        self._send(exchange, order, last=True)
+
+    def _send(self, exchange: Exchange, order: Order, *, last: bool) -> None:
+        """The block asked for, confirmable; the acknowledgement of the last one makes the order done."""
+        asked = exchange.request.opt.block2
+        size_exponent = LARGEST_BLOCK if asked is None else min(asked.size_exponent, LARGEST_BLOCK)
+        number = 0 if asked is None else asked.block_number
+        size = 1 << (size_exponent + 4)
+        more = (number + 1) * size < len(order.data)
+        message = _message(max_age_s=0 if last else REFRESH_S)
+        message.mtype = CON
+        message.payload = order.data[number * size : (number + 1) * size]
+        if more or number:
+            message.opt.block2 = (number, more, size_exponent)
+            message.opt.etag = order.etag
+        sent = self._say(exchange, message, last=last)
+        if not more:
+            exchange.wire.when_acknowledged(sent, functools.partial(self._arrived, order))
+
+    def _say(self, exchange: Exchange, message: Any, *, last: bool) -> Any:
+        self._counts["2.05"] += 1
+        return exchange.answer(message, last=last, observe=None if last else self._next_number())
+
+    def _arrived(self, order: Order) -> None:
+        if order in self._waiting:
+            self._waiting.remove(order)
+            order.gone.set()
+            self._counts["orders arrived"] += 1
+            for done in order.told:
+                done()
+
+    def _drop(self, order: Order) -> None:
+        self._waiting.remove(order)
+        order.gone.set()
+        self._counts["forgotten orders"] += 1
+
+    def _next_number(self) -> int:
+        """Grows with every notification, across registrations and restarts (RFC 7641 section 4.4)."""
+        self._number = max(self._number + 1, int(time.monotonic() * TICKS_A_S))
+        return self._number & NUMBER_MASK
+
+
+def _message(*, max_age_s: int) -> Any:
+    return Message(code=Code.CONTENT, content_format=OCTET_STREAM, max_age=max_age_s)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Whether the event came in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
