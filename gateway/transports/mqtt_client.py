@@ -23,7 +23,6 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from secrets import SystemRandom
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -35,8 +34,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import NeedsHuman
+from gateway.mosquitto import USABLE, MosquittoTable
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Sink, Site
-from gateway.transports.mqtt_line import Line
+from gateway.transports.mqtt_line import Line, TlsSocket
+from gateway.transports.tls import no_password
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,9 @@ class MqttClientSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     """4 is MQTT 3.1.1, 5 is MQTT 5.0, which costs paho about twice the time a message."""
     tls_ca: str = ""
     """A file with the certificate authority of the broker; empty is no TLS."""
+    tls_certificate: str = ""
+    tls_key_file: str = ""
+    """The gateway's own certificate, for a broker that asks for one."""
     share: str = ""
     """Group of a shared subscription, for several workers of one community (5.0, or a broker that can)."""
     keep_alive_s: Annotated[int, Meta(ge=5, le=65_535)] = 60
@@ -68,6 +72,17 @@ class MqttClientSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_queued_down: Annotated[int, Meta(ge=1)] = 256
     backoff_min_s: Annotated[float, Meta(gt=0)] = 0.5
     backoff_max_s: Annotated[float, Meta(gt=0)] = 60.0
+    mosquitto: MosquittoTable | None = None
+    """A Mosquitto on this box whose files `shouwang device` writes."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a wish that needs another key."""
+        if self.mosquitto is not None and not USABLE.fullmatch(self.username):
+            raise ValueError("a username for the gateway's own account, without spaces or any of : / + # $")
+        if bool(self.tls_certificate) != bool(self.tls_key_file) or (
+            self.tls_certificate and not self.tls_ca
+        ):
+            raise ValueError("tls_certificate and tls_key_file together, beside tls_ca")
 
 
 @dataclass(slots=True)
@@ -149,7 +164,11 @@ class MqttClient:
         return True
 
     def forget(self, device: str) -> None:
-        """Nothing to end here: the broker's own files say who may connect (`shouwang device mosquitto`)."""
+        """Drop its link; the broker's own files say who may connect (`shouwang device mosquitto`)."""
+        link = self._links.pop(device, None)
+        if link is not None:
+            self.counters.links -= 1
+            self.sink.closed(link)
 
     # ------------------------------------------------------------------ one connection
 
@@ -296,13 +315,20 @@ class MqttClient:
         return _random.uniform(self._delay_s / 2, self._delay_s)
 
     def _tls(self) -> ssl.SSLContext | None:
-        path = self.settings.tls_ca
-        if not path:
+        settings = self.settings
+        if not settings.tls_ca:
             return None
         try:
-            return ssl.create_default_context(cafile=str(Path(path)))
+            context = ssl.create_default_context(cafile=settings.tls_ca)
+            context.sslsocket_class = TlsSocket
+            if settings.tls_certificate:
+                context.load_cert_chain(settings.tls_certificate, settings.tls_key_file, password=no_password)
         except (OSError, ssl.SSLError) as error:
-            raise NeedsHuman(f"transports.mqtt_client.tls_ca = {path}: {error}") from error
+            files = ", ".join(
+                filter(None, (settings.tls_ca, settings.tls_certificate, settings.tls_key_file))
+            )
+            raise NeedsHuman(f"transports.mqtt_client: tls_ca and its like ({files}): {error}") from error
+        return context
 
 
 def _device(message: MQTTMessage) -> str | None:

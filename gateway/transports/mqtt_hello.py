@@ -48,8 +48,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Raise ValueError where keys would leak by mistake, or nobody could come in."""
         if self.plain == "loopback" and not on_loopback(self.host):
             raise ValueError(
-                f'host = {self.host} hears the network without TLS: the table tls, or plain = "network",'
-                " knowing that keys and readings can be read on the way"
+                f"a loopback host ({self.host} is heard on the network), the table tls beside it, or"
+                ' plain = "network": keys and readings can then be read on the way'
             )
         if self.plain == "off" and self.tls is None:
             raise ValueError('the table tls where plain = "off"')

@@ -20,6 +20,18 @@ READS_PER_WAKE: Final = 64
 """Packets read each time the socket is ready; paho itself would read one and go back to the selector."""
 
 
+class TlsSocket(ssl.SSLSocket):
+    """A socket that is closed when its handshake fails; paho 2.2 leaves it to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 -- as the base class has it
+        """Shake hands. Raises OSError when that fails."""
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class Line:
     """One connection to the broker: hands its messages over, and acknowledges only while it lives."""
 

@@ -90,7 +90,7 @@ def server_context(settings: ServerTls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
-    context.load_cert_chain(settings.certificate, settings.key_file, password=_no_password)
+    context.load_cert_chain(settings.certificate, settings.key_file, password=no_password)
     if settings.client_ca:
         context.load_verify_locations(settings.client_ca)
         required = settings.require_client_certificate
@@ -98,7 +98,7 @@ def server_context(settings: ServerTls) -> ssl.SSLContext:
     return context
 
 
-def _no_password() -> str:
+def no_password() -> str:
     """OpenSSL would otherwise ask at the terminal for the password of a locked key file."""
     raise ssl.SSLError("the key file is locked with a password")
 
