@@ -1,19 +1,22 @@
-"""A band on CoAP, as NB-IoT bands are: SenML CBOR in confirmable POSTs, orders fetched by GET."""
+"""A band on CoAP, as NB-IoT bands are: SenML CBOR in confirmable POSTs, orders by Observe, under OSCORE."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import Any
 
-from aiocoap import GET, POST, Context, Message
+from aiocoap import POST, Context, Message
 from aiocoap.error import Error as CoapError
 
 from firmware_sim.links.base import ANSWER_S, Backoff, Heard
+from firmware_sim.links.oscore import BandSecurity, OscoreClient
 from firmware_sim.report import Report, order_in, senml_cbor
 from firmware_sim.settings import SimBand
 
 SENML_CBOR = 112
-POLL_S = 5.0
+REGISTER_S = 30.0
+"""The band registers again this often: the gateway may have forgotten it, the network its address."""
 
 
 class CoapLink:
@@ -23,53 +26,58 @@ class CoapLink:
         self.connected = asyncio.Event()
         self._band = band
         self._base = f"coap://{band.host}:{band.port}/sw/{community}/{band.device}"
-        self._client: Any = None
+        self._security = BandSecurity(band.device, band.key)
+        self._oscore: OscoreClient | None = None
 
     async def run(self, heard: Heard) -> None:
-        """Ask for orders again and again."""
+        """Stay an observer of the orders."""
         backoff = Backoff()
-        self._client = await Context.create_client_context(transports=["udp6"])
+        client = await Context.create_client_context(transports=["udp6"])
+        self._oscore = OscoreClient(client, self._security)
         try:
             while True:
-                response = await self._ask(Message(code=GET, uri=self._uri("down")))
-                if response is None or not response.code.is_successful():
-                    await backoff.wait()
-                    continue
-                backoff.reset()
-                if response.payload:
-                    heard(order_in(bytes(response.payload)))
+                if await self._observe(self._oscore, heard):
+                    backoff.reset()
                 else:
-                    await asyncio.sleep(POLL_S)
+                    await backoff.wait()
         finally:
-            client, self._client = self._client, None
+            self._oscore = None
             self.connected.clear()
             await client.shutdown()
 
     async def deliver(self, report: Report) -> bool:
         """POST and wait for 2.04."""
+        if self._oscore is None:
+            return False
         payload = senml_cbor(self._band.device, report)
-        request = Message(code=POST, uri=self._uri("up"), payload=payload, content_format=SENML_CBOR)
-        response = await self._ask(request)
-        return response is not None and response.code.is_successful()
-
-    def _uri(self, resource: str) -> str:
-        return f"{self._base}/{resource}?k={self._band.key}"
-
-    async def _ask(self, request: Any) -> Any:
-        """The response, or None when none came in time."""
-        client = self._client
-        if client is None:
-            return None
-        answer = client.request(request).response
+        request = Message(code=POST, uri=f"{self._base}/up", payload=payload, content_format=SENML_CBOR)
+        answer = asyncio.ensure_future(self._oscore.ask(request))
         answer.add_done_callback(_heed)
         try:
             # Shielded: aiocoap's shutdown trips over an answer that somebody has cancelled.
             response = await asyncio.wait_for(asyncio.shield(answer), ANSWER_S)
         except (CoapError, OSError, TimeoutError):
             self.connected.clear()
-            return None
+            return False
         self.connected.set()
-        return response
+        return bool(response.code.is_successful())
+
+    async def _observe(self, oscore: OscoreClient, heard: Heard) -> bool:
+        """Hear orders until it is time to register again; False when the gateway did not answer."""
+        answered = False
+        try:
+            async with asyncio.timeout(REGISTER_S), aclosing(oscore.observe(f"{self._base}/down")) as orders:
+                async for order in orders:
+                    answered = True
+                    self.connected.set()
+                    if order:
+                        heard(order_in(order))
+        except TimeoutError:
+            return answered
+        except (CoapError, OSError):
+            self.connected.clear()
+            return False
+        return False
 
 
 def _heed(answer: asyncio.Future[Any]) -> None:

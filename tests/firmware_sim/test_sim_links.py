@@ -16,8 +16,6 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
-from aiocoap import CHANGED, CONTENT, Context, Message
-from aiocoap.resource import PathCapable, Resource
 
 from firmware_sim.band import Band, Sample
 from firmware_sim.faults import Faults, Weather
@@ -31,6 +29,9 @@ from firmware_sim.report import Press, Report
 from firmware_sim.scenario import Scenario
 from firmware_sim.settings import SimBand
 from firmware_sim.wearable import MAX_WAITING, Wearable
+from gateway import keys
+from gateway.transports import coap
+from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SAMPLE = Sample(
@@ -141,46 +142,81 @@ async def test_without_a_server_nothing_is_delivered(free_port: Callable[[], int
 # ---------------------------------------------------------------- a band on CoAP
 
 
-class Root(Resource, PathCapable):
-    """Takes posts, and gives one order."""
+class OneBand:
+    """Believes band-chen, and no password at all; stores at once."""
+
+    congested = False
 
     def __init__(self) -> None:
-        super().__init__()
-        self.orders = [b'[{"n":"cmd","vs":"help_is_coming"}]']
-        self.posts: list[tuple[tuple[str, ...], tuple[str, ...], int, bytes]] = []
+        self.got: list[Inbound] = []
 
-    async def render_post(self, request: Message) -> Message:
-        options = request.opt
-        self.posts.append(
-            (tuple(options.uri_path), tuple(options.uri_query), int(options.content_format), request.payload)
-        )
-        return Message(code=CHANGED)
+    def receive(self, inbound: Inbound) -> None:
+        self.got.append(inbound)
+        inbound.settle(Settlement(Outcome.STORED))
 
-    async def render_get(self, request: Message) -> Message:  # noqa: ARG002 - aiocoap's shape
-        return Message(code=CONTENT, payload=self.orders.pop() if self.orders else b"")
+    def admits(self, _device: str, _secret: bytes) -> bool:
+        return False
+
+    def oscore(self, key_id: bytes) -> tuple[str, bytes] | None:
+        known = key_id == keys.key_id("band-chen")
+        return ("band-chen", keys.derive("k3y").oscore_secret) if known else None
+
+    def closed(self, link: Link) -> None:
+        """Nothing to forget."""
 
 
-async def test_a_coap_band_posts_cbor_with_its_key_and_fetches_its_orders(
-    free_port: Callable[[], int],
+@contextlib.asynccontextmanager
+async def coap_gateway(port: int, folder: Path) -> AsyncIterator[tuple[coap.CoapTransport, OneBand]]:
+    sink, ready = OneBand(), asyncio.Event()
+    site = Site(gateway="g", community="xinhe", data_dir=folder)
+    transport = coap.CoapTransport(coap.CoapSettings(port=port), sink, site)
+    task = asyncio.create_task(transport.run(lambda _: ready.set()))
+    await ready.wait()
+    yield transport, sink
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_coap_band_posts_cbor_under_its_key_and_hears_its_orders_at_once(
+    free_port: Callable[[], int], tmp_path: Path
 ) -> None:
-    port, root = free_port(), Root()
+    port = free_port()
     link = CoapLink(SimBand(device="band-chen", link="coap", port=port, key="k3y"), "xinhe")
-    context = await Context.create_server_context(root, bind=("127.0.0.1", port), transports=["udp6"])
-    async with running(link) as heard:
+    orders = [b'[{"n":"cmd","vs":"help_is_coming"}]', b'[{"n":"cmd","vs":"find"}' + b" " * 3000 + b"]"]
+    done: list[bytes] = []
+    async with coap_gateway(port, tmp_path) as (transport, sink), running(link) as heard:
         await link.connected.wait()
         assert await link.deliver(LIVE)
-        await until(lambda: bool(heard))
-    await context.shutdown()
-    ((path, query, content_format, payload),) = root.posts
-    assert (path, query, content_format) == (("sw", "xinhe", "band-chen", "up"), ("k=k3y",), 112)
-    assert payload[0] >> 4 == 8
-    assert heard == ["help_is_coming"]
+        for order in orders:
+            assert transport.send("band-chen", order, lambda order=order: done.append(order))
+            await until(lambda order=order: order in done)
+    (inbound,) = sink.got
+    assert inbound.link.device == "band-chen"
+    assert inbound.data[0] >> 4 == 8
+    assert heard == ["help_is_coming", "find"]
+
+
+async def test_a_coap_band_goes_on_with_a_gateway_that_came_back(
+    free_port: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firmware_sim.links.coap.REGISTER_S", 0.2)
+    port = free_port()
+    link = CoapLink(SimBand(device="band-chen", link="coap", port=port, key="k3y"), "xinhe")
+    async with running(link) as heard:
+        async with coap_gateway(port, tmp_path):
+            await link.connected.wait()
+        async with coap_gateway(port, tmp_path) as (transport, _):
+            order = b'[{"n":"cmd","vs":"find"}]'
+            await until(lambda: transport.send("band-chen", order, lambda: None))
+            await until(lambda: "find" in heard)
+            assert await link.deliver(LIVE)
 
 
 async def test_a_coap_band_without_a_server_is_not_connected(free_port: Callable[[], int]) -> None:
     link = CoapLink(SimBand(device="band-chen", link="coap", port=free_port(), key="k"), "xinhe")
     async with running(link):
-        await until(lambda: link._client is not None)
+        await until(lambda: link._oscore is not None)
         assert not await link.deliver(LIVE)
         assert not link.connected.is_set()
 
