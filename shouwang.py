@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
 
-DESKS = ("decode", "journal", "sos")
+DESKS = ("decode", "device", "journal", "sos")
 """Commands for a person at the box, each a module of `gateway/desk` that adds itself to the parser."""
 GC_THRESHOLD = 50_000
 

@@ -28,7 +28,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class SiteTable(Table, frozen=True):
-    """[site]: where this box stands."""
+    """[site]: where this box stands; `address` is its host name or IP as bands reach it."""
 
     gateway: str
     community: str
@@ -36,6 +36,7 @@ class SiteTable(Table, frozen=True):
     data_dir: str = "data/var"
     map_dir: str = "data/seed"
     models_dir: str = "data/models"
+    address: str = ""
 
 
 class JournalTable(Table, frozen=True):

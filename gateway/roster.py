@@ -29,19 +29,7 @@ class People:
         self.wearers: dict[str, WearerView] = {
             wearer.id: _view(wearer, settings) for wearer in settings.wearers
         }
-        self.configured = tuple(
-            Device(
-                device=device.id,
-                protocol=device.protocol,
-                wearer=wearer.id,
-                keys=derive(device.key),
-                model=device.model,
-                serial=device.serial,
-                name=device.name,
-            )
-            for wearer in settings.wearers
-            for device in wearer.devices
-        )
+        self.configured = configured(settings)
         self.registry = Registry(self.configured)
         self.beidou_numbers = {wearer.id: wearer.beidou_number for wearer in settings.wearers}
         plans = DEFAULT_PLANS | settings.sos.plans
@@ -79,6 +67,23 @@ class People:
             name: rule(self.wearers[wearer], settings.wearer_rules[wearer, name])
             for name, rule in known.items()
         }
+
+
+def configured(settings: Settings) -> tuple[Device, ...]:
+    """The bands of config.toml."""
+    return tuple(
+        Device(
+            device=device.id,
+            protocol=device.protocol,
+            wearer=wearer.id,
+            keys=derive(device.key),
+            model=device.model,
+            serial=device.serial,
+            name=device.name,
+        )
+        for wearer in settings.wearers
+        for device in wearer.devices
+    )
 
 
 def known_to(settings: Settings) -> Known:

@@ -77,7 +77,8 @@ class Codec(Protocol):
         """
         ...
 
-    # `calls_back: ClassVar[bool] = True` where `encode_down` knows `call_back`.
+    # `calls_back: ClassVar[bool] = True` where `encode_down` knows `call_back`;
+    # `logs_in: ClassVar[bool] = True` where the protocol has a login of its own (`Known.login_code`).
 
     def encode_down(self, command: DownCommand, device: str) -> Order | None:
         """Translate an order to the band of this wire id; None when this protocol has no words for it."""

@@ -136,6 +136,17 @@ class JournalReader:
         """The newest quarantined frames, newest first."""
         return self._rows("select * from quarantine order by number desc limit ?", limit)
 
+    def claims(self) -> list[sqlite3.Row]:
+        """Every wire id that quarantined frames claim, by protocol, the newest first.
+
+        Columns: device, protocol, frames (how many), first_ms, last_ms, and peer of the newest.
+        """
+        return self._rows(
+            "select device, protocol, count(*) as frames, min(received_ms) as first_ms,"
+            " max(received_ms) as last_ms, peer from quarantine where device is not null"
+            " group by device, protocol order by last_ms desc"
+        )
+
     def quarantined(
         self,
         *,
