@@ -15,6 +15,7 @@ from firmware_sim.faults import Weather
 from firmware_sim.ground import load_ground
 from firmware_sim.links.base import BandLink
 from firmware_sim.links.coap import CoapLink
+from firmware_sim.links.iw import IwLink
 from firmware_sim.links.mqtt import MqttLink
 from firmware_sim.links.serial import SerialLink
 from firmware_sim.links.tcp import TcpLink
@@ -32,7 +33,7 @@ STATION_TAKES_S = 20.0
 """How long the simulated station's keeper takes to take an alarm on."""
 SHANGHAI = timezone(timedelta(hours=8))
 LINKS: MappingProxyType[LinkKind, Callable[[SimBand, str], BandLink]] = MappingProxyType(
-    {"mqtt": MqttLink, "coap": CoapLink, "tcp": TcpLink, "serial": SerialLink}
+    {"mqtt": MqttLink, "coap": CoapLink, "tcp": TcpLink, "iw": IwLink, "serial": SerialLink}
 )
 WIRES: MappingProxyType[LinkKind, str] = MappingProxyType(
     {"mqtt": "MQTT", "coap": "CoAP", "tcp": "TCP", "serial": "serial"}

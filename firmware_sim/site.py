@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from firmware_sim.settings import (
+    LinkKind,
     SimBand,
     SimPhone,
     SimPhones,
@@ -63,7 +64,8 @@ def _bands(settings: Any) -> tuple[SimBand, ...]:
                 bands.append(SimBand(device=device.id, link="serial", path=Path(port.path)))
             else:
                 wire = next(one for one in wires["tcp"].listeners if one.protocol == device.protocol)
-                bands.append(SimBand(device=device.id, link="tcp", host=wire.host, port=wire.port))
+                link: LinkKind = "iw" if device.protocol == "iw" else "tcp"
+                bands.append(SimBand(device=device.id, link=link, host=wire.host, port=wire.port))
     return tuple(bands)
 
 

@@ -34,6 +34,7 @@ class TcpLink:
                 await backoff.wait()
                 continue
             self._writer, self._heartbeat_due_at = writer, 0.0
+            writer.write(self._greeting())
             self.connected.set()
             backoff.reset()
             try:
@@ -48,12 +49,11 @@ class TcpLink:
 
     async def deliver(self, report: Report) -> bool:
         """Write the frames of a report; an alarm also waits for its answer."""
-        device = self._band.device
-        frames = [watch_frames.position(device, report), *watch_frames.health(device, report)]
         now_s = asyncio.get_running_loop().time()
-        if now_s >= self._heartbeat_due_at:
-            frames.insert(0, watch_frames.heartbeat(device, report))
+        heartbeat_due = now_s >= self._heartbeat_due_at
+        if heartbeat_due:
             self._heartbeat_due_at = now_s + HEARTBEAT_S
+        frames = self._frames(report, heartbeat_due=heartbeat_due)
         if report.press is not None:
             self._alarm_answered.clear()
         if not await self._write(b"".join(frames)):
@@ -65,6 +65,16 @@ class TcpLink:
         except TimeoutError:
             return False
         return True
+
+    def _greeting(self) -> bytes:
+        """What a new line begins with: nothing, for every frame of a watch says whose it is."""
+        return b""
+
+    def _frames(self, report: Report, *, heartbeat_due: bool) -> list[bytes]:
+        """The frames of a report."""
+        device = self._band.device
+        frames = [watch_frames.position(device, report), *watch_frames.health(device, report)]
+        return [watch_frames.heartbeat(device, report), *frames] if heartbeat_due else frames
 
     async def _write(self, data: bytes) -> bool:
         writer = self._writer
@@ -81,13 +91,17 @@ class TcpLink:
         buffer = bytearray()
         while data := await reader.read(READ_BYTES):
             buffer += data
-            for command, arguments in watch_frames.cut_frames(buffer):
-                if command.startswith("AL"):
-                    self._alarm_answered.set()
-                elif command == "MESSAGE" and arguments:
-                    heard(watch_frames.message_text(arguments[0]))
-                    await self._write(watch_frames.frame(self._band.device, "MESSAGE"))
-                elif command in ("FIND", "CR"):
-                    heard({"FIND": "find", "CR": "locate_now"}[command])
-                    await self._write(watch_frames.frame(self._band.device, command))
+            await self._obey(buffer, heard)
             del buffer[:-MAX_BUFFER_BYTES]
+
+    async def _obey(self, buffer: bytearray, heard: Heard) -> None:
+        """Take what came down out of the buffer, do it, and say so."""
+        for command, arguments in watch_frames.cut_frames(buffer):
+            if command.startswith("AL"):
+                self._alarm_answered.set()
+            elif command == "MESSAGE" and arguments:
+                heard(watch_frames.message_text(arguments[0]))
+                await self._write(watch_frames.frame(self._band.device, "MESSAGE"))
+            elif command in ("FIND", "CR"):
+                heard({"FIND": "find", "CR": "locate_now"}[command])
+                await self._write(watch_frames.frame(self._band.device, command))
