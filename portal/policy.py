@@ -17,7 +17,7 @@ Who is not allowed is told "not found", never "forbidden": a stranger learns not
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -133,3 +133,14 @@ def sees_wearer(viewer: Viewer, *, community: str, contact_phones: Iterable[str]
     if viewer.roles & WATCHERS and viewer.community == community:
         return True
     return Role.GUARDIAN in viewer.roles and bool(viewer.phone) and viewer.phone in set(contact_phones)
+
+
+def commands_band(viewer: Viewer, *, community: str, contact_phones: Iterable[str]) -> bool:
+    """Whether this viewer may give orders to this wearer's band: staff of the community, and guardians.
+
+    Who only watches (a grid worker, an administrator) sees what was ordered and gives no orders.
+    """
+    if Role.STAFF in viewer.roles and viewer.signed_in and viewer.community == community:
+        return True
+    guardian = replace(viewer, roles=viewer.roles & {Role.GUARDIAN})
+    return sees_wearer(guardian, community=community, contact_phones=contact_phones)

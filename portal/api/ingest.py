@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from gateway.model import (
     Alarm,
     AlarmRaised,
+    BandOrderChanged,
     CommandDone,
     GatewayHealth,
     IncidentChanged,
@@ -35,6 +36,7 @@ from gateway.model import (
     Telemetry,
     WearerView,
 )
+from portal.care import band_orders
 from portal.care.changes import announce
 from portal.care.history import HistoryRows, milliseconds
 from portal.care.latest import advance, hear, measured_at
@@ -142,6 +144,8 @@ class Projection:
                 self._story(self._incident(view), row.seq, story)
             case CommandDone() as told:
                 self._command(told)
+            case BandOrderChanged() as told:
+                self._band_order(told)
             case Roster() as told:
                 self._roster(told)
             case GatewayHealth() as told:
@@ -258,6 +262,9 @@ class Projection:
         found.reason = told.reason[:400]
         found.ended_at = self.now
         self.commands_ended = True
+        if found.name == "send_down" and not told.done:
+            wearer_id = band_orders.refuse(self.session, self.gateway, told, self.now)
+            self._changes |= {} if wearer_id is None else {("wearer", wearer_id): wearer_id}
         if found.incident is None:
             return
         incident = self.session.scalar(
@@ -265,6 +272,11 @@ class Projection:
         )
         if incident is not None:
             self._changes["incident", incident.id] = incident.wearer_id
+
+    def _band_order(self, told: BandOrderChanged) -> None:
+        wearer = self._wearer(told.wearer)
+        band_orders.take(self.session, self.gateway, told, wearer_id=wearer.id, now=self.now)
+        self._changes["wearer", wearer.id] = wearer.id
 
     def _roster(self, roster: Roster) -> None:
         before = {code: _enrolment(wearer) for code, wearer in self._wearers.items()}

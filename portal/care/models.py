@@ -235,6 +235,39 @@ class Command(Model):
     ended_at: Mapped[dt.datetime | None]
 
 
+class BandOrder(Model):
+    """An order to a band; one row for each band it reached, one without a band until then.
+
+    `state` is `queued` while its gateway has not fetched it, then the gateway's own word
+    (`gateway.model.BandOrderState`).
+    """
+
+    __tablename__ = "band_order"
+    __table_args__ = (
+        sa.UniqueConstraint("gateway", "order", "device"),
+        sa.Index("ix_band_order_wearer_given", "wearer_id", "given_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    gateway: Mapped[str] = mapped_column(sa.String(64))
+    order: Mapped[str] = mapped_column(sa.String(200))
+    device: Mapped[str] = mapped_column(sa.String(64), default="")
+    wearer_id: Mapped[int] = mapped_column(sa.ForeignKey("wearer.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(sa.String(32))
+    text: Mapped[str] = mapped_column(sa.String(200), default="")
+    interval_s: Mapped[int | None]
+    state: Mapped[str] = mapped_column(sa.String(16))
+    final: Mapped[bool] = mapped_column(default=False)
+    detail: Mapped[str] = mapped_column(sa.String(400), default="")
+    """A constant word of the gateway's (`revoked`), or what the band or the gateway itself said."""
+    by: Mapped[str] = mapped_column(sa.String(120), default="")
+    incident: Mapped[str] = mapped_column(sa.String(64), default="")
+    given_at: Mapped[dt.datetime]
+    at: Mapped[dt.datetime]
+    """When it got where it stands."""
+    until: Mapped[dt.datetime | None]
+
+
 class Change(Model):
     """Something people may be looking at changed; the rising `seq` is what live pages follow."""
 

@@ -25,15 +25,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import audit
 from portal.api import commands
 from portal.api.gateway import ring
-from portal.care import queries, report_views
+from portal.care import order_views, queries, report_views
 from portal.care.basemap import Theme, style
-from portal.care.cards import incident_card, since, wearer_card
+from portal.care.cards import incident_card, wearer_card
 from portal.care.changes import newest_change
 from portal.care.health import troubles
 from portal.care.live import init_app as init_live
 from portal.care.live import marker, missed
 from portal.care.places import LAYERS, read_layer
 from portal.care.story import story_rows
+from portal.care.wearer_page import wearer_page
 from portal.db import db, writing
 from portal.people.language import chosen_language
 from portal.policy import SIGNED_IN, WATCHERS, Role, Viewer, declare, only
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from portal.care.queries import Case
 
 NOTE_CHARACTERS = 500
-VITALS_HOURS = 24
 RETRY_AFTER_S = "20"
 ONE_LOOK = timedelta(minutes=10)
 CARERS = only(Role.GUARDIAN, Role.STAFF, Role.GRID_WORKER, Role.ADMIN)
@@ -64,6 +64,7 @@ def _wire(state: BlueprintSetupState) -> None:
     app = cast("Flask", state.app)
     init_live(app)
     app.register_blueprint(report_views.blueprint)
+    app.register_blueprint(order_views.blueprint)
     app.extensions["open_incidents"] = untaken
 
 
@@ -160,24 +161,12 @@ def map_layer(name: str) -> Response:
 @blueprint.get("/care/wearers/<int:wearer_id>/")
 @declare(CARERS)
 def wearer(wearer_id: int) -> str:
-    """One wearer: the card, the newest vitals, incidents, who is called."""
+    """One wearer: the card, the newest vitals, orders to the band, incidents, who is called."""
     found = queries.find_wearer(db.session, viewer(), wearer_id)
     if found is None:
         abort(HTTPStatus.NOT_FOUND)
     _record_view(found.name, found.id)
-    alarms = queries.alarming_wearers(db.session, [found.id])
-    pulses = queries.recent_vitals(db.session, found, "heart_rate", since(now(), hours=VITALS_HOURS))
-    pressures = queries.recent_vitals(db.session, found, "blood_pressure", since(now(), hours=VITALS_HOURS))
-    return render_template(
-        "care/wearer.html",
-        wearer=found,
-        card=wearer_card(found, alarm=alarms.get(found.id), now=now()),
-        incidents=[incident_card(case) for case in queries.cases_of(db.session, viewer(), found)],
-        pulses=pulses[:12],
-        pressures=pressures[:12],
-        age=None if found.birth_year is None else now().year - found.birth_year,
-        seen=newest_change(db.session),
-    )
+    return wearer_page(found)
 
 
 @blueprint.get("/care/alarms/")

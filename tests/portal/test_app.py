@@ -21,6 +21,7 @@ from portal.policy import (
     Role,
     Verdict,
     Viewer,
+    commands_band,
     declare,
     declared,
     judge,
@@ -175,6 +176,28 @@ def test_declaring_a_policy_leaves_the_view_as_it_was():
 )
 def test_who_sees_a_wearer(viewer, sees):
     assert sees_wearer(viewer, community="a", contact_phones=["+86138", "+86137"]) is sees
+
+
+@pytest.mark.parametrize(
+    ("viewer", "may"),
+    [
+        (NOBODY, False),
+        (Viewer(user=1, community="a", phone="+86138", roles=frozenset({Role.RESIDENT})), False),
+        (Viewer(user=1, community="a", roles=frozenset({Role.STAFF})), True),
+        (Viewer(user=1, community="b", roles=frozenset({Role.STAFF})), False),
+        (Viewer(community="a", roles=frozenset({Role.STAFF})), False),
+        (Viewer(user=1, community="a", roles=frozenset({Role.GRID_WORKER})), False),
+        (Viewer(user=1, community="a", roles=frozenset({Role.ADMIN})), False),
+        (Viewer(user=1, community="a", phone="+86138", roles=frozenset({Role.GRID_WORKER})), False),
+        (Viewer(user=1, community="b", phone="+86138", roles=frozenset({Role.GUARDIAN})), True),
+        (Viewer(user=1, community="a", phone="+86139", roles=frozenset({Role.GUARDIAN})), False),
+        (Viewer(user=1, community="a", phone="", roles=frozenset({Role.GUARDIAN})), False),
+    ],
+)
+def test_who_gives_orders_to_a_band(viewer, may):
+    phones = ["+86138", "+86137"]
+    assert commands_band(viewer, community="a", contact_phones=phones) is may
+    assert not may or sees_wearer(viewer, community="a", contact_phones=phones)
 
 
 def test_policy_is_pure():

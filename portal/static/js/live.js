@@ -144,7 +144,7 @@ export async function refresh(container, url, { part = null } = {}) {
 }
 
 export function keep(before, after) {
-  for (const field of before.querySelectorAll("textarea[id], input[id]")) {
+  for (const field of before.querySelectorAll("textarea[id], input[id], select[id]")) {
     const same = after.querySelector(`#${CSS.escape(field.id)}`);
     if (same && field.value && field.value !== field.defaultValue) same.value = field.value;
   }

@@ -1,0 +1,62 @@
+"""The page of one wearer: the card, the newest vitals, orders to the band, incidents, who is called."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from flask import render_template
+
+from portal.care import band_orders, queries
+from portal.care.cards import incident_card, since, wearer_card
+from portal.care.changes import newest_change
+from portal.care.models import Wearer
+from portal.care.order_words import INTERVALS_S, MAX_TEXT_CHARACTERS, interval_words, order_row
+from portal.db import db
+from portal.policy import commands_band
+from portal.security import viewer
+from portal.words import now
+
+VITALS_HOURS = 24
+VITALS_SHOWN = 12
+ONCE_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """What a person typed into the form of a message, and what is wrong with it."""
+
+    text: str = ""
+    problem: str = ""
+
+
+def may_command(wearer: Wearer) -> bool:
+    """Whether who looks may give orders to this wearer's band."""
+    phones = [contact.phone for contact in wearer.contacts]
+    return commands_band(viewer(), community=wearer.community, contact_phones=phones)
+
+
+def wearer_page(wearer: Wearer, typed: Typed = Typed()) -> str:
+    """The page, with what was typed still in its form."""
+    alarms = queries.alarming_wearers(db.session, [wearer.id])
+    day_ago = since(now(), hours=VITALS_HOURS)
+    pulses = queries.recent_vitals(db.session, wearer, "heart_rate", day_ago)
+    pressures = queries.recent_vitals(db.session, wearer, "blood_pressure", day_ago)
+    orders = band_orders.recent(db.session, wearer)
+    several = len({row.device for row in orders if row.device}) > 1
+    return render_template(
+        "care/wearer.html",
+        wearer=wearer,
+        card=wearer_card(wearer, alarm=alarms.get(wearer.id), now=now()),
+        incidents=[incident_card(case) for case in queries.cases_of(db.session, viewer(), wearer)],
+        pulses=pulses[:VITALS_SHOWN],
+        pressures=pressures[:VITALS_SHOWN],
+        age=None if wearer.birth_year is None else now().year - wearer.birth_year,
+        orders=[order_row(row, several=several) for row in orders],
+        may_command=may_command(wearer),
+        once=secrets.token_hex(ONCE_BYTES),
+        typed=typed,
+        max_text=MAX_TEXT_CHARACTERS,
+        intervals=[(seconds, interval_words(seconds)) for seconds in INTERVALS_S],
+        seen=newest_change(db.session),
+    )
