@@ -100,6 +100,14 @@ def test_a_position_is_read_in_our_units() -> None:
     assert battery == Battery(battery_pct=80.0, at=fix.at)
 
 
+def test_a_make_that_puts_commas_between_the_parts_is_read_the_same() -> None:
+    commas = "IWAP10,260805,A3109.3180N12106.3000E,036.0,042900,090.00,06000908000102,460,0,1,1,05,zh-cn,00#"
+    fix, fall, battery = read(commas).readings
+    assert (fix, battery) == read(f"IWAP01{place()}#").readings
+    assert isinstance(fall, BandAlarm)
+    assert (fall.alarm, fall.press_id) == ("fall", "260805042900-05")
+
+
 def test_south_and_west_are_negative() -> None:
     fix = read("IWAP01260805A3109.3180S12106.3000W000.0042900000.0006000908000102,460,0,1,1#").readings[0]
     assert isinstance(fix, Fix)
