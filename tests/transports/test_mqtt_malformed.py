@@ -202,6 +202,8 @@ async def test_a_subscribe_option_that_does_not_exist_ends_the_connection(make: 
         ("0b 01", PROTOCOL),  # subscription identifier, of a server
         ("08 00 01 2b", Reason.TOPIC_NAME_INVALID),  # response topic +
         ("09 00 05 61", MALFORMED),  # past its end
+        ("08 00 01 ff", MALFORMED),  # a response topic that is no UTF-8
+        ("03 00 01 ff", MALFORMED),  # a content type that is none
     ],
 )
 async def test_a_property_twice_or_out_of_place_ends_the_connection(
@@ -236,6 +238,8 @@ async def test_auth_ends_the_connection_for_no_method_was_agreed(make: Make) -> 
         "10 0f 00 04 4d 51 54 54 04 42 00 00 00 00 00 01 61",  # a password without a user name, 3.1.1
         "10 0c 00 04 4d 51 54 54 04 82 00 00 00 00",  # a user name that is not there
         "10 0d 00 04 4d 51 54 54 04 02 00 00 00 01 ff",  # a client id that is no UTF-8
+        "10 0f 00 04 4d 51 54 54 04 82 00 00 00 00 00 01 ff",  # a user name that is none
+        "10 11 00 04 4d 51 54 54 04 06 00 00 00 00 00 01 ff 00 01 61",  # a will topic that is none
         "10 0d 00 04 4d 51 54 54 04 02 00 00 00 00 00",  # a byte too many
         "10 0a 00 04 4d 51 54 54 04 02 00 00",  # no client id
         "10 0d 00 04 4d 51 54 54 05 03 00 00 00 00 00",  # the reserved flag, 5.0

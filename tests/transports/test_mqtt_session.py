@@ -114,6 +114,7 @@ async def test_a_session_that_is_taken_up_again_does_not_expire(make: Make, vers
     await bench.band(version, present=True, **kept(version))
     assert timer.cancelled()
     assert bench.session().expires is None
+    assert bench.listener.counters.wills == 0, "it had none"
 
 
 async def test_a_goodbye_can_end_a_kept_session(make: Make) -> None:
