@@ -82,12 +82,11 @@ def senml_cbor(device: str, report: Report) -> bytes:
 
 
 def order_in(payload: bytes) -> str:
-    """The name of the order in a SenML pack from the gateway; "" when there is none."""
+    """The name of the order in a SenML pack from the gateway, or a message's words; "" when there is none."""
     try:
         rows = json.loads(payload)
     except ValueError:
         return ""
-    for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, dict) and row.get("n") == "cmd":
-            return str(row.get("vs", ""))
-    return ""
+    plain = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    said = {row.get("n"): str(row.get("vs", "")) for row in plain}
+    return said.get("text") or said.get("cmd", "")

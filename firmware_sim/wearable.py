@@ -28,6 +28,7 @@ ORDERS = MappingProxyType(
         "help_is_coming": ("手环震动:已有人赶来", "feels the band buzz: help is coming"),
         "cancelled": ("手环震动:求助已取消", "feels the band buzz: the call for help is cancelled"),
         "find": ("手环响铃:寻找手环", "hears the band ring: somebody looks for it"),
+        "interval": ("手环改了定位间隔", "is told how often to report"),
         "locate_now": ("手环立即上报位置", "is asked where he is: the band reports at once"),
     }
 )

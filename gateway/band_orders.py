@@ -161,14 +161,17 @@ def no_order(command: DownCommand) -> str | None:
     return None
 
 
-def order_of(command: PortalCommand, wearer: str, now: datetime) -> DownOrder:
-    """The order a person gave, at the portal or on this box; never from the future."""
+def order_of(command: PortalCommand, wearer: str, device: str, now: datetime) -> DownOrder:
+    """The order a person gave, at the portal or on this box; never from the future.
+
+    `device` is the only band it is for, empty for all of the wearer's.
+    """
     assert command.down is not None
     return DownOrder(
         wearer=wearer,
         command=command.down,
         order=command.command,
-        device=command.device or "",
+        device=device,
         by=command.by or "",
         given_at=min(command.given_at or now, now),
     )

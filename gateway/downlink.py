@@ -21,7 +21,7 @@ from gateway.journal.records import OutboxChange, Record, Rest
 from gateway.model import DownAnswer, FenceView
 from gateway.order_rows import change_row
 from gateway.registry import Device, Registry
-from gateway.transports.base import TakesOrders
+from gateway.transports.base import Transport
 
 LOOK_EVERY_S = 5.0
 RESEND_AFTER = timedelta(seconds=60)
@@ -88,7 +88,7 @@ class Downlink:
         self,
         *,
         registry: Registry,
-        transports: Callable[[], Iterable[TakesOrders]],
+        transports: Callable[[], Iterable[Transport]],
         codec: Callable[[Device], Any],
         line: Callable[[str], Any],
         fences: Callable[[str], tuple[FenceView, ...]],
@@ -121,9 +121,10 @@ class Downlink:
         elif not (early and order.command.name in ONCE):  # never before it is written down
             self._begin(_Open(order, key))
 
-    def wearer_of(self, device: str) -> str | None:
-        """Whose band this is; None for a stranger."""
-        return next((one.wearer for one in self._registry if one.device == device), None)
+    def find(self, device: str) -> Device | None:
+        """The band of this identity, or of this wire id; None for a stranger."""
+        named = next((one for one in self._registry if one.device == device), None)
+        return named or self._registry.find(device)
 
     def waits_for(self, device: str) -> bool:
         """Whether something is to be done when this band is heard."""

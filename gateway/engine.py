@@ -22,6 +22,7 @@ from gateway.incidents import Incidents
 from gateway.journal.records import EventRow, Record, Rest, to_ms
 from gateway.model import Alarm, CommandDone, DownAnswer, DownCommand, Envelope, PortalCommand, Telemetry
 from gateway.order_rows import Pending, down_rows
+from gateway.registry import Device
 from gateway.rules.base import Rule, TimerDue
 from gateway.timers import TimerBook
 from sos.events import KeyPressed, LegReported
@@ -40,8 +41,8 @@ class Journal(Protocol):
 class Orders(Protocol):
     """What the engine needs of the orders to bands (`gateway.downlink`)."""
 
-    def wearer_of(self, device: str) -> str | None:
-        """Whose band this is; None for a stranger."""
+    def find(self, device: str) -> Device | None:
+        """The band of this identity, or of this wire id; None for a stranger."""
         ...
 
     def answered(self, device: str, answers: Sequence[DownAnswer], record: Record, now: datetime) -> None:
@@ -245,12 +246,16 @@ class Engine:
     def _send_down(
         self, command: PortalCommand, down: DownCommand, record: Record, pending: Pending, now: datetime
     ) -> str | None:
-        wearer = command.wearer or self._orders.wearer_of(command.device or "")
-        if wearer is None or wearer not in self._wearers:
-            return f"there is no wearer or band {command.wearer or command.device}"
+        band = self._orders.find(command.device) if command.device else None
+        if command.device and band is None:
+            return f"there is no band {command.device}"
+        wearer = command.wearer or (band.wearer if band is not None else "")
+        if wearer not in self._wearers or (band is not None and band.wearer != wearer):
+            return f"there is no wearer {wearer}" if band is None else f"{band.device} is not {wearer}'s"
         refusal = no_order(down)
         if refusal is None:
-            down_rows(order_of(command, wearer, now), record, pending, now)
+            order = order_of(command, wearer, band.device if band is not None else "", now)
+            down_rows(order, record, pending, now)
         return refusal
 
     # ------------------------------------------------------------------ what goes into the record

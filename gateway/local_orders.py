@@ -11,7 +11,6 @@ from typing import Literal
 
 import msgspec
 
-from gateway.capture_format import Header, Piece
 from gateway.model import ControlAnswer
 
 
@@ -25,7 +24,9 @@ class ReplayQuarantine(msgspec.Struct, frozen=True, kw_only=True, tag_field="ord
     dry_run: bool = False
 
 
-class Replayed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Replayed(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="line", tag="replayed"
+):
     """What became of one quarantined frame.
 
     "taken": it is an event now, and has left the quarantine (in a dry run: it would);
@@ -39,16 +40,10 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     readings: tuple[str, ...] = ()
 
 
-class Capture(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag="capture"):
-    """Record what passes over this transport; answered with lines of `gateway.capture_format`, for ever."""
-
-    transport: str
-
-
-LocalOrder = ReplayQuarantine | Capture
+LocalOrder = ReplayQuarantine
 """Every order of this kind."""
 
-LocalAnswer = ControlAnswer | Replayed | Header | Piece
+LocalAnswer = ControlAnswer | Replayed
 
 Execute = Callable[[LocalOrder], AsyncGenerator[LocalAnswer, None]]
 """Carries a local order out; the iterator ends with it, and is closed when whoever asked has hung up."""

@@ -12,6 +12,7 @@ from firmware_sim.settings import SimBand
 HEARTBEAT_S = 120.0
 READ_BYTES = 4096
 MAX_BUFFER_BYTES = 64 * 1024
+ORDERS = {"FIND": "find", "CR": "locate_now", "UPLOAD": "interval"}
 
 
 class TcpLink:
@@ -102,6 +103,6 @@ class TcpLink:
             elif command == "MESSAGE" and arguments:
                 heard(watch_frames.message_text(arguments[0]))
                 await self._write(watch_frames.frame(self._band.device, "MESSAGE"))
-            elif command in ("FIND", "CR"):
-                heard({"FIND": "find", "CR": "locate_now"}[command])
+            elif command in ORDERS:
+                heard(ORDERS[command])
                 await self._write(watch_frames.frame(self._band.device, command))

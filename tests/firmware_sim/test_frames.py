@@ -77,6 +77,8 @@ def test_a_resent_press_has_the_same_id_and_the_same_time(encode: Any) -> None:
 def test_the_order_in_a_downlink_pack_is_recognised_and_anything_else_is_none() -> None:
     pack = SENML().encode_down(DownCommand(name="help_is_coming"), "band-zhang").data
     assert order_in(pack) == "help_is_coming"
+    message = SENML().encode_down(DownCommand(name="message", text="妈，我七点到"), "band-zhang").data
+    assert order_in(message) == "妈，我七点到"
     assert [order_in(data) for data in (b"", b"\xff", b"{}", b"3", b'[{"n":"x"}]')] == [""] * 5
 
 

@@ -13,6 +13,7 @@ from gateway.errors import FrameError
 from gateway.incidents import Incidents
 from gateway.intake import Intake
 from gateway.model import BandAlarm, BloodPressure, Fix, HeartRate, SyncPayload, Uplink
+from gateway.registry import Device
 from gateway.roster import People
 from gateway.timers import Timers
 from gateway.transports.base import Inbound, Link
@@ -81,8 +82,9 @@ class Orders:
         self.answers = []
         self.told = []
 
-    def wearer_of(self, device):
-        return {"band-zhang": "zhang"}.get(device)
+    def find(self, device):
+        known = Device(device="band-zhang", protocol="senml", wearer="zhang", wire_id="b1")
+        return known if device in {known.device, known.wire_id} else None
 
     def answered(self, device, answers, record, now) -> None:
         self.answers += [(device, answer, record, now) for answer in answers]

@@ -87,10 +87,10 @@ def test_an_order_of_a_person_is_checked_before_it_is_taken(command, why):
 def test_an_order_that_was_long_on_its_way_to_the_gateway_is_as_old_as_it_is():
     hour_ago = NOW - timedelta(hours=1)
     command = PortalCommand(number=1, command="c1", name="send_down", down=FIND, given_at=hour_ago, by="李")
-    order = order_of(command, "zhang", NOW)
+    order = order_of(command, "zhang", "", NOW)
     assert until(order) < NOW
     ahead = msgspec.structs.replace(command, given_at=NOW + timedelta(days=1))
-    assert order_of(ahead, "zhang", NOW).given_at == NOW
+    assert order_of(ahead, "zhang", "", NOW).given_at == NOW
 
 
 def test_an_order_an_older_version_wrote_gets_a_name_and_a_time():

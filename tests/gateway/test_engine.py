@@ -235,7 +235,7 @@ async def test_an_order_of_a_person_is_written_down_with_its_name_and_told_the_p
         number=1,
         command="c1",
         name="send_down",
-        device="band-zhang",
+        device="b1",
         by="周敏",
         down=DownCommand(name="find"),
     )
@@ -250,15 +250,18 @@ async def test_an_order_of_a_person_is_written_down_with_its_name_and_told_the_p
 
 
 @pytest.mark.parametrize(
-    ("wearer", "down", "why"),
+    ("whom", "down", "why"),
     [
-        ("nobody", DownCommand(name="find"), "no wearer"),
-        ("zhang", DownCommand(name="message"), "characters"),
-        ("zhang", DownCommand(name="cancelled"), "incident"),
+        ({"wearer": "nobody"}, DownCommand(name="find"), "no wearer"),
+        ({"device": "nothing"}, DownCommand(name="find"), "no band"),
+        ({"device": "band-zhang", "wearer": "wang"}, DownCommand(name="find"), "not wang's"),
+        ({}, DownCommand(name="find"), "no wearer"),
+        ({"wearer": "zhang"}, DownCommand(name="message"), "characters"),
+        ({"wearer": "zhang"}, DownCommand(name="cancelled"), "incident"),
     ],
 )
-async def test_an_order_that_makes_no_sense_is_refused_and_leaves_nothing(house, wearer, down, why):
-    order = PortalCommand(number=0, command="c1", name="send_down", wearer=wearer, down=down)
+async def test_an_order_that_makes_no_sense_is_refused_and_leaves_nothing(house, whom, down, why):
+    order = PortalCommand(number=0, command="c1", name="send_down", down=down, **whom)
     assert why in house.engine.ordered_here(order, lambda _: None)
     assert house.journal.records == []
 
