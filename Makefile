@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check bench sos-proof kills power-cuts mutants browser docs clean machine
+.PHONY: help run test test-fast check bench sos-proof kills power-cuts fuzz fuzz-guided mutants browser docs clean machine
 
 help: ## show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -40,6 +40,13 @@ kills: machine $(VENV)/.installed ## kill -9 in a loop while bands press; KILLS=
 
 power-cuts: machine $(VENV)/.installed ## power cuts that drop what was never synced; CUTS=1000 for the long form
 	$(BIN)/python -m bench.power --cuts $(or $(CUTS),60)
+
+fuzz: $(VENV)/.installed ## bytes nobody should send, to every codec; INPUTS=2000000 for the long form
+	$(BIN)/python -m bench.fuzz --inputs $(or $(INPUTS),0)
+
+fuzz-guided: $(VENV)/.installed ## the same steered by coverage (atheris), SECONDS a codec; one codec with CODEC=watch
+	$(BIN)/python -m pip install -q --only-binary :all: atheris==3.0.0
+	$(BIN)/python -m bench.guided --seconds $(or $(SECONDS),60) $(if $(CODEC),--codec $(CODEC))
 
 mutants: machine $(VENV)/.installed ## breaks the product on purpose: every mutant must be noticed
 	$(BIN)/python -m bench.mutants

@@ -14,9 +14,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from gateway.desk import playback
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
 
-DESKS = ("decode", "device", "journal", "sos")
+DESKS = ("capture", "decode", "device", "journal", "sos")
 """Commands for a person at the box, each a module of `gateway/desk` that adds itself to the parser."""
 GC_THRESHOLD = 50_000
 
@@ -45,11 +46,13 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
+    sim = add("sim", run_sim, "the simulated neighbourhood alone (demo mode), or a capture played back")
+    sim.add_argument("--config", type=Path, default=Path("config.toml"))
+    playback.add_to(sim.add_subparsers(title="instead", metavar="WHAT"))
     for name, run, words in (
         ("run", run_everything, "gateway, portal and the simulated neighbourhood, until Ctrl-C"),
         ("gateway", run_gateway, "the edge gateway alone"),
         ("portal", run_portal, "the community portal alone"),
-        ("sim", run_sim, "the simulated neighbourhood alone (demo mode)"),
     ):
         add(name, run, words).add_argument("--config", type=Path, default=Path("config.toml"))
     check = add("check", check_config, "check a configuration file and list every wrong key")

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import msgspec
 
 from gateway import plugins
 from gateway.band_orders import DownOrder, named
+from gateway.capture import Captures
 from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
 from gateway.device_watch import DeviceWatch
@@ -28,8 +29,9 @@ from gateway.journal.reader import JournalReader
 from gateway.journal.records import EventRow, Record, Rest, from_ms
 from gateway.journal.writer import JournalWriter
 from gateway.ledger import JournalLedger
+from gateway.local_orders import Capture, LocalAnswer, LocalOrder
 from gateway.model import ControlAnswer, PortalCommand
-from gateway.paths import control_path, devices_path, journal_path, state_path
+from gateway.paths import control_path, devices_path, journal_path, site_of, state_path
 from gateway.places import Places
 from gateway.quarantine import SecondLook
 from gateway.registry import Device
@@ -37,7 +39,7 @@ from gateway.roster import People, announcement, known_to
 from gateway.sync.batcher import Row
 from gateway.sync.client import SyncClient
 from gateway.timers import Timers
-from gateway.transports.base import Site, Transport
+from gateway.transports.base import Transport
 from gateway.transports.control import Control
 from gateway.transports.portal_link import PortalLink
 from sos.carriers.base import Carrier
@@ -98,7 +100,7 @@ class Gateway:
         self.transports: dict[str, Transport] = {}
         self.downlink = Downlink(
             registry=self.people.registry,
-            transports=self.transports.values,
+            transports=lambda: self.captures.wires(self.transports.values()),
             codec=self._codec_of,
             line=lambda wire_id: self.intake.codec_of(wire_id),  # noqa: PLW0108 (the intake comes later)
             fences=lambda wearer: self.people.wearers[wearer].fences,
@@ -148,13 +150,10 @@ class Gateway:
             codec=plugins.make_codec,
             models={name: codec for name, (_, codec) in settings.models.items()},
         )
-        look = SecondLook(self.intake, self.reader, self.engine, self.clock, settings.transports)
-        self.control = Control(control_path(settings), obey=self._obey, execute=look.replay)
-        site = Site(
-            gateway=settings.site.gateway,
-            community=settings.site.community,
-            data_dir=Path(settings.site.data_dir),
-        )
+        site = site_of(settings)
+        self.look = SecondLook(self.intake, self.reader, self.engine, self.clock, settings.transports)
+        self.captures = Captures(self.intake, site, self.clock, self.transports)
+        self.control = Control(control_path(settings), obey=self._obey, execute=self._execute)
         for name, table in settings.transports.items():
             self.transports[name] = plugins.get("transport", name)(table, self.intake, site)
         self.sync: SyncClient | None = None
@@ -382,6 +381,10 @@ class Gateway:
         return ControlAnswer(
             done=True, incident=made.incident_id if made else "", ref=made.ref if made else ""
         )
+
+    def _execute(self, order: LocalOrder) -> AsyncGenerator[LocalAnswer, None]:
+        """An order that only this box may give."""
+        return self.captures.record(order) if isinstance(order, Capture) else self.look.replay(order)
 
     def _journal_degraded(self, reason: str | None) -> None:
         self.health.journal_trouble = reason or ""

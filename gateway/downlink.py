@@ -21,7 +21,7 @@ from gateway.journal.records import OutboxChange, Record, Rest
 from gateway.model import DownAnswer, FenceView
 from gateway.order_rows import change_row
 from gateway.registry import Device, Registry
-from gateway.transports.base import Transport
+from gateway.transports.base import TakesOrders
 
 LOOK_EVERY_S = 5.0
 RESEND_AFTER = timedelta(seconds=60)
@@ -88,7 +88,7 @@ class Downlink:
         self,
         *,
         registry: Registry,
-        transports: Callable[[], Iterable[Transport]],
+        transports: Callable[[], Iterable[TakesOrders]],
         codec: Callable[[Device], Any],
         line: Callable[[str], Any],
         fences: Callable[[str], tuple[FenceView, ...]],

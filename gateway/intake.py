@@ -8,7 +8,7 @@ only then is the inbound settled, so a transport never acknowledges what could b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -61,8 +61,24 @@ class Hears(Protocol):
         ...
 
 
+class Tap(Protocol):
+    """Who listens to what comes in while a capture runs (`gateway.capture`)."""
+
+    def up(self, link: Link, data: bytes) -> None:
+        """These bytes came."""
+        ...
+
+    def replied(self, link: Link, replies: Iterable[bytes]) -> None:
+        """These frames answer them."""
+        ...
+
+    def closed(self, link: Link) -> None:
+        """The link ended."""
+        ...
+
+
 class Intake:
-    """The one way in."""
+    """The one way in; `tap` hears it too while somebody records."""
 
     def __init__(
         self,
@@ -82,6 +98,7 @@ class Intake:
         self._clock = clock
         self._codec = codec
         self.counts: Counter[str] = Counter()
+        self.tap: Tap | None = None
         self._speaking: dict[str, Any] = {}
 
     # ------------------------------------------------------------------ Sink
@@ -109,6 +126,8 @@ class Intake:
         codec = link.codec
         if codec is None:
             codec = link.codec = self._codec(link.protocol, link.codec_settings, self._clock.now, self.known)
+        if self.tap is not None:
+            self.tap.up(link, inbound.data)
         codec.feed(inbound.data)
         delivery = _Delivery(self, inbound)
         delivery.read(codec)
@@ -161,6 +180,8 @@ class Intake:
         delivery.read(codec)
         delivery.release()
         link.codec = None
+        if self.tap is not None:
+            self.tap.closed(link)
 
     # ------------------------------------------------------------------ one frame
 
@@ -310,6 +331,8 @@ class _Delivery:
             if self._bad == 0 and self._stored <= 1 and not self._replies:
                 self._inbound.settle(STORED if self._stored else NOTHING)
             else:
+                if self._intake.tap is not None:
+                    self._intake.tap.replied(self._inbound.link, self._replies)
                 self._inbound.settle(Settlement(self._outcome, tuple(self._replies), self._stored, self._bad))
 
 

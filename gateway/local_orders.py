@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.capture_format import Header, Piece
 from gateway.model import ControlAnswer
 
 
@@ -24,9 +25,7 @@ class ReplayQuarantine(msgspec.Struct, frozen=True, kw_only=True, tag_field="ord
     dry_run: bool = False
 
 
-class Replayed(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="line", tag="replayed"
-):
+class Replayed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one quarantined frame.
 
     "taken": it is an event now, and has left the quarantine (in a dry run: it would);
@@ -40,10 +39,16 @@ class Replayed(
     readings: tuple[str, ...] = ()
 
 
-LocalOrder = ReplayQuarantine
+class Capture(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag="capture"):
+    """Record what passes over this transport; answered with lines of `gateway.capture_format`, for ever."""
+
+    transport: str
+
+
+LocalOrder = ReplayQuarantine | Capture
 """Every order of this kind."""
 
-LocalAnswer = ControlAnswer | Replayed
+LocalAnswer = ControlAnswer | Replayed | Header | Piece
 
 Execute = Callable[[LocalOrder], AsyncGenerator[LocalAnswer, None]]
 """Carries a local order out; the iterator ends with it, and is closed when whoever asked has hung up."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.config import Settings
+from gateway.transports.base import Site
 
 
 def journal_path(settings: Settings) -> Path:
@@ -29,3 +30,9 @@ def state_path(settings: Settings) -> Path:
 
 def _beside(settings: Settings, ending: str) -> Path:
     return Path(settings.site.data_dir) / f"{settings.site.gateway}.{ending}"
+
+
+def site_of(settings: Settings) -> Site:
+    """Where this gateway stands, as its wires need to know it."""
+    table = settings.site
+    return Site(gateway=table.gateway, community=table.community, data_dir=Path(table.data_dir))

@@ -66,10 +66,12 @@ class Tally:
 class FrameBuffer:
     """Bytes waiting for their frame to be whole.
 
-    Bounds: a frame is at most `max_frame_bytes` (longer: FrameError, and the bytes are gone);
+    Bounds: a frame is at most `max_frame_bytes`
+    (longer: FrameError, and as many bytes and one are gone, however they came);
     the buffer holds at most 1 MiB not yet read out (the newest bytes are refused, counted in
     `refused_bytes` and reported as one FrameError).
-    `skipped_bytes` counts what stood between frames; a message that ends in such bytes ends in a FrameError.
+    `skipped_bytes` counts what stood between frames; a message that ends in such bytes ends in a FrameError,
+    unless they are white space.
     """
 
     __slots__ = (
@@ -96,6 +98,11 @@ class FrameBuffer:
     def __len__(self) -> int:
         return len(self._buffer)
 
+    @property
+    def is_fresh(self) -> bool:
+        """True while nothing waits: no byte, and none left out that the end would report."""
+        return not (self._buffer or self._skipped or self._refused)
+
     def feed(self, data: bytes) -> None:
         """Take more bytes; what does not fit is refused and reported by `next`."""
         self._ended = False
@@ -121,7 +128,7 @@ class FrameBuffer:
             cut = self._cutter.cut(buffer, ended=self._ended)
             if cut is None:
                 if len(buffer) > self.max_frame_bytes:
-                    self._restart(len(buffer), "frame too long")
+                    self._restart(self.max_frame_bytes + 1, "frame too long")
                 if self._refused:
                     self._refused = b""
                     self._restart(len(buffer), "buffer full")
@@ -131,8 +138,10 @@ class FrameBuffer:
             if cut.frame == 0:
                 self._skip(cut.used)
                 continue
-            if cut.reason or cut.frame > self.max_frame_bytes:
-                self._restart(cut.used, cut.reason or "frame too long")
+            if cut.frame > self.max_frame_bytes:
+                self._restart(self.max_frame_bytes + 1, "frame too long")
+            if cut.reason:
+                self._restart(cut.used, cut.reason)
             frame = bytes(buffer[: cut.frame])
             del buffer[: cut.used]
             self._skipped.clear()
@@ -148,7 +157,8 @@ class FrameBuffer:
         if self._ended and self._skipped:
             raw = bytes(self._skipped)
             self._skipped.clear()
-            raise FrameError("no frame here", raw=raw)
+            if raw.strip():
+                raise FrameError("no frame here", raw=raw)
 
     def _skip(self, count: int) -> None:
         self.skipped_bytes += count

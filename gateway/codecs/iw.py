@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import ClassVar, Literal
+from zlib import crc32
 
 import msgspec
 
@@ -244,17 +245,19 @@ def _fix(found: re.Match[bytes], at: datetime | None) -> Fix | None:
 
 
 def _alarm(rest: bytes, found: re.Match[bytes] | None, at: datetime | None) -> list[Reading]:
-    """The alarm that stands behind the cell; one nobody can name is `general`, and 00 is none."""
-    fields, place = rest.split(b","), _ALARM_FIELD
-    when = fields[0][:DETAIL_CHARS]
+    """The alarm that stands behind the cell; one nobody can name is `general`.
+
+    00 is none, where the frame is sound: in a broken one it may be anything's.
+    A press is known again by its time, in a broken frame by its bytes.
+    """
+    fields, place, press = rest.split(b","), _ALARM_FIELD, f"{crc32(rest):08x}"
     if found is not None:
-        fields, place = found[15].split(b","), _ALARM_AFTER_CELL
-        when = found[1] + found[10]
+        fields, place, press = found[15].split(b","), _ALARM_AFTER_CELL, (found[1] + found[10]).decode()
     code = fields[place] if len(fields) > place else b""
-    if code == _NO_ALARM:
+    if code == _NO_ALARM and found is not None:
         return []
-    press_id = f"{when.decode('latin-1')}-{code[:8].decode('latin-1')}" if when else None
-    return [BandAlarm(alarm=_ALARMS.get(code, "general"), press_id=press_id, at=at)]
+    kind = _ALARMS.get(code, "general")
+    return [BandAlarm(alarm=kind, press_id=f"{press}-{code[:8].decode('latin-1')}", at=at)]
 
 
 def _heartbeat(rest: bytes, fields: list[bytes]) -> list[Reading]:

@@ -36,6 +36,7 @@ class Jt808Codec:
     name: ClassVar[str] = "jt808"
     Settings: ClassVar[type] = Jt808Settings
     calls_back: ClassVar[bool] = True
+    logs_in: ClassVar[bool] = True
 
     def __init__(
         self, settings: Jt808Settings | None = None, *, now: Now | None = None, bands: Bands | None = None

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from gateway.codecs.jt808_frame import MAX_BODY_BYTES
+
 TEXT, CALL_BACK, LOCATE, TRACK, PARAMETERS, CONTROL = 0x8300, 0x8400, 0x8201, 0x8202, 0x8103, 0x8105
 CIRCLES, POLYGON = 0x8600, 0x8604
 MAX_TEXT_BYTES = 800
@@ -24,7 +26,6 @@ TELL_OF_BOTH_WAYS = 1 << 3 | 1 << 5
 """Of a fence's properties: tell the platform who goes in and who goes out."""
 SOUTH, WEST = 1 << 6, 1 << 7
 MAX_CORNERS = 100
-MAX_CIRCLES = 40
 
 
 def text(words: str, *, flags: int, version: int | None) -> bytes:
@@ -50,16 +51,16 @@ def track(seconds: int) -> bytes:
 
 
 def circles(fences: Sequence[tuple[int, str, float, float, float]], *, version: int | None) -> bytes:
-    """0x8600: circles `(id, name, lat, lon, radius_m)` in place of all the terminal had. At most 40.
+    """0x8600: circles `(id, name, lat, lon, radius_m)` in place of all the terminal had.
 
-    Raises ValueError for more, and for a place that is on no map.
+    Raises ValueError for more than one message holds, and for a place that is on no map.
     """
-    if len(fences) > MAX_CIRCLES:
-        raise ValueError("too many circles")
     body = bytes([REPLACE_ALL, len(fences)])
     for number, name, lat, lon, radius_m in fences:
         body += struct.pack(">IH", number, _properties(lat, lon))
         body += _place(lat, lon) + struct.pack(">I", max(round(radius_m), 1)) + _name(name, version)
+    if len(body) > MAX_BODY_BYTES:
+        raise ValueError("too many circles")
     return body
 
 

@@ -23,6 +23,7 @@ from gateway.codecs.mqtt_packets import (
     Packet,
     PingReq,
     PingResp,
+    Properties,
     PubAck,
     PubComp,
     Publish,
@@ -83,7 +84,7 @@ def _connect(reader: Reader, _flags: int, _version: int) -> Packet:
     client_id = reader.text()
     will = None
     if has_will:
-        will_properties = reader.properties(WILL) if version == V5 else NO_PROPERTIES
+        will_properties = _message_properties(reader, WILL) if version == V5 else NO_PROPERTIES
         topic = topic_name(reader, reader.text())
         will = Will(topic, reader.binary(), will_qos, bool(flags & 0x20), will_properties)
     return Connect(
@@ -96,6 +97,14 @@ def _connect(reader: Reader, _flags: int, _version: int) -> Packet:
         will=will,
         properties=properties,
     )
+
+
+def _message_properties(reader: Reader, packet: int) -> Properties:
+    """The properties of a PUBLISH or a will; a response topic is a topic name (3.3.2.3.5)."""
+    properties = reader.properties(packet)
+    if "response_topic" in properties:
+        topic_name(reader, properties["response_topic"])
+    return properties
 
 
 def _connack(reader: Reader, _flags: int, version: int) -> Packet:
@@ -116,8 +125,8 @@ def _publish(reader: Reader, flags: int, version: int) -> Packet:
         raise reader.fail("DUP on QoS 0")
     name = reader.text()
     packet_id = reader.packet_id() if qos else 0
-    properties = reader.properties(Kind.PUBLISH) if version == V5 else NO_PROPERTIES
-    if "topic_alias" not in properties:
+    properties = _message_properties(reader, Kind.PUBLISH) if version == V5 else NO_PROPERTIES
+    if name or "topic_alias" not in properties:
         topic_name(reader, name)
     payload = reader.take(reader.end - reader.at)
     return Publish(name, payload, qos, packet_id, bool(flags & 8), bool(flags & 1), properties)
@@ -144,6 +153,8 @@ def _subscribe(reader: Reader, _flags: int, version: int) -> Packet:
         if options & (0xC0 if version == V5 else 0xFC):
             raise reader.fail("reserved subscription option is set")
         qos, handling = options & 3, options >> 4 & 3
+        if options & 4 and name.startswith("$share/"):
+            raise reader.fail("no local on a shared subscription", Reason.PROTOCOL_ERROR)
         if 3 in (qos, handling):  # noqa: PLR2004 -- both end at 2
             raise reader.fail("subscription option out of range", Reason.PROTOCOL_ERROR)
         wanted.append(Subscription(name, qos, bool(options & 4), bool(options & 8), handling))

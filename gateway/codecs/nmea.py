@@ -351,7 +351,7 @@ def _day(day: bytes, month: bytes, year: bytes) -> date:
         number += TWO_DIGIT_CENTURY if number < 80 else TWO_DIGIT_CENTURY - 100  # noqa: PLR2004 - GPS began in 1980
     try:
         return date(number, int(month), int(day))
-    except ValueError:
+    except (ValueError, OverflowError):
         return date.min
 
 

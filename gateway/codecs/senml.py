@@ -126,7 +126,7 @@ class SenmlCodec:
 
     def feed(self, data: bytes) -> None:
         """See `Codec.feed`. A payload fed whole is not copied."""
-        if self._whole is None and not self._frames:
+        if self._whole is None and self._frames.is_fresh:
             self._whole = data
             return
         self._spill()
@@ -145,6 +145,7 @@ class SenmlCodec:
             if len(whole) <= self.settings.max_pack_bytes:
                 if whole[:1] == b"[":
                     found = json_records(whole)
+                    whole = whole.rstrip(b" \t\r\n")
                 elif b"\x80" <= whole[:1] <= b"\x9f":
                     found = self._whole_cbor(whole)
             if found is not None:

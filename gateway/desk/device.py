@@ -14,10 +14,10 @@ from typing import Any
 
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
 
-EXTENSIONS: tuple[str, ...] = ("send",)
+EXTENSIONS: tuple[str, ...] = ("mosquitto", "send")
 """Rooms of `gateway/desk` with a sub-command of `device` each: `add_to(asks)`, and their own `run`."""
-FOLLOWERS: tuple[str, ...] = ()
-"""Rooms with `follow(settings, devices) -> str`, called after each change: what was done, or nothing."""
+FOLLOWERS: tuple[str, ...] = ("mosquitto",)
+"""Rooms with `follow(settings) -> str`, called after each change: what was done, or nothing."""
 UNFOLLOWED = 1
 
 
@@ -270,14 +270,13 @@ def _show_qr(settings: Any, options: argparse.Namespace, row: Any, key: str) -> 
 
 def _followed(settings: Any) -> int:
     """Have those told who keep files of their own about bands; says when the change holds."""
-    from gateway.desk.device_book import admitted_now
     from gateway.desk.incidents import answers
     from gateway.errors import NeedsHuman
 
     status = 0
     for room in FOLLOWERS:
         try:
-            words = importlib.import_module(f"gateway.desk.{room}").follow(settings, admitted_now(settings))
+            words = importlib.import_module(f"gateway.desk.{room}").follow(settings)
         except NeedsHuman as error:
             print(f"the band is changed, but: {error}", file=sys.stderr)
             status = UNFOLLOWED

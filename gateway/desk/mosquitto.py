@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gateway.allow_list import StoredDevice
     from gateway.mosquitto import Files
-    from gateway.registry import Device
 
 MODE = 0o640
 
@@ -50,23 +48,6 @@ def run(options: argparse.Namespace) -> int:
         return CONFIG_WRONG
     print(words or "no table [transports.mqtt_client.mosquitto] in the configuration: nothing to write")
     return 0 if words else CONFIG_WRONG
-
-
-def admitted_now(settings: Any) -> tuple[Device, ...]:
-    """The bands of the configuration and of the store, as the gateway admits them. Raises NeedsHuman."""
-    from gateway.allow_list import admitted
-    from gateway.devices import DeviceStore
-    from gateway.paths import devices_path
-    from gateway.roster import People, known_to
-
-    try:
-        store = DeviceStore(devices_path(settings), make=False)
-    except FileNotFoundError:
-        rows: tuple[StoredDevice, ...] = ()
-    else:
-        with contextlib.closing(store):
-            rows = store.rows()
-    return admitted(People(settings).configured, rows, known=known_to(settings)).devices
 
 
 def follow(settings: Any, *, out: Path | None = None, pid_file: Path | None = None) -> str:
@@ -114,6 +95,7 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def _made(settings: Any, client: Any, folder: str) -> Files:
+    from gateway.desk.device_book import admitted_now
     from gateway.keys import derive
     from gateway.mosquitto import Account, files
     from gateway.transports.mqtt_hello import on_loopback

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -62,6 +63,7 @@ class Link:
     `shared` is a receiver that hears many devices (a BeiDou station, a radio gateway):
     every frame names its own, none is pinned, and `devices` are those heard on it so far.
     `frames` and `spoiled` count what was a frame on this link, and what was none.
+    `number` is another one for every link of this process.
     `settling` is set by a wire that may not be in step yet (it came in the middle of a line, or looks for the
     speed): what is no frame is then counted and skipped, not kept in quarantine.
     `codec`, `pinned`, `devices`, `frames` and `spoiled` belong to the intake; transports leave them alone.
@@ -77,6 +79,7 @@ class Link:
     codec: Any = field(default=None, repr=False)
     pinned: str | None = None
     devices: set[str] = field(default_factory=set)
+    number: int = field(default_factory=count(1).__next__)
     settling: bool = False
     frames: int = 0
     spoiled: int = 0
@@ -140,6 +143,22 @@ class Sink(Protocol):
 
     async def uncongested(self) -> None:
         """Wait until `congested` is false."""
+        ...
+
+
+class TakesOrders(Protocol):
+    """What takes orders down to bands: a wire, or something between it and us."""
+
+    @property
+    def name(self) -> str:
+        """The transport's name."""
+        ...
+
+    def send(self, device: str, data: bytes, done: Callable[[], None]) -> bool:
+        """Send bytes down to a device; call `done` when the band has them (or the wire took them).
+
+        False when this transport does not know the device now; the engine keeps the order and tries again.
+        """
         ...
 
 

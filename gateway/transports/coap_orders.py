@@ -24,6 +24,7 @@ from typing import Any
 from aiocoap import Message
 from aiocoap.numbers import CON
 from aiocoap.numbers.codes import Code
+from aiocoap.optiontypes import BlockOption
 
 from gateway.transports.coap_door import Exchange, Refused
 
@@ -103,7 +104,8 @@ class Orders:
         """Answer a GET; for an observer, until it is gone."""
         block = exchange.request.opt.block2
         if block is not None and block.block_number:
-            await self._later_block(exchange)
+            self._check_later(block)
+            await self._poll(exchange)
         elif exchange.request.opt.observe == 0:
             self._observe(exchange)
             try:
@@ -112,12 +114,7 @@ class Orders:
                 if self._observer is exchange:
                     self._observer = None
         else:
-            order = self.head()
-            if order is None:
-                self._say(exchange, _message(max_age_s=0), last=True)
-            else:
-                await exchange.wire.heard(exchange.outer)
-                self._send(exchange, order, last=True)
+            await self._poll(exchange)
 
     # ------------------------------------------------------------------ inside
 
@@ -142,33 +139,39 @@ class Orders:
                 sign.mtype = CON
                 self._say(exchange, sign, last=False)
 
-    async def _later_block(self, exchange: Exchange) -> None:
+    async def _poll(self, exchange: Exchange) -> None:
         order = self.head()
-        block = exchange.request.opt.block2
         if order is None:
-            raise Refused(Code.REQUEST_ENTITY_INCOMPLETE)
-        if block.start >= len(order.data):
-            raise Refused(Code.BAD_REQUEST)
-        if block.start + block.size >= len(order.data):
+            self._say(exchange, _message(max_age_s=0), last=True)
+            return
+        if not self._block(exchange, order).more:
             await exchange.wire.heard(exchange.outer)
         self._send(exchange, order, last=True)
 
+    def _check_later(self, block: Any) -> None:
+        """Refuse a block of an order that is not there any more, or not so long."""
+        order = self.head()
+        if order is None or block.start >= len(order.data):
+            raise Refused(Code.REQUEST_ENTITY_INCOMPLETE)
+
     def _send(self, exchange: Exchange, order: Order, *, last: bool) -> None:
         """The block asked for, confirmable; the acknowledgement of the last one makes the order done."""
-        asked = exchange.request.opt.block2
-        size_exponent = LARGEST_BLOCK if asked is None else min(asked.size_exponent, LARGEST_BLOCK)
-        number = 0 if asked is None else asked.block_number
-        size = 1 << (size_exponent + 4)
-        more = (number + 1) * size < len(order.data)
+        block = self._block(exchange, order)
         message = _message(max_age_s=0 if last else REFRESH_S)
         message.mtype = CON
-        message.payload = order.data[number * size : (number + 1) * size]
-        if more or number:
-            message.opt.block2 = (number, more, size_exponent)
+        message.payload = order.data[block.start : block.start + block.size]
+        if block.more or block.block_number:
+            message.opt.block2 = block
             message.opt.etag = order.etag
         sent = self._say(exchange, message, last=last)
-        if not more:
+        if not block.more:
             exchange.wire.when_acknowledged(sent, functools.partial(self._arrived, order))
+
+    def _block(self, exchange: Exchange, order: Order) -> Any:
+        """Which block of the order is asked for, and whether another follows."""
+        asked = exchange.request.opt.block2 or BlockOption.BlockwiseTuple(0, False, LARGEST_BLOCK)
+        block = asked._replace(size_exponent=min(asked.size_exponent, LARGEST_BLOCK))
+        return block._replace(more=block.start + block.size < len(order.data))
 
     def _say(self, exchange: Exchange, message: Any, *, last: bool) -> Any:
         self._counts["2.05"] += 1

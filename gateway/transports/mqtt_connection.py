@@ -33,15 +33,12 @@ from gateway.codecs.mqtt_packets import (
 )
 from gateway.codecs.mqtt_properties import text
 from gateway.transports.base import Link
-from gateway.transports.mqtt_hello import Refusal, Terms, refused, terms
+from gateway.transports.mqtt_hello import UNACCEPTABLE_VERSION, Refusal, Terms, refused, terms, terse
 from gateway.transports.mqtt_session import Down
 from gateway.transports.mqtt_uplink import House, Uplink
 from gateway.transports.tls import device_names
 
 log = logging.getLogger(__name__)
-
-SHORTEST_FOR_REASONS: Final = 512
-"""A client that takes no packet of this size gets no reason strings (3.14.2.2.3)."""
 
 _PINGRESP: Final = b"\xd0\x00"
 _QUIET: Final = frozenset({Reason.TAKEN_OVER, Reason.SHUTTING_DOWN})
@@ -72,12 +69,14 @@ class Connection(Uplink):
     def read(self) -> None:
         """Take the packets that came, until something holds."""
         take = self._decoder.next_packet
+        heard = False
         self._reading = True
         try:
             while not self._holds and not self._closing:
                 packet = take()
                 if packet is None:
                     break
+                heard = True
                 if type(packet) is Publish:
                     self.published(packet)
                 else:
@@ -86,6 +85,8 @@ class Connection(Uplink):
             self._malformed(error)
         finally:
             self._reading = False
+        if heard:  # a whole packet: single bytes, however many, keep nobody alive (3.1.2.10)
+            self._heard_s = self._loop.time()
         if self._out:
             self._flush()
 
@@ -101,7 +102,7 @@ class Connection(Uplink):
     def _malformed(self, error: PacketError) -> None:
         self._counters.malformed += 1
         if self._terms is None and error.code == Reason.UNSUPPORTED_VERSION:
-            self._out += mqtt.encode(refused(Refusal(Reason.UNSUPPORTED_VERSION, error.reason), V311))
+            self._out += mqtt.encode(ConnAck(session_present=False, code=UNACCEPTABLE_VERSION), V311)
         self.quit(error.code, error.reason)
 
     # ------------------------------------------------------------------ the end, and time
@@ -113,8 +114,7 @@ class Connection(Uplink):
         granted = self._terms
         log.debug("closing %s: %s", self._link.peer if granted else "a stranger", reason)
         if self._v5 and granted is not None:
-            short = (granted.down_packet_bytes or SHORTEST_FOR_REASONS) < SHORTEST_FOR_REASONS
-            said = {} if short else {"reason_string": reason}
+            said = {} if terse(granted.down_packet_bytes) else {"reason_string": reason}
             self._out += mqtt.encode(Disconnect(code, said), V5)
         if code in _QUIET:
             self._will = False
@@ -139,7 +139,7 @@ class Connection(Uplink):
     def _on_connect(self, packet: Connect) -> None:
         house = self._house
         self._v5 = packet.version == V5
-        granted = terms(packet, house.settings, house.next_client_id())
+        granted = terms(packet, house.settings, house.next_client_id(packet.username))
         if isinstance(granted, Terms):
             granted = self._who(granted.device, packet.password or b"") or granted
         peer = _address(self._transport)
@@ -150,7 +150,7 @@ class Connection(Uplink):
                     "refused %s as %r: %s (%d so far)",
                     *(peer, packet.username, granted.reason, self._counters.refused),
                 )
-            self._out += mqtt.encode(refused(granted, packet.version), packet.version)
+            self._out += mqtt.encode(refused(granted, packet), packet.version)
             self._end()
             return
         self._counters.accepted += 1
@@ -194,7 +194,7 @@ class Connection(Uplink):
                 shared = wanted.topic_filter.startswith("$share/")
                 v5_code = Reason.SHARED_NOT_SUPPORTED if shared else Reason.NOT_AUTHORISED
                 codes.append(int(v5_code if self._v5 else Reason.UNSPECIFIED))
-        self._out += mqtt.encode(SubAck(packet.packet_id, tuple(codes)), self._version)
+        self._answer(SubAck(packet.packet_id, tuple(codes)))
         self.pump()
 
     def _on_unsubscribe(self, packet: Unsubscribe) -> None:
@@ -204,7 +204,16 @@ class Connection(Uplink):
             codes.append(int(Reason.SUCCESS if held else Reason.NO_SUBSCRIPTION_EXISTED))
             if held:
                 self._session.subscribed_qos = None
-        self._out += mqtt.encode(UnsubAck(packet.packet_id, tuple(codes)), self._version)
+        self._answer(UnsubAck(packet.packet_id, tuple(codes)))
+
+    def _answer(self, packet: SubAck | UnsubAck) -> None:
+        """Say it, unless the band has said that it takes no packet of that size (5.0 3.1.2-24)."""
+        raw = mqtt.encode(packet, self._version)
+        most = cast("Terms", self._terms).down_packet_bytes
+        if most is not None and len(raw) > most:
+            self.quit(Reason.PACKET_TOO_LARGE, "the answer is larger than this client takes")
+        else:
+            self._out += raw
 
     def _on_puback(self, packet: PubAck) -> None:
         down = self._session.acknowledged(packet.packet_id)
@@ -234,7 +243,7 @@ class Connection(Uplink):
             self.quit(Reason.PROTOCOL_ERROR, "session expiry cannot be raised from zero")
             return
         self.expiry_s = min(expiry_s, self._house.settings.session_expiry_max_s)
-        self._will = self._will and packet.code == Reason.DISCONNECT_WITH_WILL
+        self._will = self._will and packet.code != Reason.SUCCESS  # 5.0 3.1.2-8: every other code leaves it
         self._end()
 
     # ------------------------------------------------------------------ downlink

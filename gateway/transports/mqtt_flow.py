@@ -87,7 +87,6 @@ class Flow(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came, unless something holds; then it waits in the decoder."""
-        self._heard_s = self._loop.time()
         self._counters.bytes_in += len(data)
         self._decoder.feed(data)
         if not self._holds and not self._closing:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from gateway.codecs import mqtt
 from gateway.codecs.mqtt_packets import V5, V311, ConnAck, Connect, Reason, Will
 from gateway.transports.tls import ServerTls
 
@@ -88,6 +89,7 @@ class Counters:
     keep_alive_timeouts: int = 0
     connect_timeouts: int = 0
     takeovers: int = 0
+    doubled: int = 0
     wills: int = 0
     held: int = 0
     sessions_expired: int = 0
@@ -126,9 +128,12 @@ class Refusal:
     reason: str
 
 
+UNACCEPTABLE_VERSION: Final = 1
+"""The return code for a client of another version, the one answer every version can read."""
+SHORTEST_FOR_REASONS: Final = 512
+"""A client that takes no packet of this size gets no reason strings."""
 _RETURN_CODES: Final = MappingProxyType(
     {
-        Reason.UNSUPPORTED_VERSION: 1,
         Reason.CLIENT_ID_NOT_VALID: 2,
         Reason.SERVER_UNAVAILABLE: 3,
         Reason.NOT_AUTHORISED: 5,
@@ -167,6 +172,9 @@ def terms(packet: Connect, settings: Settings, assigned_id: str) -> Terms | Refu
             granted["server_keep_alive"] = keep_alive_s
         if expiry_s != wanted_expiry_s:
             granted["session_expiry_interval"] = expiry_s
+    most_bytes = asked.get("maximum_packet_size")
+    if most_bytes is not None and len(mqtt.encode(ConnAck(True, 0, granted), V5)) > most_bytes:
+        return Refusal(Reason.PACKET_TOO_LARGE, "the terms do not fit a packet this client takes")
     return Terms(
         version=packet.version,
         device=packet.username,
@@ -175,14 +183,20 @@ def terms(packet: Connect, settings: Settings, assigned_id: str) -> Terms | Refu
         keep_alive_s=keep_alive_s,
         expiry_s=expiry_s,
         down_window=min(asked.get("receive_maximum", RECEIVE_MAXIMUM_DEFAULT), settings.max_in_flight_down),
-        down_packet_bytes=asked.get("maximum_packet_size"),
+        down_packet_bytes=most_bytes,
         will=packet.will,
         properties=MappingProxyType(granted),
     )
 
 
-def refused(refusal: Refusal, version: int) -> ConnAck:
+def refused(refusal: Refusal, asked: Connect) -> ConnAck:
     """The CONNACK that says no."""
-    if version == V311:
+    if asked.version == V311:
         return ConnAck(session_present=False, code=_RETURN_CODES.get(refusal.code, 3))
-    return ConnAck(session_present=False, code=refusal.code, properties={"reason_string": refusal.reason})
+    said = {} if terse(asked.properties.get("maximum_packet_size")) else {"reason_string": refusal.reason}
+    return ConnAck(session_present=False, code=refusal.code, properties=said)
+
+
+def terse(most_bytes: int | None) -> bool:
+    """Whether a client that takes no larger packets gets no reason strings (5.0 3.2.2-19, 3.14.2-3)."""
+    return most_bytes is not None and most_bytes < SHORTEST_FOR_REASONS

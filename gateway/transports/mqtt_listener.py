@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -23,7 +24,7 @@ from gateway.transports.mqtt_connection import Connection
 from gateway.transports.mqtt_door import open_doors
 from gateway.transports.mqtt_flow import Flow
 from gateway.transports.mqtt_hello import Counters, Terms
-from gateway.transports.mqtt_session import Down, Session
+from gateway.transports.mqtt_session import TAKEOVERS, TAKEOVERS_WITHIN_S, Down, Session
 from gateway.transports.mqtt_uplink import Uplink
 
 log = logging.getLogger(__name__)
@@ -105,18 +106,25 @@ class MqttListener:
             self._empty.set()
         return known
 
-    def next_client_id(self) -> str:
-        """A client id for a client without one, unique in this run."""
-        self._client_ids += 1
-        return f"{self.site.gateway}-{self._client_ids}"
+    def next_client_id(self, device: str | None) -> str:
+        """A client id for a client without one, which no session of its device has (5.0 3.2.2-16)."""
+        taken = self._devices.get(device or "", {})
+        while True:
+            self._client_ids += 1
+            name = f"{self.site.gateway}-{self._client_ids}"
+            if name not in taken:
+                return name
 
     def open_session(self, connection: Uplink, terms: Terms) -> tuple[Session, bool]:
         """Find or make the session of these terms; true when it was there before (3.2.2.2)."""
         sessions = self._devices.setdefault(terms.device, {})
         session = sessions.pop(terms.client_id, None)
+        takeovers = None
         if session is not None and session.connection is not None:
             self.counters.takeovers += 1
             older, session.connection = session.connection, None
+            takeovers = session.takeovers
+            self._taken_over(takeovers, connection, older)
             if not older.expiry_s:
                 self._forget(session)
                 session = None
@@ -132,9 +140,47 @@ class MqttListener:
             self._make_room(sessions)
             session = Session(terms.device, terms.client_id, self.settings.max_queued_down)
             self.counters.sessions += 1
+            session.takeovers = takeovers or session.takeovers
         self._devices.setdefault(terms.device, sessions)[terms.client_id] = session
         session.connection = connection
+        self._watch(sessions)
         return session, present
+
+    def _taken_over(self, takeovers: deque[float], newer: Uplink, older: Uplink) -> None:
+        """Note a take-over; so many of them so soon are two clients with one key and one client id."""
+        now_s = asyncio.get_running_loop().time()
+        takeovers.append(now_s)
+        if len(takeovers) == TAKEOVERS and now_s - takeovers[0] <= TAKEOVERS_WITHIN_S:
+            takeovers.clear()
+            self._doubled(newer, older)
+
+    def _watch(self, sessions: dict[str, Session]) -> None:
+        """Begin to watch who speaks, when a device has a second connection."""
+        live = [session for session in sessions.values() if session.connection is not None]
+        for session in live:
+            session.spoke = False
+            if session.connection is not None:
+                session.connection.watched = len(live) > 1
+
+    def spoke(self, connection: Uplink, session: Session) -> None:
+        """A watched connection has published: say so once when another one has too since both are there.
+
+        The old connection of a band that lost its line never speaks again, so it is no second client.
+        """
+        session.spoke = True
+        live = [one for one in self._devices.get(session.device, {}).values() if one.connection is not None]
+        others = [one for one in live if one is not session and one.spoke]
+        if not others:
+            return
+        for one in live:
+            if one.connection is not None:
+                one.connection.watched = False
+        if others[0].connection is not None:
+            self._doubled(connection, others[0].connection)
+
+    def _doubled(self, one: Uplink, other: Uplink) -> None:
+        self.counters.doubled += 1
+        self.sink.doubled(one.link, other.link.peer)
 
     def _make_room(self, sessions: dict[str, Session]) -> None:
         """Let the oldest session of a device go, rather one that is away, when it has as many as it may."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from gateway.transports.mqtt_uplink import Uplink
 
 LAST_PACKET_ID = 0xFFFF
+TAKEOVERS = 4
+TAKEOVERS_WITHIN_S = 60.0
+"""Two clients with one key and one client id throw each other out again and again; a band that lost its
+line comes back once. So many take-overs in so short a time are two clients."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +51,10 @@ class Session:
     subscribed_qos: int | None = None
     receipts: dict[int, Receipt] = field(default_factory=dict)
     expires: TimerHandle | None = None
+    spoke: bool = False
+    """Whether it has published since the device was last connected anew."""
+    takeovers: deque[float] = field(default_factory=lambda: deque(maxlen=TAKEOVERS))
+    """When this client id was last taken over from a live connection, on the loop's clock."""
     _waiting: deque[Down] = field(default_factory=deque)
     _sent: dict[int, Down] = field(default_factory=dict)
     _last_id: int = 0

@@ -41,8 +41,8 @@ class House(Shore, Protocol):
     site: Site
     counters: Counters
 
-    def next_client_id(self) -> str:
-        """A client id for a client without one."""
+    def next_client_id(self, device: str | None) -> str:
+        """A client id for a client of this device that sent none."""
         ...
 
     def open_session(self, connection: Uplink, terms: Terms) -> tuple[Session, bool]:
@@ -51,6 +51,10 @@ class House(Shore, Protocol):
 
     def leave_session(self, connection: Uplink, session: Session, expiry_s: int) -> None:
         """The connection is gone: keep its session for `expiry_s`."""
+        ...
+
+    def spoke(self, connection: Uplink, session: Session) -> None:
+        """A connection of a device that has another one has published."""
         ...
 
     def freeze(self, connection: Uplink) -> None:
@@ -70,11 +74,18 @@ class Uplink(Flow):
         self._up = ""
         self._v5 = False
         self.expiry_s = 0
+        self.watched = False
+        """Whether the device has another connection, so that it matters who speaks."""
         self._receive_maximum = house.settings.receive_maximum
         self._unacked = 0
         """QoS 1 messages the journal has not settled."""
         self._unsettled = 0
         """The others: QoS 0, and for 3.1.1 QoS 2."""
+
+    @property
+    def link(self) -> Link:
+        """What the sink knows this connection by."""
+        return self._link
 
     @abstractmethod
     def pump(self) -> None:
@@ -86,13 +97,8 @@ class Uplink(Flow):
 
     def published(self, packet: Publish) -> None:
         """Hand a message over, once, if it is this band's to say."""
-        if packet.topic != self._up or packet.properties:
-            if "topic_alias" in packet.properties:
-                self.quit(Reason.TOPIC_ALIAS_INVALID, "no topic aliases here")
-                return
-            if packet.topic != self._up:
-                self._foreign(packet)
-                return
+        if (packet.topic != self._up or packet.properties) and self._refused(packet):
+            return
         settle: Callable[[Settlement], None]
         if packet.qos == 1:
             if self._v5 and self._unacked + len(self._session.receipts) >= self._receive_maximum:
@@ -108,6 +114,8 @@ class Uplink(Flow):
             if receipt is None:
                 return
             settle = partial(self._settled_2, self._session, packet.packet_id, receipt)
+        if self.watched:
+            self._house.spoke(self, self._session)
         self._counters.messages += 1
         self._counters.in_flight += 1
         self._sink.receive(Inbound(self._link, packet.payload, settle))
@@ -116,6 +124,18 @@ class Uplink(Flow):
         if self._sink.congested and not self._holds & Hold.CONGESTED:
             self._hold(Hold.CONGESTED)
             self._house.freeze(self)
+
+    def _refused(self, packet: Publish) -> bool:
+        """Answer what may not be said: another's topic, or a property that is not a client's to send."""
+        if "topic_alias" in packet.properties:
+            self.quit(Reason.TOPIC_ALIAS_INVALID, "no topic aliases here")
+        elif "subscription_identifier" in packet.properties:
+            self.quit(Reason.PROTOCOL_ERROR, "a subscription identifier is the server's to send")
+        elif packet.topic != self._up:
+            self._foreign(packet)
+        else:
+            return False
+        return True
 
     def _window_full(self) -> bool:
         """Whether enough of this band's messages wait; 5.0 clients count their QoS 1 and 2 by themselves."""

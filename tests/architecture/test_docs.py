@@ -13,7 +13,16 @@ from gateway import plugins
 PATH_IN_TICKS = re.compile(
     r"`((?:gateway|sos|portal|geofence|firmware_sim|data|tests|deploy|bench|docs)/[\w./-]+\.\w+)`"
 )
-PAGES = ("docs/tour.md", "docs/sos.md", "docs/rules.md", "docs/portal.md", "docs/carriers.md", "README.md")
+PAGES = (
+    "docs/tour.md",
+    "docs/sos.md",
+    "docs/rules.md",
+    "docs/portal.md",
+    "docs/carriers.md",
+    "docs/protocols/capture.md",
+    "docs/protocols/quarantine.md",
+    "README.md",
+)
 
 
 def pages(root):

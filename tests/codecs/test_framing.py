@@ -86,3 +86,35 @@ def test_a_tally_keeps_sixty_four_names() -> None:
     assert len(tally.counts) == 65
     assert sum(tally.counts.values()) == 1000
     assert max(len(name) for name in tally.counts) <= 32
+
+
+@pytest.mark.parametrize("step", [1, 3, 7, 100])
+def test_a_frame_that_is_too_long_is_left_out_the_same_way_however_it_comes(step: int) -> None:
+    data = b"$" + b"x" * 30 + b"\n$good\n$" + b"y" * 10 + b"$" + b"z" * 40
+    buffer = FrameBuffer(LineCutter(b"$"), max_frame_bytes=16)
+    seen: list[bytes | str] = []
+    for at in range(0, len(data), step):
+        buffer.feed(data[at : at + step])
+        seen += everything(buffer)
+    buffer.end()
+    seen += everything(buffer)
+    assert seen == [
+        "frame too long",
+        b"$good\n",
+        "line cut off by the next",
+        "frame too long",
+        "no frame here",
+    ]
+
+
+def everything(buffer: FrameBuffer) -> list[bytes | str]:
+    seen: list[bytes | str] = []
+    while True:
+        try:
+            frame = buffer.next()
+        except FrameError as error:
+            seen.append(error.reason)
+            continue
+        if frame is None:
+            return seen
+        seen.append(frame)

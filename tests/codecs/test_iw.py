@@ -159,13 +159,15 @@ def test_each_alarm_code_has_its_meaning(code: str, kind: str) -> None:
 
 def test_an_alarm_frame_that_only_asks_for_its_address_is_no_alarm() -> None:
     assert not [reading for reading in read(alarm("00")).readings if isinstance(reading, BandAlarm)]
+    broken = read(alarm("00", lat="north")).readings
+    assert [reading.alarm for reading in broken if isinstance(reading, BandAlarm)] == ["general"]
 
 
 def test_an_alarm_is_heard_even_when_its_position_is_nonsense() -> None:
     for text in (alarm("01", lat="9932.9806N"), alarm("01", lat="north"), alarm("01", valid="V")):
         kinds = [one.alarm for one in read(text).readings if isinstance(one, BandAlarm)]
         assert kinds == ["sos"]
-    assert read("IWAP10#").readings == (BandAlarm(alarm="general"),)
+    assert read("IWAP10#").readings == (BandAlarm(alarm="general", press_id="00000000-"),)
 
 
 def test_a_repeated_alarm_is_the_same_press_and_a_new_one_another() -> None:
@@ -174,6 +176,9 @@ def test_a_repeated_alarm_is_the_same_press_and_a_new_one_another() -> None:
 
     assert press(alarm("01")) == press(alarm("01")) == "260805042900-01"
     assert press(alarm("01", time="042955")) == "260805042955-01"
+    broken = press(alarm("01", lat="north"))
+    assert broken == press(alarm("01", lat="north"))
+    assert broken != press(alarm("01", lat="south"))
 
 
 def test_a_fall_frame_is_a_fall() -> None:

@@ -66,7 +66,7 @@ def properties(packet: int) -> st.SearchStrategy:
     for name, kind, places in fields.TABLE.values():
         if packet not in places or name == "topic_alias":
             continue
-        one = values(kind)
+        one = topics if name == "response_topic" else values(kind)
         many = name == fields.USER or (name == fields.SUBSCRIPTION_ID and packet == Kind.PUBLISH)
         optional[name] = st.lists(one, min_size=1, max_size=3).map(tuple) if many else one
     return st.fixed_dictionaries({}, optional=optional)
@@ -87,7 +87,9 @@ def packets(version: int) -> st.SearchStrategy:
         )
     ]
     subscriptions = (
-        st.builds(Subscription, filters, st.integers(0, 2), st.booleans(), st.booleans(), st.integers(0, 2))
+        st.builds(
+            Subscription, filters, st.integers(0, 2), st.booleans(), st.booleans(), st.integers(0, 2)
+        ).filter(lambda one: not (one.no_local and one.topic_filter.startswith("$share/")))
         if version == V5
         else st.builds(Subscription, filters, st.integers(0, 2))
     )
@@ -270,6 +272,9 @@ def test_a_packet_identifier_may_come_back_after_a_topic_change() -> None:
         (V5, "32 08 00 01 61 00 01 02 01 02", "flag property is neither 0 nor 1", Reason.PROTOCOL_ERROR),
         (V5, "32 09 00 01 61 00 01 03 23 00 00", "property must not be zero", Reason.PROTOCOL_ERROR),
         (V5, "32 08 00 01 61 00 01 09 23 00", "properties run past the packet", Reason.MALFORMED),
+        (V5, "32 0a 00 01 61 00 01 04 08 00 01 23", "topic name holds a wildcard", Reason.TOPIC_NAME_INVALID),
+        (V5, "32 09 00 01 23 00 01 03 23 00 05", "topic name holds a wildcard", Reason.TOPIC_NAME_INVALID),
+        (V5, "82 10 00 01 00 00 0a" + b"$share/g/a".hex() + "04", "no local on a shared subscription", 0x82),
         (V5, "32 0b 00 01 61 00 01 ff ff ff ff 7f 00", "variable byte integer too long", Reason.MALFORMED),
         (None, "c0 00", "first packet is not CONNECT", Reason.PROTOCOL_ERROR),
         (None, "10 0c 00 04 4d 51 54 54 03 02 00 00 00 00", "protocol version is not supported", 0x84),

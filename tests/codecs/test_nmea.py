@@ -110,6 +110,13 @@ def test_zda_gives_the_date_too() -> None:
     assert fix.at == datetime(2026, 8, 5, 5, 52, 1, tzinfo=UTC)
 
 
+def test_a_year_no_machine_can_hold_is_a_date_that_cannot_be_true() -> None:
+    codec = NmeaCodec()
+    body = b"GNZDA,055200.000,05,08,99999999999999999999,00,00"
+    codec.feed(b"$%b*%02X\r\n" % (body, xor8(body)))
+    assert codec.next_event() is None
+
+
 def test_midnight_is_a_new_day_and_no_jump() -> None:
     seen = fixes(
         rmc("235959.00", day="040826"),

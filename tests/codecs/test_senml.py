@@ -416,3 +416,20 @@ def test_a_spoiled_pack_without_an_alarm_is_refused_whole():
     codec.feed(b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vb":false},{"n":"hr","v":999}]')
     with pytest.raises(FrameError):
         codec.next_event()
+
+
+@pytest.mark.parametrize(
+    "data", [b'\x0b[{"n":"hr","u":"beat/min","v":7}]', b'[{"n":"hr","u":"beat/min","v":7}] \r\n']
+)
+def test_bytes_around_a_pack_make_no_difference_between_a_whole_payload_and_its_pieces(data: bytes) -> None:
+    def events(*parts: bytes) -> list[object]:
+        codec, seen = SenmlCodec(), []
+        for part in parts:
+            codec.feed(part)
+            while (event := codec.next_event()) is not None:
+                seen.append(event)
+        codec.end_of_message()
+        return [*seen, codec.next_event()]
+
+    pieces = [data[at : at + 1] for at in range(len(data))]
+    assert events(data) == events(*pieces)

@@ -114,3 +114,57 @@ async def test_it_fetches_an_order(server: tuple[coap.CoapTransport, StoringSink
     assert transport.send("band-1", b'[{"n":"cmd","vs":"find"}]', lambda: done.append("find"))
     assert await client(transport, down, "-m", "get") == '[{"n":"cmd","vs":"find"}]'
     assert done == ["find"]
+
+
+async def observing(transport: coap.CoapTransport, seconds: int) -> asyncio.subprocess.Process:
+    """The real client as an observer, once it is registered."""
+    assert CLIENT is not None
+    heard = transport.counts["2.05"]
+    process = await asyncio.create_subprocess_exec(
+        CLIENT,
+        *("-m", "get", "-w", "-s", str(seconds), "-B", str(seconds + 3)),
+        f"coap://{transport.address}/sw/xinhe/band-1/down?k=s3cret",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(10):
+        while transport.counts["2.05"] == heard:  # noqa: ASYNC110 - another process registers
+            await asyncio.sleep(0.01)
+    return process
+
+
+async def test_it_observes_its_orders_and_gives_the_observation_up_at_the_end(
+    server: tuple[coap.CoapTransport, StoringSink],
+) -> None:
+    transport, _ = server
+    process = await observing(transport, 2)
+    done: list[bytes] = []
+    orders = [b'[{"n":"cmd","vs":"help_is_coming"}]', b'[{"n":"cmd","vs":"find"}]']
+    for order in orders:
+        assert transport.send("band-1", order, lambda order=order: done.append(order))
+    output, _ = await process.communicate()
+    assert output.split() == orders
+    assert done == orders
+    late = b'[{"n":"cmd","vs":"locate"}]'
+    assert transport.send("band-1", late, lambda: done.append(late))
+    assert await client(transport, "/sw/xinhe/band-1/down?k=s3cret", "-m", "get") == late.decode()
+
+
+async def test_it_fetches_and_observes_long_orders_in_blocks(
+    server: tuple[coap.CoapTransport, StoringSink],
+) -> None:
+    transport, _ = server
+    down = "/sw/xinhe/band-1/down?k=s3cret"
+    assert await client(transport, down, "-m", "get") == ""
+    done: list[str] = []
+    fences = "[" + ",".join(f'{{"n":"fence{number}","vs":"31.15,121.10"}}' for number in range(90)) + "]"
+    assert len(fences) > 3 * 1024
+    assert transport.send("band-1", fences.encode(), lambda: done.append("polled"))
+    assert await client(transport, down, "-m", "get") == fences
+    assert transport.send("band-1", fences.encode(), lambda: done.append("polled small"))
+    assert await client(transport, down, "-m", "get", "-b", "64") == fences
+    process = await observing(transport, 2)
+    assert transport.send("band-1", fences.encode(), lambda: done.append("observed"))
+    output, _ = await process.communicate()
+    assert output.strip() == fences.encode()
+    assert done == ["polled", "polled small", "observed"]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from aiocoap import FETCH, GET, POST, Context, Message
+from aiocoap import FETCH, GET, POST, Message
+from rigs.coap_band import band, said_again
 
 from gateway import keys
 from gateway.transports import coap
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
-from gateway.transports.coap_contexts import SERVER_ID
 
 
 @dataclass
@@ -42,46 +41,6 @@ class Believing:
 
     def closed(self, link: Link) -> None:
         self.closed_links.append(link)
-
-
-class Relay(asyncio.DatagramProtocol):
-    """Stands between a band and the server, keeps what the band sent, and can say it again from elsewhere."""
-
-    def __init__(self) -> None:
-        self.recorded: list[bytes] = []
-        self.server: asyncio.DatagramTransport | None = None
-        self.band: asyncio.DatagramTransport | None = None
-        self.band_address: object = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.band = transport  # type: ignore[assignment]
-
-    def datagram_received(self, data: bytes, address: object) -> None:
-        self.recorded.append(data)
-        self.band_address = address
-        assert self.server is not None
-        self.server.sendto(data)
-
-
-class Back(asyncio.DatagramProtocol):
-    """The server's side of a relay."""
-
-    def __init__(self, relay: Relay) -> None:
-        self.relay = relay
-
-    def datagram_received(self, data: bytes, _address: object) -> None:
-        assert self.relay.band is not None
-        self.relay.band.sendto(data, self.relay.band_address)
-
-
-class Raw(asyncio.DatagramProtocol):
-    """A socket of its own, and what came back to it."""
-
-    def __init__(self) -> None:
-        self.answers: asyncio.Queue[Message] = asyncio.Queue()
-
-    def datagram_received(self, data: bytes, _address: object) -> None:
-        self.answers.put_nowait(Message.decode(data))
 
 
 @dataclass
@@ -128,71 +87,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     await built.stop()
 
 
-@dataclass
-class Band:
-    """aiocoap's own client with a context of its own, speaking through a relay."""
-
-    client: Context
-    relay: Relay
-    base: str
-
-    async def ask(self, path: str, *, code: object = POST, data: bytes = b"[]", **options: object) -> Message:
-        if code is POST:
-            options.setdefault("content_format", 110)
-        request = Message(code=code, uri=f"{self.base}/sw/xinhe/{path}", payload=data, **options)
-        return await self.client.request(request).response
-
-    async def post(self, data: bytes = b"[]") -> str:
-        return (await self.ask("band-1/up", data=data)).code.dotted
-
-
-def flash(folder: Path, device: str, key: str) -> None:
-    """Put a key into a band, unless it has one and its numbers already."""
-    if not folder.exists():
-        folder.mkdir()
-        secret = {
-            "secret_hex": keys.derive(key).oscore_secret.hex(),
-            "sender-id_hex": keys.key_id(device).hex(),
-            "recipient-id_hex": SERVER_ID.hex(),
-        }
-        (folder / "secret.json").write_text(json.dumps(secret))
-
-
-@contextlib.asynccontextmanager
-async def band(
-    house: House, folder: Path, device: str = "band-1", key: str = "key one"
-) -> AsyncIterator[Band]:
-    """`folder` is where the band keeps its numbers, as a band does in its flash."""
-    flash(folder, device, key)
-    loop = asyncio.get_running_loop()
-    relay = Relay()
-    front, _ = await loop.create_datagram_endpoint(lambda: relay, local_addr=("127.0.0.1", 0))
-    relay.server, _ = await loop.create_datagram_endpoint(
-        lambda: Back(relay), remote_addr=("127.0.0.1", house.port)
-    )
-    base = f"coap://127.0.0.1:{front.get_extra_info('sockname')[1]}"
-    client = await Context.create_client_context(transports=["oscore", "udp6"])
-    client.client_credentials.load_from_dict({f"{base}/*": {"oscore": {"basedir": str(folder)}}})
-    yield Band(client, relay, base)
-    await client.shutdown()
-    client.client_credentials[f"{base}/*"]._destroy()
-    front.close()
-    relay.server.close()
-
-
-async def said_again(house: House, datagram: bytes) -> Message:
-    """The server's answer to recorded bytes that come again from another socket."""
-    endpoint, raw = await asyncio.get_running_loop().create_datagram_endpoint(
-        Raw, remote_addr=("127.0.0.1", house.port)
-    )
-    endpoint.sendto(datagram)
-    answer = await raw.answers.get()
-    endpoint.close()
-    return answer
-
-
 async def test_a_band_is_who_its_key_says_and_nobody_else(house: House, tmp_path: Path) -> None:
-    async with band(house, tmp_path / "flash") as one:
+    async with band(house.port, tmp_path / "flash") as one:
         assert await one.post(b"[1]") == "2.04"
         assert (await one.ask("band-2/up")).code.dotted == "4.03"
         assert (await one.ask("band-1/sideways")).code.dotted == "4.04"
@@ -203,7 +99,7 @@ async def test_a_band_is_who_its_key_says_and_nobody_else(house: House, tmp_path
 
 
 async def test_nothing_of_a_request_can_be_read_on_the_way(house: House, tmp_path: Path) -> None:
-    async with band(house, tmp_path / "flash") as one:
+    async with band(house.port, tmp_path / "flash") as one:
         assert await one.post(b'[{"n":"sos","vb":true}]') == "2.04"
     sent = b"".join(one.relay.recorded)
     for word in (b"sos", b"xinhe", b"band-1", b"key one"):
@@ -211,49 +107,49 @@ async def test_nothing_of_a_request_can_be_read_on_the_way(house: House, tmp_pat
 
 
 async def test_a_wrong_key_is_refused_and_counted_and_disturbs_nobody(house: House, tmp_path: Path) -> None:
-    async with band(house, tmp_path / "thief", key="a guess") as thief:
+    async with band(house.port, tmp_path / "thief", key="a guess") as thief:
         with pytest.raises(Exception, match=r"NotAProtectedMessage|No Object-Security"):
             await thief.post()
-        refusal = await said_again(house, thief.relay.recorded[-1])
+        refusal = await said_again(house.port, thief.relay.recorded[-1])
     assert refusal.code.dotted == "4.00"
     assert house.transport.counts["4.00 wrong key"] == 2
-    async with band(house, tmp_path / "flash") as one:
+    async with band(house.port, tmp_path / "flash") as one:
         assert await one.post() == "2.04"
     assert len(house.sink.got) == 1
 
 
 async def test_an_unknown_key_id_is_refused_at_the_socket(house: House, tmp_path: Path) -> None:
-    async with band(house, tmp_path / "flash", device="band-9") as stranger:
+    async with band(house.port, tmp_path / "flash", device="band-9") as stranger:
         with pytest.raises(Exception, match=r"NotAProtectedMessage|No Object-Security"):
             await stranger.post()
-        assert (await said_again(house, stranger.relay.recorded[-1])).code.dotted == "4.01"
+        assert (await said_again(house.port, stranger.relay.recorded[-1])).code.dotted == "4.01"
     assert house.transport.counts["4.01 unknown key id"] == 2
 
 
 async def test_a_recorded_datagram_is_refused_however_often_we_restart(house: House, tmp_path: Path) -> None:
-    async with band(house, tmp_path / "flash") as one:
+    async with band(house.port, tmp_path / "flash") as one:
         assert [await one.post(), await one.post()] == ["2.04", "2.04"]
     recorded = one.relay.recorded[-1]
-    assert (await said_again(house, recorded)).code.dotted == "4.01"
+    assert (await said_again(house.port, recorded)).code.dotted == "4.01"
     assert house.transport.counts["4.01 replay"] == 1
     stopped = await house.again(killed=False)
-    assert (await said_again(stopped, recorded)).code.dotted == "4.01"
+    assert (await said_again(stopped.port, recorded)).code.dotted == "4.01"
     assert stopped.transport.counts["4.01 replay"] == 1
-    async with band(stopped, tmp_path / "flash") as one:
+    async with band(stopped.port, tmp_path / "flash") as one:
         assert await one.post() == "2.04"
     assert stopped.transport.counts["4.01 asked for an Echo"] == 0
     killed = await stopped.again(killed=True)
-    answer = await said_again(killed, recorded)
+    answer = await said_again(killed.port, recorded)
     assert (answer.code.dotted, killed.transport.counts["4.01 asked for an Echo"]) == ("2.04", 1)
-    async with band(killed, tmp_path / "flash") as one:
+    async with band(killed.port, tmp_path / "flash") as one:
         assert await one.post() == "2.04"
-    assert (await said_again(killed, recorded)).code.dotted == "4.01"
+    assert (await said_again(killed.port, recorded)).code.dotted == "4.01"
     await killed.stop()
     assert len(house.sink.got) == 4
 
 
 async def test_a_revoked_band_is_out_at_once_and_hears_nothing_more(house: House, tmp_path: Path) -> None:
-    async with band(house, tmp_path / "flash") as one:
+    async with band(house.port, tmp_path / "flash") as one:
         request = Message(code=GET, uri=f"{one.base}/sw/xinhe/band-1/down", observe=0)
         asking = one.client.request(request)
         assert (await asking.response).payload == b""
@@ -268,7 +164,7 @@ async def test_a_revoked_band_is_out_at_once_and_hears_nothing_more(house: House
 
 
 async def test_an_observer_gets_every_order_once_and_in_order(house: House, tmp_path: Path) -> None:
-    async with band(house, tmp_path / "flash") as one:
+    async with band(house.port, tmp_path / "flash") as one:
         request = Message(code=GET, uri=f"{one.base}/sw/xinhe/band-1/down", observe=0)
         asking = one.client.request(request)
         assert (await asking.response).payload == b""
@@ -284,20 +180,20 @@ async def test_an_observer_gets_every_order_once_and_in_order(house: House, tmp_
 
 
 async def test_a_rotated_key_ends_the_old_one_and_begins_anew(house: House, tmp_path: Path) -> None:
-    async with band(house, tmp_path / "flash") as one:
+    async with band(house.port, tmp_path / "flash") as one:
         assert await one.post() == "2.04"
         house.sink.secrets["band-1"] = "key three"
         house.transport.forget("band-1")
         with pytest.raises(Exception, match=r"NotAProtectedMessage|No Object-Security"):
             await one.post()
-    async with band(house, tmp_path / "new flash", key="key three") as one:
+    async with band(house.port, tmp_path / "new flash", key="key three") as one:
         assert await one.post() == "2.04"
 
 
 async def test_while_its_numbers_cannot_be_kept_nothing_is_believed(tmp_path: Path) -> None:
     (tmp_path / "oscore").write_text("in the way")
     house = await started(Believing({"band-1": "key one"}), tmp_path)
-    async with band(house, tmp_path / "flash") as one:
+    async with band(house.port, tmp_path / "flash") as one:
         with pytest.raises(Exception, match=r"NotAProtectedMessage|No Object-Security"):
             await one.post()
     assert house.transport.counts["5.03 no numbers"] == 1
@@ -311,5 +207,5 @@ async def test_an_option_that_is_none_is_refused_without_a_context(house: House,
     for code in (POST, FETCH):
         request = Message(code=code, payload=b"x" * 20, _mtype=0, _mid=int(code), _token=b"t")
         request.opt.oscore = option
-        assert (await said_again(house, request.encode())).code.dotted in {"4.01", "4.02"}
+        assert (await said_again(house.port, request.encode())).code.dotted in {"4.01", "4.02"}
     assert house.sink.got == []

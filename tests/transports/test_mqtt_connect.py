@@ -13,7 +13,13 @@ from gateway.codecs.mqtt_packets import (
     ConnAck,
     Disconnect,
     PingReq,
+    PingResp,
+    PubAck,
+    Publish,
     Reason,
+    SubAck,
+    Subscribe,
+    Subscription,
     Will,
 )
 from gateway.errors import NeedsHuman
@@ -156,3 +162,116 @@ async def test_a_port_in_use_needs_a_human(make: Make) -> None:
     second = TRANSPORT(Settings(port=bench.port), HoldingSink(), SITE)
     with pytest.raises(NeedsHuman, match="cannot listen"):
         await second.run(pytest.fail)
+
+
+async def test_single_bytes_keep_nobody_alive(make: Make) -> None:
+    """Only a whole packet counts for the keep-alive: a client that drips bytes is lost like a silent one."""
+    bench = await make()
+    band = await bench.band(V311)
+    connection = bench.session().connection
+    before_s, heard = connection._heard_s, bench.listener.counters.bytes_in
+    band.writer.write(b"\xc0")
+    while bench.listener.counters.bytes_in == heard:  # noqa: ASYNC110 -- counted on this loop
+        await asyncio.sleep(0)
+    assert connection._heard_s == before_s
+    band.writer.write(b"\x00")
+    assert PingResp() == await band.hear()
+    assert connection._heard_s > before_s
+
+
+@BOTH
+@pytest.mark.parametrize(("asked_s", "granted_s"), [(60, 60), (0, 1_200), (65_535, 1_200)])
+async def test_the_keep_alive_is_the_clients_up_to_ours_and_a_half_more(
+    make: Make, version: int, asked_s: int, granted_s: int
+) -> None:
+    bench = await make()
+    await bench.band(version, keep_alive_s=asked_s)
+    assert bench.session().connection._limit_s == granted_s * 1.5
+
+
+@BOTH
+async def test_a_pingreq_is_answered(make: Make, version: int) -> None:
+    band = await (await make()).band(version)
+    band.say(PingReq(), PingReq())
+    assert [PingResp(), PingResp()] == [await band.hear(), await band.hear()]
+
+
+@pytest.mark.parametrize("code", [Reason.UNSPECIFIED, Reason.PROTOCOL_ERROR, Reason.DISCONNECT_WITH_WILL])
+async def test_a_goodbye_with_any_reason_but_success_leaves_the_will(make: Make, code: Reason) -> None:
+    bench = await make()
+    band = await bench.band(V5, will=Will("w", b"gone"))
+    band.say(Disconnect(code))
+    await asyncio.wait_for(bench.sink.closed_links.get(), 10)
+    assert bench.listener.counters.wills == 1
+
+
+@pytest.mark.parametrize(("qos", "retain"), [(0, False), (1, True), (2, False)])
+@BOTH
+async def test_a_will_of_any_qos_and_kind_is_taken(
+    make: Make, version: int, qos: int, *, retain: bool
+) -> None:
+    band = await (await make()).band(version, will=Will("any/topic", b"gone", qos, retain))
+    assert await band.ping() == []
+
+
+async def test_a_client_that_cannot_take_our_terms_is_told_so_in_a_packet_it_can(make: Make) -> None:
+    bench = await make()
+    band = await bench.stranger(V5)
+    band.say(hello(V5, properties={"maximum_packet_size": 10}))
+    assert [ConnAck(session_present=False, code=Reason.PACKET_TOO_LARGE)] == await band.rest()
+
+
+async def test_a_client_of_small_packets_gets_no_reason_strings(make: Make) -> None:
+    bench = await make()
+    for size, said in ((100, False), (1_000, True)):
+        refused = await bench.stranger(V5)
+        refused.say(hello(V5, password=b"wrong", properties={"maximum_packet_size": size}))
+        assert [bool(packet.properties) for packet in await refused.rest()] == [said]
+        closed = await bench.band(V5, client_id=str(size), properties={"maximum_packet_size": size})
+        closed.say(hello(V5))
+        assert [bool(packet.properties) for packet in await closed.rest()] == [said]
+
+
+async def test_a_client_that_wants_no_problem_information_gets_it_only_with_the_end(make: Make) -> None:
+    bench = await make()
+    band = await bench.band(V5, properties={"request_problem_information": 0})
+    band.say(Publish("another/topic", b"x", 1, 1), Subscribe(2, (Subscription("#", 0),)))
+    assert [PubAck(1, Reason.NOT_AUTHORISED), SubAck(2, (0x87,))] == await band.ping()
+
+
+async def test_response_information_is_never_given(make: Make) -> None:
+    bench = await make()
+    band = await bench.stranger(V5)
+    band.say(hello(V5, properties={"request_response_information": 1}))
+    assert "response_information" not in (await band.hear()).properties
+
+
+@BOTH
+@pytest.mark.parametrize("client_id", ["a", "0123456789abcdefghijklm", "甲" * 200, "A/+#$ z"])
+async def test_every_client_id_is_allowed(make: Make, version: int, client_id: str) -> None:
+    bench = await make()
+    await bench.band(version, client_id=client_id)
+    assert bench.session(client_id=client_id).connection is not None
+
+
+@BOTH
+async def test_a_client_without_an_id_gets_one_nobody_has(make: Make, version: int) -> None:
+    bench = await make()
+    await bench.band(version, client_id="gw-1-2")
+    await bench.band(version, client_id="")
+    await bench.band(version, client_id="")
+    assert bench.listener.counters.sessions == 3
+    assert len(bench.listener._devices["band-1"]) == 3
+
+
+async def test_a_password_without_a_user_name_is_read_in_5_0_and_is_nobodys(make: Make) -> None:
+    bench = await make()
+    band = await bench.stranger(V5)
+    band.say(hello(V5, username=None))
+    assert [packet.code for packet in await band.rest()] == [Reason.NOT_AUTHORISED]
+
+
+async def test_a_session_that_was_to_end_cannot_be_kept_by_the_goodbye(make: Make) -> None:
+    band = await (await make()).band(V5)
+    band.say(Disconnect(0, {"session_expiry_interval": 60}))
+    assert [packet.code for packet in await band.rest()] == [Reason.PROTOCOL_ERROR]

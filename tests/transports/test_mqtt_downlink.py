@@ -7,14 +7,7 @@ import asyncio
 import pytest
 from rigs.mqtt_band import BOTH, DOWN, UP, Make, kept
 
-from gateway.codecs.mqtt_packets import (
-    V311,
-    PubAck,
-    Publish,
-    SubAck,
-    Subscribe,
-    Subscription,
-)
+from gateway.codecs.mqtt_packets import V311, PubAck, Publish, SubAck, Subscribe, Subscription
 
 
 async def test_the_protocols_own_replies_go_down(make: Make) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rigs.mqtt_band import DOWN, UP, Make
+from rigs.mqtt_band import BOTH, DOWN, UP, Make
 
 from gateway.codecs.mqtt_packets import (
     V5,
@@ -16,6 +16,8 @@ from gateway.codecs.mqtt_packets import (
     Reason,
     Subscribe,
     Subscription,
+    UnsubAck,
+    Unsubscribe,
 )
 from gateway.transports.base import Outcome, Settlement
 
@@ -81,3 +83,49 @@ async def test_an_oversized_packet_ends_the_connection(make: Make) -> None:
     band.say(Publish(UP, bytes(2_000), 1, 1))
     assert [packet.code for packet in await band.rest()] == [Reason.PACKET_TOO_LARGE]
     assert bench.listener.counters.malformed == 1
+
+
+async def test_a_full_window_of_orders_holds_back_orders_and_nothing_else(make: Make) -> None:
+    bench = await make()
+    band = await bench.band(V5, properties={"receive_maximum": 1})
+    band.say(Subscribe(1, (Subscription(DOWN, 1),)))
+    await band.hear()
+    for order in (b"1", b"2"):
+        assert bench.listener.send("band-1", order, lambda: None)
+    band.say(Publish(UP, b"x", 1, 9), Unsubscribe(2, ("a",)))
+    await bench.sink.settle()
+    said = await band.ping()
+    assert said[0] == Publish(DOWN, b"1", 1, 1)
+    assert PubAck(9) in said
+    assert UnsubAck(2, (0x11,)) in said
+    assert len(said) == 3
+
+
+async def test_an_order_the_band_declines_is_not_sent_again_and_frees_the_window(make: Make) -> None:
+    bench = await make()
+    band = await bench.band(V5, properties={"receive_maximum": 1}, clean=True)
+    done: list[int] = []
+    band.say(Subscribe(1, (Subscription(DOWN, 1),)))
+    await band.hear()
+    for number in (1, 2):
+        assert bench.listener.send("band-1", str(number).encode(), lambda number=number: done.append(number))
+    assert [Publish(DOWN, b"1", 1, 1)] == await band.ping()
+    band.say(PubAck(1, Reason.UNSPECIFIED))
+    assert [Publish(DOWN, b"2", 1, 2)] == await band.ping()
+    assert (done, bench.listener.counters.down_declined) == ([1], 1)
+
+
+@BOTH
+async def test_orders_under_way_have_packet_ids_that_differ(make: Make, version: int) -> None:
+    bench = await make(max_in_flight_down=3)
+    band = await bench.band(version)
+    band.say(Subscribe(1, (Subscription(DOWN, 1),)))
+    await band.hear()
+    bench.session()._last_id = 0xFFFE
+    for order in (b"1", b"2", b"3"):
+        assert bench.listener.send("band-1", order, lambda: None)
+    assert [packet.packet_id for packet in await band.ping()] == [0xFFFF, 1, 2]
+    bench.session()._last_id = 0xFFFE
+    band.say(PubAck(1))
+    assert bench.listener.send("band-1", b"4", lambda: None)
+    assert [packet.packet_id for packet in await band.ping()] == [1], "65535 is still under way"

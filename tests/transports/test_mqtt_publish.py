@@ -16,6 +16,9 @@ from gateway.codecs.mqtt_packets import (
     PubRec,
     PubRel,
     Reason,
+    SubAck,
+    Subscribe,
+    Subscription,
 )
 from gateway.transports.base import Outcome, Settlement
 
@@ -170,3 +173,67 @@ async def test_user_properties_of_a_message_do_no_harm(make: Make) -> None:
     band.say(Publish(UP, b"x", 1, 1, properties={"user_property": (("fw", "1.2"),)}))
     assert (await bench.sink.settle()).data == b"x"
     assert PubAck(1) == await band.hear()
+
+
+@BOTH
+@pytest.mark.parametrize("dup", [False, True])
+async def test_a_packet_id_is_free_again_after_its_puback(make: Make, version: int, *, dup: bool) -> None:
+    bench = await make()
+    band = await bench.band(version)
+    for payload in (b"first", b"second"):
+        band.say(Publish(UP, payload, 1, 7, dup=dup))
+        assert (await bench.sink.settle()).data == payload
+        assert PubAck(7) == await band.hear()
+
+
+@BOTH
+async def test_a_retained_message_is_a_message_and_nobody_is_sent_it_later(make: Make, version: int) -> None:
+    bench = await make()
+    band = await bench.band(version)
+    band.say(Publish(UP, b"sos", 1, 1, retain=True), Publish(UP, b"", 1, 2, retain=True))
+    assert [(await bench.sink.settle()).data, (await bench.sink.settle()).data] == [b"sos", b""]
+    assert [PubAck(1), PubAck(2)] == await band.ping()
+    band.say(Subscribe(3, (Subscription(DOWN, 1),)))
+    assert [SubAck(3, (1,))] == await band.ping()
+
+
+async def test_the_properties_of_a_message_do_not_change_what_is_handed_over(make: Make) -> None:
+    bench = await make()
+    band = await bench.band(V5)
+    properties = {
+        "payload_format_indicator": 1,
+        "message_expiry_interval": 0,
+        "content_type": "application/senml+json",
+        "response_topic": "sw/xinhe/band-1/down",
+        "correlation_data": b"c",
+        "user_property": (("a", "1"), ("a", "2")),
+    }
+    band.say(Publish(UP, b"sos", 1, 1, properties=properties))
+    assert (await bench.sink.settle()).data == b"sos", "an SOS does not expire on the way"
+    assert PubAck(1) == await band.hear()
+
+
+async def test_a_subscription_identifier_from_a_client_ends_the_connection(make: Make) -> None:
+    bench = await make()
+    band = await bench.band(V5)
+    band.say(Publish(UP, b"x", 1, 1, properties={"subscription_identifier": (1,)}))
+    assert [packet.code for packet in await band.rest()] == [Reason.PROTOCOL_ERROR]
+    assert bench.sink.heard.empty()
+
+
+@pytest.mark.parametrize("topic", ["SW/xinhe/band-1/up", UP + "/", "/" + UP, "sw//xinhe/band-1/up", UP + " "])
+async def test_a_topic_is_compared_as_it_is(make: Make, topic: str) -> None:
+    bench = await make()
+    band = await bench.band(V5)
+    band.say(Publish(topic, b"x", 1, 1))
+    assert [PubAck(1, Reason.NOT_AUTHORISED)] == await band.ping()
+
+
+async def test_a_refused_qos_2_message_leaves_its_packet_id_free(make: Make) -> None:
+    bench = await make()
+    band = await bench.band(V5)
+    band.say(Publish("another/topic", b"x", 2, 5))
+    assert PubRec(5, Reason.NOT_AUTHORISED) == await band.hear()
+    band.say(Publish(UP, b"mine", 2, 5))
+    assert (await bench.sink.settle()).data == b"mine"
+    assert PubRec(5) == await band.hear()

@@ -15,6 +15,7 @@ from gateway.codecs.mqtt_packets import V5, V311, ConnAck, Connect, Packet, Ping
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
 from gateway.transports.mqtt_hello import Settings
 from gateway.transports.mqtt_listener import TRANSPORT, MqttListener
+from gateway.transports.mqtt_session import Session
 
 SITE = Site(gateway="gw-1", community="xinhe", data_dir=Path())
 UP, DOWN = "sw/xinhe/band-1/up", "sw/xinhe/band-1/down"
@@ -121,6 +122,10 @@ class Bench:
     def __init__(self, listener: MqttListener, sink: HoldingSink, port: int) -> None:
         self.listener, self.sink, self.port = listener, sink, port
         self.bands: list[Band] = []
+
+    def session(self, device: str = "band-1", client_id: str = "c1") -> Session:
+        """What the listener remembers of this client."""
+        return self.listener._devices[device][client_id]
 
     async def stranger(self, version: int = V311) -> Band:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
