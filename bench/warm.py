@@ -29,6 +29,7 @@ from bench.site import ROOT, gateway
 DIES_WITH_ITS_PARENT = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 LOADED_LATER = (
+    "aiocoap.oscore",
     "aiocoap.resource",
     "httpx",
     "requests.adapters",

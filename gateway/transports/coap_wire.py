@@ -4,6 +4,9 @@ aiocoap's own sockets need the standard event loop (`udp6`) or one explicit addr
 This one runs on uvloop too, and may listen on `0.0.0.0` or `::`:
 every answer leaves from the address its request came to (RFC 7252 section 8, IP_PKTINFO of RFC 3542).
 
+It remembers requests itself, to know a repeated one (RFC 7252 section 4.5): the bytes of an answer instead of
+aiocoap's message objects, which would make Python's garbage collector stop everything for half a second.
+
 It also knows what aiocoap keeps to itself: which confirmable message was acknowledged (`when_acknowledged`),
 and that a request got its empty acknowledgement (`heard`), so that its answer will be a message of its own.
 """
@@ -16,7 +19,7 @@ import logging
 import socket
 import struct
 import time
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -31,11 +34,20 @@ MAX_DATAGRAM = 4096
 BURST = 64
 """Datagrams read before other work has its turn."""
 MAX_REMEMBERED = 65_536
-"""Requests whose message ids are remembered, to know a repeated one (RFC 7252 section 4.5)."""
+"""Requests remembered at a time, with their answers."""
 REMEMBERED_S = TransportTuning().EXCHANGE_LIFETIME
 MAX_AWAITED = 4096
 IP_PKTINFO = 8
 """Of <linux/in.h>; Python's socket module has no name for it."""
+
+
+class _Forgetful(TransportTuning):  # type: ignore[misc]  # aiocoap has no types
+    """Keeps aiocoap from remembering what is remembered here."""
+
+    EXCHANGE_LIFETIME = 0.0
+
+
+FORGETFUL = _Forgetful()
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +108,7 @@ class Wire(MessageInterface):  # type: ignore[misc]  # aiocoap has no types
         self._screen = screen
         self.counts = counts
         self._manager: Any = None
-        self._remembered: deque[float] = deque()
+        self._remembered: OrderedDict[tuple[tuple[Any, ...], int], tuple[float, bytes]] = OrderedDict()
         self._awaited: OrderedDict[tuple[Peer, int], Callable[[], None]] = OrderedDict()
         self._emptied: OrderedDict[tuple[Peer, int], None] = OrderedDict()
         self._unheard: dict[tuple[Peer, int], asyncio.Future[None]] = {}
@@ -144,8 +156,15 @@ class Wire(MessageInterface):  # type: ignore[misc]  # aiocoap has no types
         peer = message.remote
         if message.code is EMPTY and message.mtype is ACK:
             self._note_emptied((peer, message.mid))
+        data = message.encode()
+        known = self._remembered.get((peer.address, message.mid))
+        if known is not None and message.mtype is ACK:
+            self._remembered[peer.address, message.mid] = (known[0], data)
+        self._put(data, peer)
+
+    def _put(self, data: bytes, peer: Peer) -> None:
         try:
-            self._socket.sendmsg([message.encode()], peer.ancillary, 0, peer.address)
+            self._socket.sendmsg([data], peer.ancillary, 0, peer.address)
         except OSError as error:
             self.counts["not sent"] += 1
             log.debug("a datagram to %s was not sent: %s", peer.hostinfo, error)
@@ -204,8 +223,7 @@ class Wire(MessageInterface):  # type: ignore[misc]  # aiocoap has no types
             if refusal is not None:
                 self._refuse(message, refusal)
                 return
-            if not self._room():
-                self.counts["too many requests"] += 1
+            if not self._new(message):
                 return
         self._manager.dispatch_message(message)
         if message.code is EMPTY and message.mtype in (ACK, RST):
@@ -220,14 +238,23 @@ class Wire(MessageInterface):  # type: ignore[misc]  # aiocoap has no types
             refusal.remote = request.remote
             self.send(refusal)
 
-    def _room(self) -> bool:
-        """Whether one more request can be remembered now."""
+    def _new(self, request: Any) -> bool:
+        """Whether this request is none that was heard before, whose answer is then given again."""
+        key = (request.remote.address, request.mid)
         now = time.monotonic()
-        while self._remembered and now - self._remembered[0] > REMEMBERED_S:
-            self._remembered.popleft()
-        if len(self._remembered) >= MAX_REMEMBERED:
+        while self._remembered and now - next(iter(self._remembered.values()))[0] > REMEMBERED_S:
+            self._remembered.popitem(last=False)
+        known = self._remembered.get(key)
+        if known is not None:
+            self.counts["repeated"] += 1
+            if known[1] and request.mtype is CON:
+                self._put(known[1], request.remote)
             return False
-        self._remembered.append(now)
+        if len(self._remembered) >= MAX_REMEMBERED:
+            self.counts["too many requests"] += 1
+            return False
+        self._remembered[key] = (now, b"")
+        request.transport_tuning = FORGETFUL
         return True
 
 
