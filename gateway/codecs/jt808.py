@@ -112,7 +112,7 @@ class Jt808Codec:
             reply = self._reply(frame, answer.message, answer.body)
             return Uplink(device=wire_id, readings=(), raw=frame.raw, reply=reply, refusal=answer.refusal)
         self._speaks = wire_id, frame.phone, frame.version
-        if not frame.parts:
+        if not frame.parts or not self._messages.knows(frame.message):
             return self._whole(frame, wire_id, settings)
         now = None if self._now is None else self._now()
         whole = self._parts.add(frame, now)

@@ -73,6 +73,10 @@ class Messages:
             TEXT_REPORT: self._text,
         }
 
+    def knows(self, message: int) -> bool:
+        """Whether there is anything to read in such a message; a long one is else not worth its parts."""
+        return message in self._readers
+
     def read(self, frame: Frame, settings: Jt808Settings) -> Said:
         """Read one whole message. What nobody knows is counted and answered "unsupported"."""
         if frame.encrypted:

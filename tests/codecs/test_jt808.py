@@ -391,6 +391,12 @@ def test_a_terminal_that_waits_after_each_part_is_answered_each(terminal):
     assert [len(uplink.readings) for uplink in answered] == [0] * (len(answered) - 1) + [40]
 
 
+def test_the_parts_of_a_message_nobody_knows_are_each_kept_and_answered_unsupported(line):
+    photo = build(0x0801, b"photo", phone=bytes.fromhex(PHONE), serial=3, parts=9, part=1)
+    uplink = line.one(photo)
+    assert (uplink.raw, uplink.readings, result(uplink)) == (photo, (), 3)
+
+
 # --------------------------------------------------------------------------- orders and their answers
 
 ORDERS = [
