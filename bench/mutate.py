@@ -15,6 +15,7 @@ from functools import reduce
 from operator import xor
 from pathlib import Path
 
+from gateway.codecs import slip
 from gateway.codecs.mqtt import encode
 from gateway.codecs.mqtt_packets import (
     V5,
@@ -60,6 +61,7 @@ MQTT = "mqtt"
 
 _DIGITS = re.compile(rb"[0-9]+")
 _SENTENCE = re.compile(rb"\$([^*$\r\n]*)\*[^\r\n]{0,2}")
+_SLIPPED = re.compile(rb"\xc0([\x80-\x9f][^\xc0]{2,})\xc0")
 _FLAGGED = re.compile(rb"\x7e([^\x7e]{2,})\x7e")
 
 
@@ -119,7 +121,8 @@ def make(rng: random.Random, own: list[bytes], others: list[bytes]) -> bytes:
 def reseal(data: bytes) -> bytes:
     """Make the checksums right again, so that what lies behind them is reached, too."""
     data = _SENTENCE.sub(lambda found: b"$%b*%02X" % (found[1], reduce(xor, found[1], 0)), data)
-    return _FLAGGED.sub(_resealed_808, data)
+    data = _FLAGGED.sub(_resealed_808, data)
+    return _SLIPPED.sub(_resealed_slip, data)
 
 
 def _resealed_808(found: re.Match[bytes]) -> bytes:
@@ -127,6 +130,11 @@ def _resealed_808(found: re.Match[bytes]) -> bytes:
     body = found[1].replace(b"\x7d\x02", b"\x7e").replace(b"\x7d\x01", b"\x7d")[:-1]
     plain = body + bytes([reduce(xor, body, 0)])
     return b"\x7e" + plain.replace(b"\x7d", b"\x7d\x01").replace(b"\x7e", b"\x7d\x02") + b"\x7e"
+
+
+def _resealed_slip(found: re.Match[bytes]) -> bytes:
+    """Unescape, and frame what stands before the two bytes of the CRC anew."""
+    return slip.wrap(found[1].replace(b"\xdb\xdc", b"\xc0").replace(b"\xdb\xdd", b"\xdb")[:-2])
 
 
 def _place(rng: random.Random, data: bytes) -> tuple[int, int]:

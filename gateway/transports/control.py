@@ -103,7 +103,7 @@ class Control:
     async def _stream(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer a local order line by line, until it ends or the other side hangs up."""
         answering = asyncio.create_task(self._answer_all(line, writer), name="local order")
-        hung_up = asyncio.create_task(reader.read(), name="local order: hung up")
+        hung_up = asyncio.create_task(reader.read(1), name="local order: hung up")
         try:
             await asyncio.wait({answering, hung_up}, return_when=asyncio.FIRST_COMPLETED)
         finally:
