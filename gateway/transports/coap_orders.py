@@ -32,7 +32,7 @@ OCTET_STREAM = 42
 MAX_DOWN = 8
 MAX_TOLD = 16
 KEPT_S = 180.0
-"""An order of use is given again every minute by the engine; one that is not any more ends here."""
+"""What is still of use is given again when the band is next heard; what is not must not come hours late."""
 REPEAT_S = 100.0
 """How long an observer may take to fetch the other blocks before it is notified again;
 longer than a confirmable message is repeated (RFC 7252 section 4.8.2, 93 s)."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from aiocoap import GET, Message
 from rigs.coap_band import band, said_again
@@ -56,3 +61,42 @@ async def test_a_guessed_key_stores_nothing(house, tmp_path):
     assert rows(there) == 0
     gateway = there.programs[-1]
     assert sum("refused: 4.00 wrong key" in line for line in gateway.lines()) == 1
+
+
+def told(there, *words: str) -> str:
+    """What `shouwang device` says, with what it exits."""
+    run = subprocess.run(
+        [sys.executable, "-m", "shouwang", "device", *words, "--config", str(there.config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    return f"{run.returncode} {run.stdout}{run.stderr}"
+
+
+@pytest.mark.slow
+async def test_an_observer_hears_an_order_from_the_box_and_nothing_more_once_revoked(house, tmp_path):
+    there = house()
+    there.start("gateway")
+    port = int(there.ports["15683"])
+    key = (there.folder / "var/secrets/band-chen").read_text()
+    async with band(port, tmp_path / "flash", "band-chen", key) as chen:
+        asking = chen.client.request(Message(code=GET, uri=f"{chen.base}/sw/xinhe/band-chen/down", observe=0))
+        assert (await asking.response).payload == b""
+        notes = aiter(asking.observation)
+        ordered = asyncio.create_task(asyncio.to_thread(told, there, "send", "band-chen", "find"))
+        async with asyncio.timeout(30):
+            assert b"find" in (await anext(notes)).payload
+        assert (await ordered).startswith("0 ")
+        assert (await asyncio.to_thread(told, there, "revoke", "band-chen")).startswith("0 ")
+        with pytest.raises(Exception, match="No Object-Security"):
+            await chen.ask("band-chen/up", data=PULSE.encode())
+        refusal = await said_again(port, chen.relay.recorded[-1])
+        assert refusal.code.dotted == "4.01"
+        await asyncio.to_thread(told, there, "send", "band-chen", "find")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(notes), 1)
+        asking.observation.cancel()
+    assert rows(there) == 0
