@@ -50,7 +50,7 @@ class People:
             bands.setdefault(device.wearer, []).append(device.device)
         for name, view in self.wearers.items():
             self.wearers[name] = msgspec.structs.replace(view, devices=tuple(bands.get(name, ())))
-        self._call_back = {name for name in self.wearers if can_call_back(self.registry, name)}
+        self._call_back = {device.wearer for device in self.registry if calls_back(device.protocol)}
         self.roster = Roster(community=self._community, wearers=tuple(self.wearers.values()))
         return gone
 
@@ -103,12 +103,9 @@ def announcement(roster: Roster, at: datetime) -> tuple[int, Record]:
     return digest, Record([row], rest=Rest(marks={"roster_digest": digest}))
 
 
-def can_call_back(registry: Registry, wearer: str) -> bool:
-    """Whether a band of this wearer can be told to ring a telephone."""
-    return any(
-        getattr(plugins.get("codec", device.protocol), "calls_back", False)
-        for device in registry.of_wearer(wearer)
-    )
+def calls_back(protocol: str) -> bool:
+    """Whether a band of this protocol can be told to ring a telephone."""
+    return getattr(plugins.get("codec", protocol), "calls_back", False)
 
 
 def _contact(table: ContactTable, role: str) -> Contact:

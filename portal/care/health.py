@@ -132,5 +132,8 @@ def _of_staff(health: GatewayHealth) -> list[Trouble]:
 
 
 def _warning(code: str) -> str:
-    words = {"many_calls": gettext("最近拨打的电话特别多，请管理员看一下原因和费用")}
+    words = {
+        "many_legs": gettext("最近拨打的电话特别多，请管理员看一下原因和费用"),
+        "devices": gettext("手环名单有问题，有的手环可能没有接入，请管理员在守望设备上查看"),
+    }
     return str(words.get(code, gettext("请管理员检查守望设备（%(code)s）", code=code)))

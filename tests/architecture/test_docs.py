@@ -19,6 +19,7 @@ PAGES = (
     "docs/rules.md",
     "docs/portal.md",
     "docs/carriers.md",
+    "docs/devices.md",
     "docs/protocols/capture.md",
     "docs/protocols/quarantine.md",
     "README.md",

@@ -318,10 +318,11 @@ def test_a_gateway_that_is_silent_is_offline_until_it_is_heard_again(app, gatewa
 
 
 def test_a_journal_that_cannot_write_and_warnings_are_for_staff(gateway, people, samples):
-    gateway.send(samples.ROSTER, health(journal="disk full", warnings=("many_calls", "odd")))
+    gateway.send(samples.ROSTER, health(journal="disk full", warnings=("many_legs", "devices", "odd")))
     page = words(people["staff"].get("/care/alarms/").text)
     assert "守望设备写不进记录" in page
     assert "最近拨打的电话特别多" in page
+    assert "手环名单有问题" in page
     assert "（odd）" in page
     assert "守望设备" not in main(people["guardian"].get("/care/").text)
 
