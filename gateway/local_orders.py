@@ -19,10 +19,13 @@ class ReplayQuarantine(msgspec.Struct, frozen=True, kw_only=True, tag_field="ord
     """Decode these quarantined frames again; answered with one `Replayed` a number, in their order.
 
     `dry_run` only says what would become of them.
+    `without_login` believes frames of a protocol with a login of its own though they are judged alone:
+    whoever orders it has looked at them.
     """
 
     numbers: tuple[int, ...]
     dry_run: bool = False
+    without_login: bool = False
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -6,7 +6,8 @@ so looking twice changes nothing.
 
 Never looked at again: a frame that was kept cut short, and one whose connection was another device's
 (today's allow-list cannot know more about that connection than was known then).
-A frame is judged alone: one that only a login before it would make believable stays.
+A frame is judged alone: one that only a login before it would make believable stays,
+unless whoever orders the replay has looked at it and says so.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.clock import Clock
-from gateway.codecs.base import Bands
+from gateway.codecs.base import Bands, Known
 from gateway.errors import FrameError
 from gateway.intake import FOR_ANOTHER, RAW_KEPT_BYTES, SECOND_ID, Intake
 from gateway.journal.records import from_ms
@@ -93,23 +94,29 @@ class SecondLook:
             return
         yield ControlAnswer(done=True)
         for number in order.numbers:
-            verdict = await self._replayed(number, dry_run=order.dry_run)
+            verdict = await self._replayed(number, order)
             self.counts["looked at" if order.dry_run else verdict.what] += 1
             yield verdict
 
-    async def _replayed(self, number: int, *, dry_run: bool) -> Replayed:
+    async def _replayed(self, number: int, order: ReplayQuarantine) -> Replayed:
         rows = self._reader.quarantined(numbers=(number,), limit=1)
         if not rows:
             return Replayed(number=number, what="gone")
         if number in self._on_their_way:
             return Replayed(number=number, what="stays", reason="already on its way")
-        envelope = self._good(rows[0])
+        bands = self._without_login if order.without_login else self._intake.known
+        envelope = self._good(rows[0], bands)
         if isinstance(envelope, str):
             return Replayed(number=number, what="stays", reason=envelope)
-        if not dry_run:
+        if not order.dry_run:
             await self._hand_over(number, envelope)
         kinds = tuple(str(reading.__struct_config__.tag) for reading in envelope.uplink.readings)
         return Replayed(number=number, what="taken", device=envelope.device, readings=kinds)
+
+    def _without_login(self, wire_id: str) -> Known | None:
+        """What a codec is told of a band, as if its protocol had no login."""
+        known = self._intake.known(wire_id)
+        return None if known is None else known._replace(login_code="")
 
     async def _hand_over(self, number: int, envelope: Envelope) -> None:
         committed = asyncio.Event()
@@ -122,7 +129,7 @@ class SecondLook:
         self._engine.heard(envelope, on_disk, released=number)
         await committed.wait()
 
-    def _good(self, row: Row) -> Envelope | str:
+    def _good(self, row: Row, bands: Bands) -> Envelope | str:
         """The envelope of a frame that is good now, or the reason why it stays."""
         if row["reason"] in NEVER:
             return str(row["reason"])
@@ -130,7 +137,7 @@ class SecondLook:
             return "kept cut short"
         heard_at = from_ms(row["received_ms"])
         try:
-            uplink = self._decoded(row, heard_at)
+            uplink = self._decoded(row, heard_at, bands)
         except FrameError as error:
             return error.reason
         if uplink is None:
@@ -141,11 +148,11 @@ class SecondLook:
             return envelope[0]
         return msgspec.structs.replace(envelope, replayed=True)
 
-    def _decoded(self, row: Row, heard_at: datetime) -> Uplink | None:
+    def _decoded(self, row: Row, heard_at: datetime, bands: Bands) -> Uplink | None:
         """All that the bytes say, as one uplink. Raises FrameError when any of it is no frame."""
         protocol = row["protocol"]
         table = codec_table(self._transports, row["wire"], protocol, row["peer"])
-        codec = self._codec(protocol, table, lambda: heard_at, self._intake.known)
+        codec = self._codec(protocol, table, lambda: heard_at, bands)
         codec.feed(row["raw"])
         codec.end_of_message()
         found: list[Uplink] = []

@@ -57,6 +57,8 @@ def _add_quarantine(asks: Any) -> None:
     listing.add_argument("--limit", type=int, default=LISTED)
     replay = add("replay", "judge them again with today's codecs and bands; what is good becomes history")
     replay.add_argument("numbers", type=int, nargs="*", metavar="NUMBER")
+    words = "believe frames of a protocol with a login (jt808) without it: look at them first"
+    replay.add_argument("--without-login", action="store_true", help=words)
     replay.add_argument("--dry-run", action="store_true", help="only say what would become of them")
 
 
@@ -94,6 +96,7 @@ def run_quarantine(options: argparse.Namespace) -> int:
     from gateway.clock import SystemClock
     from gateway.desk import quarantine
     from gateway.journal.reader import JournalReader
+    from gateway.local_orders import ReplayQuarantine
     from gateway.paths import journal_path
 
     replays = options.look == "replay"
@@ -118,19 +121,24 @@ def run_quarantine(options: argparse.Namespace) -> int:
         print("say which: numbers, --reason, --device or --since", file=sys.stderr)
         return CONFIG_WRONG
     rows = list(quarantine.chosen(reader, numbers=options.numbers, **asked))
-    return _replayed(settings, rows, dry_run=options.dry_run)
+    order = ReplayQuarantine(
+        numbers=tuple(row["number"] for row in rows),
+        dry_run=options.dry_run,
+        without_login=options.without_login,
+    )
+    return _replayed(settings, order)
 
 
-def _replayed(settings: Any, rows: list[Any], *, dry_run: bool) -> int:
+def _replayed(settings: Any, order: Any) -> int:
     """Replay and count; 0 when every frame was good, 1 when one stays or the gateway does not answer."""
     from gateway.desk import quarantine
     from gateway.transports.control import OrderRefused
 
     try:
-        found = quarantine.replay(settings, [row["number"] for row in rows], dry_run=dry_run, say=print)
+        found = quarantine.replay(settings, order, print)
     except (ConnectionError, TimeoutError, OrderRefused) as error:
         print(error or "the gateway does not answer", file=sys.stderr)
         return 1
-    taken = "would be taken" if dry_run else "taken"
+    taken = "would be taken" if order.dry_run else "taken"
     print(f"{found['taken']} {taken}, {found['stays']} stay, {found['gone']} gone")
     return 1 if found["stays"] else 0

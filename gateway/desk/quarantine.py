@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from sqlite3 import Row
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from gateway.config import Settings
 from gateway.errors import HEAD_BYTES
 from gateway.journal.reader import JournalReader
@@ -81,24 +83,24 @@ def lines_of(row: Row) -> list[str]:
     ]
 
 
-async def _replay(settings: Settings, numbers: Sequence[int], *, dry_run: bool, say: Say) -> Counter[str]:
+async def _replay(settings: Settings, order: ReplayQuarantine, say: Say) -> Counter[str]:
     from gateway.transports.control import ask_on
 
     found: Counter[str] = Counter()
-    for start in range(0, len(numbers), MAX_NUMBERS):
-        order = ReplayQuarantine(numbers=tuple(numbers[start : start + MAX_NUMBERS]), dry_run=dry_run)
-        async for one in ask_on(control_path(settings), order, Replayed):
+    for start in range(0, len(order.numbers), MAX_NUMBERS):
+        part = msgspec.structs.replace(order, numbers=order.numbers[start : start + MAX_NUMBERS])
+        async for one in ask_on(control_path(settings), part, Replayed):
             found[one.what] += 1
             say(in_words(one))
     return found
 
 
-def replay(settings: Settings, numbers: Sequence[int], *, dry_run: bool, say: Say) -> Counter[str]:
-    """Have these frames judged again by the gateway that runs here, and say what became of each.
+def replay(settings: Settings, order: ReplayQuarantine, say: Say) -> Counter[str]:
+    """Have frames judged again by the gateway that runs here, and say what became of each.
 
     Raises ConnectionError when none runs, OrderRefused when it refuses.
     """
-    return asyncio.run(_replay(settings, numbers, dry_run=dry_run, say=say))
+    return asyncio.run(_replay(settings, order, say))
 
 
 def in_words(one: Replayed) -> str:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from datetime import timedelta
 
 import msgspec
 import pytest
 
+from gateway.errors import FrameError
 from gateway.journal.reader import JournalReader
 from gateway.journal.records import QuarantineRow, Record, Rest, to_ms
 from gateway.journal.retention import QUARANTINE_ROWS, drop_oldest
 from gateway.journal.schema import open_for_writing
 from gateway.journal.writer import JournalWriter
+from gateway.keys import Keys
 from gateway.local_orders import Replayed, ReplayQuarantine
 from gateway.model import ControlAnswer
+from gateway.plugins import make_codec
 from gateway.quarantine import MAX_NUMBERS, SecondLook, codec_table
 from gateway.registry import Device
 from gateway.transports.control import Control, OrderRefused, ask_on
@@ -270,3 +274,36 @@ async def test_an_order_nobody_knows_is_refused_with_a_reason(door):
     writer.close()
     assert not answer.done
     assert "explode" in answer.reason
+
+
+# ----------------------------------------------------------------------------- a protocol with a login
+
+
+async def test_a_frame_of_a_protocol_with_a_login_is_believed_only_when_whoever_asks_says_so(house, root):
+    rows = [json.loads(line) for line in (root / "tests/vectors/jt808.jsonl").read_text().splitlines()]
+    codec = make_codec("jt808", None, house.clock.now)
+    for row in rows:
+        raw = bytes.fromhex(row["frame"]) if row["encoding"] == "hex" else b""
+        codec.feed(raw)
+        with contextlib.suppress(FrameError):
+            uplink = codec.next_event()
+            if uplink is not None and uplink.readings and uplink.device:
+                break
+    band = Device(
+        device="terminal",
+        wire_id=uplink.device,
+        protocol="jt808",
+        wearer="wang",
+        keys=Keys(login_code="a-code-of-its-own"),
+    )
+    house.people.registry.replace([band])
+    kept = Kept()
+    number = kept.put("", reason="unknown terminal", device=uplink.device)
+    kept.rows[number] |= {"raw": raw, "length": len(raw), "protocol": "jt808"}
+    look = SecondLook(house.intake, kept, house.engine, house.clock, {})
+    said = []
+    for without_login in (False, True):
+        order = ReplayQuarantine(numbers=(number,), dry_run=True, without_login=without_login)
+        said += [answer async for answer in look.replay(order) if isinstance(answer, Replayed)]
+    assert [(one.what, one.reason) for one in said] == [("stays", "not authenticated"), ("taken", "")]
+    assert said[1].device == "terminal"
