@@ -116,7 +116,7 @@ def history(there):
         "select kind, device, wearer, wire, payload, raw from events where kind = 'telemetry' order by seq"
     )
     alarms = there.query("select wearer, kind, severity from alarms order by seq")
-    frames = there.query("select reason, device, raw from quarantine order by number")
+    frames = there.query("select reason, device, raw from quarantine order by raw")  # of several connections
     return [(*row[:4], without_times(json.loads(row[4])), row[5]) for row in events], alarms, frames
 
 
