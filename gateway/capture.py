@@ -157,3 +157,7 @@ class _Heard:
         if taken:
             self._tap.down(device, data)
         return taken
+
+    def withdraw(self, device: str, data: bytes) -> None:
+        """See `TakesOrders.withdraw`."""
+        self._wire.withdraw(device, data)

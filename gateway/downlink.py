@@ -67,6 +67,7 @@ class _Slot:
     answers: bool = False
     line: Any = None
     sent_at: datetime | None = None
+    arrived: Callable[[], None] | None = None
     held: bool = False
 
 
@@ -74,9 +75,9 @@ class Downlink:
     """Keeps each order until its band has it (or answers), or it is of no use any more.
 
     An order is tried when it is given, when its band is heard, and every `LOOK_EVERY_S`.
-    One that was sent and not answered is sent again when its band comes back on a new connection; one the
-    wire has not seen arrive also when its band is heard `RESEND_AFTER` later; at most `MAX_SENDS` times:
-    a band that buzzes twice is better than one that never says that help is coming.
+    One the wire has not seen arrive is given to it again every `RESEND_AFTER`, and withdrawn at its end.
+    One that arrived and was not answered is sent again when its band comes back on a new connection, at most
+    `MAX_SENDS` times: a band that buzzes twice is better than one that never says that help is coming.
     A call-back is never sent twice.
 
     Bounded: of one band `MAX_OF_A_BAND` orders, of all `MAX_WAITING`; past that the oldest that belongs to
@@ -248,14 +249,15 @@ class Downlink:
     def _is_due(self, slot: _Slot, device: Device, now: datetime, *, heard: bool) -> bool:
         if slot.band.state == "waiting" and not slot.band.sends:
             return True
-        if slot.of.order.command.name in ONCE or slot.band.sends >= MAX_SENDS:
+        if slot.of.order.command.name in ONCE:
             return False
         if slot.sent_at is None:  # the last process sent it
             return True
         line = self._line(device.wire_id)
-        came_back = line is not None and line is not slot.line
-        lost = slot.band.state == "sent" and now - slot.sent_at >= RESEND_AFTER
-        return heard and (came_back or lost)
+        came_back = heard and line is not None and line is not slot.line
+        if slot.band.state == "delivered":
+            return came_back and slot.band.sends < MAX_SENDS
+        return came_back or now - slot.sent_at >= RESEND_AFTER
 
     def _translate(self, slot: _Slot, device: Device) -> bool:
         """Put the order into the words of the band's line of now; False when it has none."""
@@ -274,9 +276,9 @@ class Downlink:
 
     def _hand_over(self, slot: _Slot, now: datetime) -> bool:
         assert slot.data is not None
-        arrived = functools.partial(self._arrived, slot)
+        slot.arrived = slot.arrived or functools.partial(self._arrived, slot)
         wire_id, data = slot.device.wire_id, slot.data
-        if not any(wire.send(wire_id, data, arrived) for wire in self._transports()):
+        if not any(wire.send(wire_id, data, slot.arrived) for wire in self._transports()):
             return False
         slot.sent_at = now
         return True
@@ -317,6 +319,8 @@ class Downlink:
         self.counts[after.state] += 1
         if after.final:
             self._let_go(slot)
+            if before.state == "sent":
+                self._withdraw(slot)
         written = Record() if record is None else record
         written.events.append(change_row(one.order, after, now))
         if after.final:
@@ -328,6 +332,12 @@ class Downlink:
             self._end(one, written)
         if record is None:
             self._journal.append(written)
+
+    def _withdraw(self, slot: _Slot) -> None:
+        """A wire that keeps the order for a band that is away must not bring it out when its time is over."""
+        if slot.data is not None:
+            for wire in self._transports():
+                wire.withdraw(slot.device.wire_id, slot.data)
 
     def _let_go(self, slot: _Slot) -> None:
         one, device = slot.of, slot.band.device

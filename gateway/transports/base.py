@@ -158,6 +158,14 @@ class TakesOrders(Protocol):
         """Send bytes down to a device; call `done` when the band has them (or the wire took them).
 
         False when this transport does not know the device now; the engine keeps the order and tries again.
+        Given again every minute while it is of use: bytes that wait here already are not taken twice.
+        """
+        ...
+
+    def withdraw(self, device: str, data: bytes) -> None:
+        """Bytes given to `send` are of no use any more: where they still wait here, they do not leave.
+
+        Idempotent.
         """
         ...
 
@@ -182,6 +190,14 @@ class Transport(Protocol):
         """Send bytes down to a device; call `done` when the band has them (or the wire took them).
 
         False when this transport does not know the device now; the engine keeps the order and tries again.
+        Given again every minute while it is of use: bytes that wait here already are not taken twice.
+        """
+        ...
+
+    def withdraw(self, device: str, data: bytes) -> None:
+        """Bytes given to `send` are of no use any more: where they still wait here, they do not leave.
+
+        Idempotent.
         """
         ...
 

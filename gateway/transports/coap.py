@@ -145,6 +145,12 @@ class CoapTransport:
         known = self._devices.get(device)
         return known is not None and known.orders.add(data, done)
 
+    def withdraw(self, device: str, data: bytes) -> None:
+        """Drop an order that the band has not acknowledged."""
+        known = self._devices.get(device)
+        if known is not None:
+            known.orders.withdraw(data)
+
     def forget(self, device: str) -> None:
         """Drop what is kept of a device, its observer first; its next request is refused."""
         self._packs.forget(device)

@@ -94,6 +94,12 @@ class Orders:
             return None
         return self._waiting[0]
 
+    def withdraw(self, data: bytes) -> None:
+        """Drop one order."""
+        order = next((one for one in self._waiting if one.data == data), None)
+        if order is not None:
+            self._drop(order)
+
     def forget(self) -> None:
         """Drop everything, and the observer without a word."""
         while self._waiting:

@@ -113,6 +113,9 @@ class _Down:
     payload: bytes
     done: Callable[[], None]
 
+    def is_same(self, topic: str, payload: bytes) -> bool:
+        return (self.topic, self.payload) == (topic, payload)
+
 
 class MqttClient:
     """The transport `mqtt_client`."""
@@ -127,6 +130,7 @@ class MqttClient:
         self.counters = Counters()
         self._links: OrderedDict[str, Link] = OrderedDict()
         self._down: deque[_Down] = deque()
+        self._leaving: _Down | None = None
         self._down_came = asyncio.Event()
         self._ready: Callable[[str], None] | None = None
         self._delay_s = 0.0
@@ -158,10 +162,21 @@ class MqttClient:
         if device not in self._links or len(self._down) >= self.settings.max_queued_down:
             self.counters.down_refused += 1
             return False
-        self._down.append(_Down(f"sw/{self.site.community}/{device}/down", data, done))
+        topic = self._topic_of(device)
+        if any(one.is_same(topic, data) and one.done == done for one in self._down):
+            return True
+        self._down.append(_Down(topic, data, done))
         self.counters.down_queued += 1
         self._down_came.set()
         return True
+
+    def withdraw(self, device: str, data: bytes) -> None:
+        """Take an order out of the queue to the broker, but for one that is just leaving."""
+        topic = self._topic_of(device)
+        self._down = deque(one for one in self._down if one is self._leaving or not one.is_same(topic, data))
+
+    def _topic_of(self, device: str) -> str:
+        return f"sw/{self.site.community}/{device}/down"
 
     def forget(self, device: str) -> None:
         """Drop its link; the broker's own files say who may connect (`shouwang device mosquitto`)."""
@@ -244,8 +259,11 @@ class MqttClient:
         """Publish the orders one after the other; one that fails stays first for the next connection."""
         while True:
             while self._down:
-                down = self._down[0]
-                await client.publish(down.topic, down.payload, qos=1)
+                down = self._leaving = self._down[0]
+                try:
+                    await client.publish(down.topic, down.payload, qos=1)
+                finally:
+                    self._leaving = None
                 _heed_cancellation()
                 self._down.popleft()
                 self.counters.down_done += 1

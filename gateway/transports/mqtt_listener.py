@@ -71,6 +71,11 @@ class MqttListener:
         taken = [self._offer(session, Down(data, call)) for session in sessions]
         return any(taken)
 
+    def withdraw(self, device: str, data: bytes) -> None:
+        """Take an order out of the queues of the band's sessions."""
+        for session in self._devices.get(device, {}).values():
+            session.withdraw(data)
+
     def forget(self, device: str) -> None:
         """End every connection and session of a device that is not admitted any more (5.0: 0x87)."""
         for session in self._devices.pop(device, {}).values():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.transports.mqtt_uplink import Uplink
 
 LAST_PACKET_ID = 0xFFFF
+MAX_TOLD = 16
 TAKEOVERS = 4
 TAKEOVERS_WITHIN_S = 60.0
 """Two clients with one key and one client id throw each other out again and again; a band that lost its
@@ -32,12 +33,24 @@ class Receipt:
     settled: bool = False
 
 
-@dataclass(slots=True, eq=False)
 class Down:
-    """One order to the band; `done` is called when the band has it."""
+    """One order to the band, and everybody who waits to hear that the band has it."""
 
-    payload: bytes
-    done: Callable[[], None]
+    __slots__ = ("_told", "payload")
+
+    def __init__(self, payload: bytes, done: Callable[[], None]) -> None:
+        self.payload = payload
+        self._told = deque((done,), maxlen=MAX_TOLD)
+
+    def also(self, other: Down) -> None:
+        """The same order was given again: whoever waits for that one is told too."""
+        self._told.extend(done for done in other._told if done not in self._told)
+
+    def done(self) -> None:
+        """The band has it."""
+        told, self._told = self._told, deque(maxlen=MAX_TOLD)
+        for one in told:
+            one()
 
 
 @dataclass(slots=True, eq=False)
@@ -60,13 +73,24 @@ class Session:
     _last_id: int = 0
 
     def queue(self, down: Down) -> bool:
-        """Take an order; False when the band does not listen, or when `max_queued` are waiting already."""
+        """Take an order; False when the band does not listen, or when `max_queued` are waiting already.
+
+        One that waits, or that the band has not acknowledged, is not taken a second time.
+        """
         if self.subscribed_qos is None or (self.subscribed_qos == 0 and self.connection is None):
             return False
+        for one in (*self._waiting, *self._sent.values()):
+            if one.payload == down.payload:
+                one.also(down)
+                return True
         if len(self._waiting) + len(self._sent) >= self.max_queued:
             return False
         self._waiting.append(down)
         return True
+
+    def withdraw(self, payload: bytes) -> None:
+        """Forget an order that has not left yet."""
+        self._waiting = deque(one for one in self._waiting if one.payload != payload)
 
     def to_send(self, window: int) -> Iterator[tuple[int, Down]]:
         """Take the orders that may go out now, oldest first, each with its packet id (0 for QoS 0)."""

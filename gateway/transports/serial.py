@@ -99,6 +99,9 @@ class SerialTransport:
         done()
         return True
 
+    def withdraw(self, device: str, data: bytes) -> None:
+        """Nothing to take back: bytes that were taken have left."""
+
     def forget(self, device: str) -> None:
         """Nothing to end: a port is the installer's, and what it says is refused frame by frame."""
 

@@ -115,6 +115,9 @@ class TcpTransport:
         taken = [line.send(data, once) for line in lines]
         return any(taken)
 
+    def withdraw(self, device: str, data: bytes) -> None:
+        """Nothing to take back: bytes that were taken have left."""
+
     def forget(self, device: str) -> None:
         """Cut every line of a device that is not admitted any more."""
         for line in self._claims.of(device):

@@ -243,6 +243,16 @@ async def test_an_order_for_an_unknown_device_is_not_taken(rig: Rig) -> None:
     assert done == []
 
 
+async def test_taking_back_what_was_never_given_changes_nothing(rig: Rig) -> None:
+    await rig.speak(b"[]")
+    await rig.sink.until(lambda: len(rig.sink.got) == 1)
+    rig.sink.got[0].settle(STORED)
+    for device in ("nobody", DEVICE):
+        rig.transport.withdraw(device, b"another")
+    assert rig.transport.send(DEVICE, b"order", lambda: None)
+    assert await rig.listen() == b"order"
+
+
 async def test_a_hang_up_is_told_to_the_sink_and_a_late_settlement_is_harmless(rig: Rig) -> None:
     if rig.hang_up is None:
         pytest.skip("a datagram wire has no hang-up")

@@ -24,6 +24,10 @@ class Wire:
 
     def __init__(self):
         self.there, self.acks, self.sent, self.open = set(), set(), [], []
+        self.withdrawn = []
+
+    def withdraw(self, device, data):
+        self.withdrawn.append((device, data))
 
     def send(self, device, data, done):
         if device not in self.there:
@@ -264,13 +268,32 @@ def test_a_connection_that_died_with_an_order_is_made_good_on_the_next(house):
     assert house.told()[-1] == "done"
 
 
-def test_an_order_is_not_sent_for_ever(house):
-    house.wire.there = {"123"}
+def test_an_order_that_is_never_answered_is_not_sent_for_ever(house):
+    house.wire.there = house.wire.acks = {"123"}
     house.give("message", command={"text": "好"})
     for _ in range(10):
-        house.clock.advance(61)
+        house.line = object()
         house.hears()
     assert len(house.wire.sent) == MAX_SENDS
+
+
+def test_an_order_a_wire_keeps_is_given_to_it_again_every_minute(house):
+    house.wire.there = {"123"}
+    house.give("message", command={"text": "好"})
+    for _ in range(12):
+        house.clock.advance(10)
+        house.downlink.look()
+    assert len(house.wire.sent) == 3
+
+
+def test_an_order_whose_time_is_over_is_taken_back_from_the_wire_that_keeps_it(house):
+    house.wire.there = {"123"}
+    house.give()
+    house.clock.advance(301)
+    house.downlink.look()
+    assert house.wire.withdrawn == [("123", b"123 find")]
+    house.wire.arrive()
+    assert house.told() == ["sent", "expired"]
 
 
 def test_a_call_back_is_sent_once_whatever_happens(house):

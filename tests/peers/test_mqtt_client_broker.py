@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -205,6 +206,22 @@ async def test_orders_taken_while_the_broker_is_away_go_out_when_it_is_back(mosq
     await broker.start()
     await asyncio.wait_for(done, 30)
     assert (one.client.counters.down_done, one.client.counters.down_refused) == (1, 1)
+
+
+async def test_an_order_withdrawn_while_the_broker_is_away_does_not_go_out(mosquitto, gateway) -> None:
+    broker = await mosquitto(persistence=True)
+    one = await gateway(broker.port)
+    await pub(broker.port, "hello")
+    (await one.sink.next()).settle(STORED)
+    await broker.stop()
+    done = asyncio.get_running_loop().create_future()
+    finished = functools.partial(done.set_result, None)
+    assert one.client.send("band-1", b"find", pytest.fail) is True
+    assert [one.client.send("band-1", b"message", finished) for _ in range(2)] == [True, True]
+    one.client.withdraw("band-1", b"find")
+    await broker.start()
+    await asyncio.wait_for(done, 30)
+    assert (one.client.counters.down_done, one.client.counters.down_queued) == (1, 2)
 
 
 async def test_a_congested_sink_leaves_the_messages_at_the_broker(mosquitto, gateway) -> None:

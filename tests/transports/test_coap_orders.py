@@ -256,3 +256,19 @@ async def test_a_critical_option_that_is_not_understood_is_refused(house: House)
     band = await house.band()
     band.get(if_none_match=True)
     assert (await band.next()).code.dotted == "4.02"
+
+
+async def test_an_order_that_was_withdrawn_is_given_to_nobody(house: House) -> None:
+    band = await house.band()
+    await band.settled()
+    for order in (b"find", b"message"):
+        assert house.send(order)
+    for _ in range(2):
+        house.transport.withdraw("band-1", b"find")
+    house.transport.withdraw("nobody", b"find")
+    band.get()
+    order = await band.order()
+    assert order.payload == b"message"
+    band.say(ACK, order)
+    await band.settled()
+    assert house.done == [b"message"]

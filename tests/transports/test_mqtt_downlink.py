@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 import pytest
-from rigs.mqtt_band import BOTH, DOWN, UP, Make, kept
+from rigs.mqtt_band import BOTH, DOWN, UP, Bench, Make, kept
 
 from gateway.codecs.mqtt_packets import V311, PubAck, Publish, SubAck, Subscribe, Subscription
 
@@ -61,8 +62,46 @@ async def test_a_full_queue_refuses_orders(make: Make) -> None:
     band = await bench.band(V311)
     band.say(Subscribe(1, (Subscription(DOWN, 1),)))
     await band.hear()
-    assert [bench.listener.send("band-1", b"x", pytest.fail) for _ in range(3)] == [True, True, False]
+    taken = [bench.listener.send("band-1", b"%d" % number, pytest.fail) for number in range(3)]
+    assert taken == [True, True, False]
     assert bench.listener.counters.down_refused == 1
+
+
+async def away(bench: Bench) -> None:
+    """A band that listens with QoS 1 and has gone, its session kept."""
+    band = await bench.band(V311, **kept(V311))
+    band.say(Subscribe(1, (Subscription(DOWN, 1),)))
+    await band.hear()
+    band.leave()
+    await bench.sink.closed_links.get()
+
+
+async def test_an_order_given_again_while_its_band_is_away_reaches_it_once(make: Make) -> None:
+    bench = await make()
+    await away(bench)
+    done: list[str] = []
+    for name in ("first", "again", "other"):
+        assert bench.listener.send("band-1", b"find", functools.partial(done.append, name))
+    band = await bench.band(V311, present=True, **kept(V311))
+    order = await band.hear()
+    assert order == Publish(DOWN, b"find", 1, 1)
+    assert bench.listener.send("band-1", b"find", functools.partial(done.append, "unacknowledged"))
+    band.say(PubAck(1))
+    assert await band.ping() == []
+    assert done == ["first", "again", "other", "unacknowledged"]
+
+
+async def test_an_order_that_was_withdrawn_does_not_reach_a_band_that_comes_back(make: Make) -> None:
+    bench = await make()
+    await away(bench)
+    for order in (b"find", b"message"):
+        assert bench.listener.send("band-1", order, pytest.fail)
+    for _ in range(2):
+        bench.listener.withdraw("band-1", b"find")
+    bench.listener.withdraw("nobody", b"find")
+    band = await bench.band(V311, present=True, **kept(V311))
+    assert await band.hear() == Publish(DOWN, b"message", 1, 1)
+    assert await band.ping() == []
 
 
 async def test_a_qos_0_subscriber_is_sent_to_while_it_is_there(make: Make) -> None:
