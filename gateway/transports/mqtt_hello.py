@@ -76,6 +76,7 @@ class Counters:
     accepted: int = 0
     refused: int = 0
     turned_away: int = 0
+    pushed_out: int = 0
     handshakes_failed: int = 0
     handshakes_turned_away: int = 0
     messages: int = 0

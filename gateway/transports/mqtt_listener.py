@@ -42,6 +42,7 @@ class MqttListener:
         self.site = site
         self.counters = Counters()
         self._flows: set[Flow] = set()
+        self._strangers: dict[Flow, None] = {}
         self._empty = asyncio.Event()
         self._devices: dict[str, dict[str, Session]] = {}
         self._frozen: dict[Uplink, None] = {}
@@ -97,16 +98,26 @@ class MqttListener:
     # ------------------------------------------------------------------ for the connections
 
     def arrived(self, flow: Flow) -> bool:
-        """Take in a new connection; False when there are too many."""
+        """Take in a new connection; False when there are too many.
+
+        Who has not said who it is makes room, the oldest first: silent strangers never keep a band out.
+        """
         if len(self._flows) >= self.settings.max_connections:
-            return False
+            silent = next(iter(self._strangers), None)
+            if silent is None:
+                return False
+            del self._strangers[silent]
+            self.counters.pushed_out += 1
+            silent.abort()
         self._flows.add(flow)
+        self._strangers[flow] = None
         return True
 
     def left(self, flow: Flow) -> bool:
         """A connection is gone; False when it was never taken in."""
         known = flow in self._flows
         self._flows.discard(flow)
+        self._strangers.pop(flow, None)
         if not self._flows:
             self._empty.set()
         return known
@@ -122,6 +133,7 @@ class MqttListener:
 
     def open_session(self, connection: Uplink, terms: Terms) -> tuple[Session, bool]:
         """Find or make the session of these terms; true when it was there before (3.2.2.2)."""
+        self._strangers.pop(connection, None)
         sessions = self._devices.setdefault(terms.device, {})
         session = sessions.pop(terms.client_id, None)
         takeovers = None

@@ -275,3 +275,18 @@ async def test_a_session_that_was_to_end_cannot_be_kept_by_the_goodbye(make: Mak
     band = await (await make()).band(V5)
     band.say(Disconnect(0, {"session_expiry_interval": 60}))
     assert [packet.code for packet in await band.rest()] == [Reason.PROTOCOL_ERROR]
+
+
+async def test_strangers_that_say_nothing_never_keep_a_band_out(make: Make) -> None:
+    bench = await make(max_connections=3)
+    band = await bench.band(V311)
+    first, second = [await bench.stranger() for _ in range(2)]
+    other = await bench.band(V311, username="band-2", password=b"key-2")
+    assert await first.rest() == [], "the oldest has made room"
+    assert await band.ping() == await other.ping() == []
+    third = await bench.band(V311, client_id="c3")
+    assert await second.rest() == []
+    assert await (await bench.stranger()).rest() == [], "no stranger is left to make room"
+    assert await third.ping() == []
+    counters = bench.listener.counters
+    assert (counters.pushed_out, counters.turned_away, counters.connections) == (2, 1, 3)
