@@ -195,6 +195,18 @@ async def test_a_band_that_comes_again_under_another_name_is_no_copy(make: Make)
     assert bench.sink.doubles == []
 
 
+async def test_what_was_said_before_a_connection_came_does_not_count_against_it(make: Make) -> None:
+    bench = await make()
+    old = await bench.band(V311, client_id="random-1")
+    await bench.band(V311, client_id="listens-only")
+    old.say(Publish(UP, b"x"))
+    await bench.sink.settle()
+    new = await bench.band(V311, client_id="random-2")
+    new.say(Publish(UP, b"y"))
+    await bench.sink.settle()
+    assert bench.sink.doubles == []
+
+
 @BOTH
 async def test_two_clients_that_throw_each_other_out_are_told_of(make: Make, version: int) -> None:
     bench = await make()
