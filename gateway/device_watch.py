@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import msgspec
 
 from gateway.allow_list import Admitted, Known, StoredDevice, admitted
 from gateway.devices import DeviceStore
@@ -43,44 +42,64 @@ class DeviceWatch:
         self._configured = tuple(configured)
         self._known = known
         self._take = take
-        self._devices = self._configured
+        self._now = Admitted(self._configured)
+        self._reading = threading.Lock()
         self._store: DeviceStore | None = None
         self._seen: tuple[int, int, int] | None = None
         self._passing = 0
-        self._problems: tuple[str, ...] = ()
 
     async def run(self) -> None:
-        """Look every second until cancelled."""
+        """Look every second until cancelled; the reading is done beside the loop, for a list may be long."""
         try:
             while True:
                 await asyncio.sleep(LOOK_EVERY_S)
-                self.look()
+                self._settle(await asyncio.to_thread(self._read))
         finally:
             self.close()
 
+    def look(self) -> None:
+        """Look once, here and now; nothing is raised."""
+        self._settle(self._read())
+
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, once nobody reads in it."""
+        with self._reading:
+            self._let_go()
+
+    def _let_go(self) -> None:
         if self._store is not None:
             self._store.close()
             self._store = None
 
-    def look(self) -> None:
-        """Read the store when it is not the one last read; nothing is raised."""
-        try:
-            rows = self._changed_rows()
-        except (NeedsHuman, OSError, msgspec.ValidationError) as error:
-            self.close()
-            self._tell(f"the store of devices cannot be read, the last list stays: {error}")
-        except sqlite3.Error as error:
-            self._passing += 1
-            if self._passing >= PASSING_LOOKS or not any(words in str(error) for words in PASSING):
-                self.close()
-                self._tell(f"the store of devices cannot be read, the last list stays: {error}")
-        else:
+    def _read(self) -> Admitted | str | None:
+        """The list as it is, or why it cannot be read; None while somebody is just writing it."""
+        with self._reading:
+            try:
+                rows = self._changed_rows()
+            except (NeedsHuman, OSError) as error:
+                return self._unreadable(error)
+            except sqlite3.Error as error:
+                self._passing += 1
+                if self._passing < PASSING_LOOKS and any(words in str(error) for words in PASSING):
+                    return None
+                return self._unreadable(error)
             self._passing = 0
-            if rows is not None:
-                self._read(rows)
-            self._tell("; ".join(self._problems))
+            if rows is None:
+                return self._now
+            return admitted(self._configured, rows, known=self._known, before=self._now.devices)
+
+    def _unreadable(self, error: Exception) -> str:
+        self._let_go()
+        return f"the store of devices cannot be read, the last list stays: {error}"
+
+    def _settle(self, found: Admitted | str | None) -> None:
+        if isinstance(found, Admitted):
+            before, self._now = self._now, found
+            self._tell("; ".join(found.problems))
+            if found is not before and set(found.devices) != set(before.devices):
+                self._take(found.devices)
+        elif found is not None:
+            self._tell(found)
 
     def _changed_rows(self) -> tuple[StoredDevice, ...] | None:
         """The rows when they are new; None when nothing has changed, or there is no store and never was."""
@@ -89,10 +108,10 @@ class DeviceWatch:
         except FileNotFoundError:
             if self._store is None and self._seen is None:
                 return None
-            self.close()
+            self._let_go()
             raise
         if self._seen is not None and self._seen[:2] != (file.st_dev, file.st_ino):
-            self.close()  # another file lies there now: a backup that was put back
+            self._let_go()  # another file lies there now: a backup that was put back
         if self._store is None:
             self._store = DeviceStore(self._path, make=False, wait_ms=0)
             self._seen = None
@@ -102,13 +121,6 @@ class DeviceWatch:
         rows = self._store.rows()
         self._seen = seen
         return rows
-
-    def _read(self, rows: tuple[StoredDevice, ...]) -> None:
-        now: Admitted = admitted(self._configured, rows, known=self._known, before=self._devices)
-        self._problems = now.problems
-        if set(now.devices) != set(self._devices):
-            self._devices = now.devices
-            self._take(now.devices)
 
     def _tell(self, trouble: str) -> None:
         """Say a trouble once, and once that it is over."""

@@ -61,7 +61,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceStore:
-    """The file, open; `changing` is one transaction, everything else only reads."""
+    """The file, open; `changing` is one transaction, everything else only reads. One user at a time."""
 
     def __init__(self, path: Path, *, make: bool, wait_ms: int = WRITER_WAIT_MS) -> None:
         """Open it; `make` makes a missing one and brings an older one up to date.
@@ -74,7 +74,9 @@ class DeviceStore:
             raise FileNotFoundError(f"no device store at {path}")
         self.path = path
         # mode=rw also for who only reads: what a killed writer left half-done must be rolled back
-        self._connection = sqlite3.connect(f"file:{_quoted(path)}?mode=rw", uri=True, isolation_level=None)
+        self._connection = sqlite3.connect(
+            f"file:{_quoted(path)}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+        )
         try:
             self._connection.execute(f"pragma busy_timeout={int(wait_ms)}")
             if make:
@@ -95,18 +97,22 @@ class DeviceStore:
         return number
 
     def rows(self) -> tuple[StoredDevice, ...]:
-        """Every band ever provisioned, revoked ones too, by identity. Raises sqlite3.Error."""
+        """Every band ever provisioned, revoked ones too, by identity. Raises sqlite3.Error, NeedsHuman."""
         found = self._connection.execute(
             "select verifier, oscore_secret, login_code, device, wire_id, protocol, wearer, model, serial,"
             " name, state, added_ms, changed_ms from devices order by device"
         ).fetchall()
-        return tuple(
-            msgspec.convert(
-                dict(zip(COLUMNS, rest, strict=True)) | {"keys": Keys(verifier, oscore_secret, login_code)},
-                StoredDevice,
+        try:
+            return tuple(
+                msgspec.convert(
+                    dict(zip(COLUMNS, rest, strict=True))
+                    | {"keys": Keys(verifier, oscore_secret, login_code)},
+                    StoredDevice,
+                )
+                for verifier, oscore_secret, login_code, *rest in found
             )
-            for verifier, oscore_secret, login_code, *rest in found
-        )
+        except msgspec.ValidationError as error:
+            raise NeedsHuman(f"{self.path} holds a row that is no band: {error}") from error
 
     def log(self, device: str) -> tuple[Change, ...]:
         """Every change of one band, oldest first."""

@@ -106,7 +106,8 @@ class Health:
     def _write(self, health: GatewayHealth) -> None:
         """Replace the file when what it says has changed; a full disk must not hurt anything else."""
         reachable = not health.carriers or any(one.healthy for one in health.carriers)
-        words = "nobody can be reached" if not reachable else "trouble" if _troubles(health) else "well"
+        troubled = bool(_troubles(health) or self._device_trouble())
+        words = "nobody can be reached" if not reachable else "trouble" if troubled else "well"
         if health.journal:
             words = "the journal does not write"
         body = msgspec.json.format(

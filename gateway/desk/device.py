@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     for name in ("file", "keys_out", "png"):
         if getattr(options, name, None) is not None:
             setattr(options, name, here / getattr(options, name))
-    settings = checked_settings(options.config)
+    settings = checked_settings(options.config, make_demo_secrets=True)  # a band's key must be there
     try:
         return RUNS[options.what](settings, options)
     except (ShouwangError, OSError) as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sqlite3
 
 import pytest
 
@@ -79,18 +81,23 @@ def test_a_row_that_cannot_be_is_told_once_and_again_when_it_is_mended(rig, capl
     assert (rig.watch.trouble, len(caplog.records)) == ("", 2)
 
 
-@pytest.mark.parametrize("damage", ["garbage", "gone"])
+@pytest.mark.parametrize("damage", ["garbage", "gone", "row"])
 def test_a_store_that_cannot_be_read_changes_nothing_and_is_told_once(rig, caplog, damage):
     rig.put("b1")
     assert rig.look() == ["b1", "c"]
     kept = rig.path.read_bytes()
-    rig.path.unlink()
+    if damage == "row":
+        with contextlib.closing(sqlite3.connect(rig.path, isolation_level=None)) as hand:
+            hand.execute("update devices set name = x'00ff'")
+    else:
+        rig.path.unlink()
     if damage == "garbage":
         rig.path.write_bytes(b"no database at all, sorry " * 100)
     for _ in range(3):
         rig.look()
     assert rig.taken == [["b1", "c"]]
     assert "cannot be read" in rig.watch.trouble
+    assert (damage != "row") or "no band" in rig.watch.trouble
     assert len([one for one in caplog.records if one.levelno >= logging.ERROR]) == 1
     rig.path.unlink(missing_ok=True)
     rig.path.write_bytes(kept)

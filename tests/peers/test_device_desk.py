@@ -14,7 +14,9 @@ import time
 import paho.mqtt.client as paho
 import pytest
 
+from firmware_sim.jt808_frames import FromPlatform, code_of
 from gateway.allow_list import StoredDevice
+from gateway.codecs.jt808_frame import Frame, build
 from gateway.devices import DeviceStore
 from gateway.keys import derive
 from gateway.model import DownCommand, PortalCommand
@@ -231,6 +233,35 @@ def test_a_renamed_band_keeps_its_identity_and_hears_orders_under_its_new_id(des
     assert answer.done
     assert b"4700186509*0004*FIND]" in watch.hear()
     watch.close()
+
+
+DOORS = "listeners = [ "
+JT808_DOOR = 'listeners = [ { port = PORT, protocol = "jt808" }, '
+
+
+def test_a_terminal_that_registers_in_vain_is_claimed_and_then_let_in(house, root, free_port):
+    """JT/T 808: refused, listed under its number, claimed, registered with a code nobody typed."""
+    port = free_port()
+    desk = Desk(house(**{DOORS: JT808_DOOR.replace("PORT", str(port))}), root)
+    register = build(0x0100, bytes(37) + b"B12345", phone=bytes.fromhex("013800138009"), serial=1)
+
+    def registers() -> Frame:
+        cut = FromPlatform()
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+            line.sendall(register)
+            while not (heard := list(cut.feed(line.recv(4096)))):
+                continue
+            return heard[0]
+
+    assert code_of(registers()) is None
+    number, *_ = re.search(r"^(\d+) +jt808 +1 ", desk("claim"), re.MULTILINE).groups()
+    desk("claim", number, "--wearer", "liu-suzhen")
+    until(lambda: code_of(registers()) is not None, 10)
+    store = DeviceStore(desk.house.folder / "var/gw-xinhe-1.devices.db", make=False)
+    (row,) = store.rows()
+    store.close()
+    assert code_of(registers()) == row.keys.login_code.encode()
+    assert row.keys.login_code not in desk.gateway.log.read_text()
 
 
 def test_a_row_that_cannot_be_stands_in_the_state_and_undoes_nothing(desk):
