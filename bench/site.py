@@ -24,11 +24,18 @@ def free_port() -> int:
 
 
 def write_site(
-    folder: Path, *, wearers: int, transports: str, twilio_port: int, second_contact: bool = False
+    folder: Path,
+    *,
+    wearers: int,
+    transports: str,
+    twilio_port: int,
+    second_contact: bool = False,
+    protocol: str = "senml",
 ) -> Path:
     """Write config, keys.json (device -> key) and secrets; every wearer has 2 fences and one contact.
 
     `second_contact` gives each a second one, whose number begins with +86139 instead of +86138.
+    Bands of a `protocol` other than senml have a number for their id (`number_of`) and no key.
     """
     secrets = folder / "secrets"
     secrets.mkdir(parents=True, exist_ok=True)
@@ -44,12 +51,15 @@ def write_site(
     ]
     keys = {}
     for number in range(wearers):
-        device = f"band-{number:05}"
-        keys[device] = f"key-{number:05}"
-        (secrets / device).write_text(keys[device], encoding="ascii")
+        device = f"band-{number:05}" if protocol == "senml" else number_of(number)
+        login = ""
+        if protocol == "senml":
+            keys[device] = f"key-{number:05}"
+            (secrets / device).write_text(keys[device], encoding="ascii")
+            login = f', key = {{ file = "secrets/{device}" }}'
         lines += [
             f'[[wearers]]\nid = "w{number}"\nname = "王{number}"',
-            f'devices = [{{ id = "{device}", protocol = "senml", key = {{ file = "secrets/{device}" }} }}]',
+            f'devices = [{{ id = "{device}", protocol = "{protocol}"{login} }}]',
             "contacts = ["
             f'{{ id = "c", name = "李", phone = "+86138{number:08}" }}'
             + (f', {{ id = "d", name = "李", phone = "+86139{number:08}" }}' if second_contact else "")
@@ -62,6 +72,17 @@ def write_site(
     path.write_text("\n".join(lines), encoding="utf-8")
     (folder / "keys.json").write_text(json.dumps(keys), encoding="utf-8")
     return path
+
+
+def number_of(number: int) -> str:
+    """The twelve digits of a band without a key."""
+    return f"139{number:09}"
+
+
+def resident_bytes(pid: int) -> int:
+    """What a process has in memory."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
 
 @contextmanager
