@@ -211,3 +211,12 @@ def test_a_wait_that_would_undo_the_order_of_the_promise_is_refused(small_config
     carriers = 'carriers = ["twilio"]'
     with pytest.raises(ConfigError, match=line.split()[0]):
         load(small_config((carriers, f"{carriers}\n{line}")))
+
+
+def test_mqtt_on_the_network_without_tls_must_be_said_aloud(small_config):
+    lines = '[transports.mqtt_listener]\nhost = "0.0.0.0"\n'
+    problems = problems_of(small_config(more=lines))
+    assert "keys and readings can then be read on the way" in problems["transports.mqtt_listener"]
+    assert (
+        load(small_config(more=lines + 'plain = "network"\n')).transports["mqtt_listener"].plain == "network"
+    )
