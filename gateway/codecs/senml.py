@@ -50,6 +50,8 @@ RELATIVE_BELOW_S = 2.0**28
 EARLIEST_S = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 LATEST_S = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 NO_HEART_RATE = (0.0, 255.0)
+NO_WORDS = frozenset({"fences", "call_back"})
+"""Orders these bands do not know."""
 
 
 class SenmlSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,8 +162,8 @@ class SenmlCodec:
         return self._uplink(pack, records(pack))
 
     def encode_down(self, command: DownCommand, device: str) -> Order | None:  # noqa: ARG002 - named by the topic
-        """A JSON pack: `cmd`, then `text` and `interval_s` where the order has them; None for fences."""
-        if command.name == "fences":
+        """A JSON pack: `cmd`, then `text` and `interval_s` where the order has them; None for `NO_WORDS`."""
+        if command.name in NO_WORDS:
             return None
         records: list[dict[str, Any]] = [{"n": "cmd", "vs": command.name}]
         if command.text is not None:

@@ -20,6 +20,7 @@ PAGES = (
     "docs/portal.md",
     "docs/carriers.md",
     "docs/devices.md",
+    "docs/downlink.md",
     "docs/protocols/capture.md",
     "docs/protocols/quarantine.md",
     "README.md",

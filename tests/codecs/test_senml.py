@@ -370,6 +370,8 @@ def test_an_order_is_a_pack_the_codec_itself_can_read_back() -> None:
         codec.encode_down(DownCommand(name="help_is_coming"), "band-1").data
         == b'[{"n":"cmd","vs":"help_is_coming"}]'
     )
+    for unknown in (DownCommand(name="fences", fences=()), DownCommand(name="call_back", phone="+861")):
+        assert codec.encode_down(unknown, "band-1") is None
     order = DownCommand(name="message", text="守望", interval_s=60)
     assert json.loads(codec.encode_down(order, "band-1").data) == [
         {"n": "cmd", "vs": "message"},

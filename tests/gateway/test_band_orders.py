@@ -39,6 +39,15 @@ def test_the_table_knows_every_fact_in_every_state():
     assert set(NAMES) >= FROM_PEOPLE
 
 
+def test_the_table_of_the_page_is_the_table_of_the_code(root):
+    page = (root / "docs/downlink.md").read_text(encoding="utf-8").splitlines()
+    wanted = [f"| state | {' | '.join(fact.value for fact in Fact)} |"]
+    wanted += [
+        f"| {state} | {' | '.join(row[fact] or '' for fact in Fact)} |" for state, row in TABLE.items()
+    ]
+    assert [line for line in wanted if line not in page] == []
+
+
 @given(facts=st.lists(st.sampled_from(Fact)), answers=st.booleans())
 def test_an_order_ends_once_and_stays_at_its_end(facts, answers):
     band = BandState(device="b")
