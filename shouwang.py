@@ -75,6 +75,9 @@ def check_config(options: argparse.Namespace) -> int:
         f"{options.config}: right ({settings.mode} mode, {len(settings.wearers)} wearers,"
         f" {len(settings.transports)} wires, {len(settings.sos.carriers)} carriers)"
     )
+    for name, table in settings.transports.items():
+        if getattr(table, "aloud", ""):
+            print(f"transports.{name}: {table.aloud}")
     return 0
 
 

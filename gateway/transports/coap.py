@@ -98,6 +98,16 @@ class CoapSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         if self.max_payload_bytes < 1:
             raise ValueError("max_payload_bytes must be at least 1")
 
+    @property
+    def aloud(self) -> str:
+        """What an installer must know that was chosen here; empty for nothing."""
+        if self.plain == "loopback":
+            return ""
+        return (
+            "plain requests are believed from every network: whoever is on the way can read the keys. "
+            "明文 CoAP 对网络开放，途经者可读取密钥"
+        )
+
 
 class CoapTransport:
     """The CoAP server of a gateway; `counts` holds answers by code and reason, `address` where it listens."""
@@ -120,10 +130,8 @@ class CoapTransport:
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until cancelled; raises OSError when the port is taken."""
         wire = Wire(self.settings.host, self.settings.port, self.door.screen, self.counts)
-        if self.settings.plain == "network":
-            log.warning(
-                "CoAP believes plain requests from the network: whoever is on the way can read the keys"
-            )
+        if self.settings.aloud:
+            log.warning("CoAP: %s", self.settings.aloud)
         context = await wire.serve(_Root(self, wire))
         try:
             self.contexts.open()

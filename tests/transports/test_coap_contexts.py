@@ -252,3 +252,9 @@ def test_a_request_and_its_answer_open_at_the_other_end(site: Site) -> None:
 def _on_wire(message: Message) -> bytes:
     message.mtype, message.mid, message.token = 0, 1, b""
     return bytes(message.encode())
+
+
+def test_the_installers_sheet_names_the_id_we_answer_under() -> None:
+    from gateway.desk import device_sheet
+
+    assert device_sheet.SERVER_ID == coap_contexts.SERVER_ID

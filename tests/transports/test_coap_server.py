@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from aiocoap import GET, POST, PUT, Context, Message
 
+import shouwang
 from gateway import keys
 from gateway.transports import coap, coap_orders
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
@@ -251,3 +252,15 @@ async def test_it_refuses_a_port_somebody_listens_on(house: House) -> None:
     second = coap.CoapTransport(coap.CoapSettings(port=port), house.sink, house.transport.site)
     with pytest.raises(OSError, match="in use"):
         await second.run(lambda _: None)
+
+
+def test_check_says_aloud_that_plain_requests_are_believed_from_a_network(
+    small_config: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for plain, said in (("loopback", False), ("network", True)):
+        config = small_config(more=f'[transports.coap]\nplain = "{plain}"\n')
+        (config.parent / "var/secrets").mkdir(parents=True, exist_ok=True)
+        for name in ("twilio", "band-zhang"):
+            (config.parent / "var/secrets" / name).write_text("secret")
+        assert shouwang.main(["check", str(config)]) == 0
+        assert ("can read the keys" in capsys.readouterr().out) == said
