@@ -172,7 +172,11 @@ class CoapTransport:
     async def answer(self, exchange: Exchange) -> None:
         """Answer an opened request; raises Refused."""
         request = exchange.request
-        device, resource = self._admitted(exchange)
+        try:
+            device, resource = self._admitted(exchange)
+        except Refused:
+            exchange.wire.forget(exchange.outer)
+            raise
         known = self._known(device, exchange.peer)
         if resource == "down":
             await known.orders.serve(exchange)
@@ -295,9 +299,11 @@ class _Root(Resource):  # type: ignore[misc]  # aiocoap has no types
             exchange = door.open(pipe, self._wire)
         except Refused as refused:
             door.note(refused, pipe.request)
+            self._wire.forget(pipe.request)
             pipe.add_response(refused.unprotected(pipe.request), is_last=True)
             return
         except oscore.ReplayErrorWithEcho as fresh:
+            self._wire.forget(pipe.request)
             pipe.add_response(fresh.to_message(), is_last=True)
             return
         try:

@@ -142,7 +142,7 @@ class Door:
             raise
         except oscore.ReplayError as error:
             raise Refused(Code.UNAUTHORIZED, "replay", max_age_s=0) from error
-        except (oscore.DecodeError, UnparsableMessage) as error:
+        except (oscore.DecodeError, UnparsableMessage, UnicodeDecodeError) as error:
             raise Refused(Code.BAD_OPTION, "not OSCORE", max_age_s=0) from error
         except oscore.ProtectionInvalid as error:
             raise Refused(Code.BAD_REQUEST, "wrong key", max_age_s=0) from error

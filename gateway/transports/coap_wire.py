@@ -147,6 +147,10 @@ class Wire(MessageInterface):  # type: ignore[misc]  # aiocoap has no types
         finally:
             del self._unheard[key]
 
+    def forget(self, request: Any) -> None:
+        """Remember a request no longer: one that was refused at the door is refused again as cheaply."""
+        self._remembered.pop((request.remote.address, request.mid), None)
+
     # ------------------------------------------------------------------ what aiocoap asks of a wire
 
     def send(self, message: Any) -> None:
@@ -213,9 +217,8 @@ class Wire(MessageInterface):  # type: ignore[misc]  # aiocoap has no types
             self._received(data, Peer(address, local))
 
     def _received(self, data: bytes, peer: Peer) -> None:
-        try:
-            message = Message.decode(data, remote=peer)
-        except UnparsableMessage:
+        message = decoded(data, peer)
+        if message is None:
             self.counts["not CoAP"] += 1
             return
         if message.code.is_request():
@@ -256,6 +259,14 @@ class Wire(MessageInterface):  # type: ignore[misc]  # aiocoap has no types
         self._remembered[key] = (now, b"")
         request.transport_tuning = FORGETFUL
         return True
+
+
+def decoded(data: bytes, peer: Peer) -> Any | None:
+    """The message in a datagram, None when there is none (aiocoap also trips over options not in UTF-8)."""
+    try:
+        return Message.decode(data, remote=peer)
+    except (UnparsableMessage, UnicodeDecodeError):
+        return None
 
 
 def _bound(host: str, port: int) -> socket.socket:

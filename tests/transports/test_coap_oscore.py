@@ -13,7 +13,7 @@ from aiocoap import FETCH, GET, POST, Message
 from rigs.coap_band import band, said_again
 
 from gateway import keys
-from gateway.transports import coap
+from gateway.transports import coap, coap_wire
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
 
 
@@ -209,3 +209,17 @@ async def test_an_option_that_is_none_is_refused_without_a_context(house: House,
         request.opt.oscore = option
         assert (await said_again(house.port, request.encode())).code.dotted in {"4.01", "4.02"}
     assert house.sink.got == []
+
+
+async def test_a_flood_under_a_wrong_key_takes_no_room_from_others(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coap_wire, "MAX_REMEMBERED", 3)
+    async with band(house.port, tmp_path / "thief", key="a guess") as thief:
+        for _ in range(10):
+            with pytest.raises(Exception, match="No Object-Security"):
+                await thief.post()
+    async with band(house.port, tmp_path / "flash") as one:
+        assert await one.post() == "2.04"
+    assert house.transport.counts["4.00 wrong key"] == 10
+    assert house.transport.counts["too many requests"] == 0
