@@ -16,6 +16,7 @@ from firmware_sim.ground import load_ground
 from firmware_sim.links.base import BandLink
 from firmware_sim.links.coap import CoapLink
 from firmware_sim.links.iw import IwLink
+from firmware_sim.links.jt808 import Jt808Link
 from firmware_sim.links.mqtt import MqttLink
 from firmware_sim.links.serial import SerialLink
 from firmware_sim.links.tcp import TcpLink
@@ -33,10 +34,17 @@ STATION_TAKES_S = 20.0
 """How long the simulated station's keeper takes to take an alarm on."""
 SHANGHAI = timezone(timedelta(hours=8))
 LINKS: MappingProxyType[LinkKind, Callable[[SimBand, str], BandLink]] = MappingProxyType(
-    {"mqtt": MqttLink, "coap": CoapLink, "tcp": TcpLink, "iw": IwLink, "serial": SerialLink}
+    {
+        "mqtt": MqttLink,
+        "coap": CoapLink,
+        "tcp": TcpLink,
+        "iw": IwLink,
+        "jt808": Jt808Link,
+        "serial": SerialLink,
+    }
 )
 WIRES: MappingProxyType[LinkKind, str] = MappingProxyType(
-    {"mqtt": "MQTT", "coap": "CoAP", "tcp": "TCP", "serial": "serial"}
+    {"mqtt": "MQTT", "coap": "CoAP", "tcp": "TCP", "iw": "IW", "jt808": "JT/T 808", "serial": "serial"}
 )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 
 from firmware_sim.report import Report
@@ -18,7 +19,20 @@ from gateway.codecs.jt808_frame import FlagCutter, Frame, build, parse
 from gateway.errors import FrameError
 
 REGISTER, AUTHENTICATE, HEARTBEAT, POSITION, BATCH, CONFIRM = 0x0100, 0x0102, 0x0002, 0x0200, 0x0704, 0x0001
-ANSWER, REGISTERED, TEXT, LOCATE = 0x8001, 0x8100, 0x8300, 0x8201
+ANSWER, REGISTERED, TEXT = 0x8001, 0x8100, 0x8300
+BAND_ORDERS = MappingProxyType(
+    {
+        0x8103: "interval",
+        0x8105: "find",
+        0x8201: "locate_now",
+        0x8202: "interval",
+        0x8400: "call_back",
+        0x8600: "fences",
+        0x8604: "fences",
+    }
+)
+GOOD_RESULTS = frozenset({0, 4})
+"""Done, and "alarm handled"."""
 MAKER, MODEL, TERMINAL = b"70111", b"BSJ-A6-BD", b"0567872"
 SOS_BIT = 1 << 0
 FIX_BIT, SOUTH_BIT, WEST_BIT, BEIDOU_BIT = 1 << 1, 1 << 2, 1 << 3, 1 << 19

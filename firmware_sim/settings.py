@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-LinkKind = Literal["mqtt", "coap", "tcp", "iw", "serial"]
+LinkKind = Literal["mqtt", "coap", "tcp", "iw", "jt808", "serial"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimBand:
     """One band and the wire it speaks on.
 
-    `host`, `port` and `key` are for mqtt, coap, tcp (a watch) and iw (no key); `path` is for serial:
+    `host`, `port` and `key` are for mqtt, coap, tcp (a watch), iw and jt808 (no key); `path` is for serial:
     there the simulator makes a pseudo-terminal and puts a symbolic link to it.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,9 @@ from firmware_sim.settings import (
     SimTwilio,
     scenario_path,
 )
+
+OWN_LINKS: MappingProxyType[str, LinkKind] = MappingProxyType({"iw": "iw", "jt808": "jt808"})
+"""Protocols of a TCP port with a link of their own; the others are watches."""
 
 
 def settings_of(settings: Any) -> SimSettings:
@@ -64,7 +68,7 @@ def _bands(settings: Any) -> tuple[SimBand, ...]:
                 bands.append(SimBand(device=device.id, link="serial", path=Path(port.path)))
             else:
                 wire = next(one for one in wires["tcp"].listeners if one.protocol == device.protocol)
-                link: LinkKind = "iw" if device.protocol == "iw" else "tcp"
+                link = OWN_LINKS.get(device.protocol, "tcp")
                 bands.append(SimBand(device=device.id, link=link, host=wire.host, port=wire.port))
     return tuple(bands)
 

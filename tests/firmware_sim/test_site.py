@@ -11,7 +11,11 @@ MORE = """
 [transports.mqtt_listener]
 port = 11883
 [transports.tcp]
-listeners = [{ port = 15093, protocol = "watch" }, { port = 15095, protocol = "iw" }]
+listeners = [
+  { port = 15093, protocol = "watch" },
+  { port = 15095, protocol = "iw" },
+  { port = 15096, protocol = "jt808" },
+]
 [demo]
 scenario = "evening"
 """
@@ -19,7 +23,11 @@ scenario = "evening"
 
 @pytest.mark.parametrize(
     ("protocol", "wire_id", "link", "port"),
-    [("watch", "4700186508", "tcp", 15093), ("iw", "355932600077007", "iw", 15095)],
+    [
+        ("watch", "4700186508", "tcp", 15093),
+        ("iw", "355932600077007", "iw", 15095),
+        ("jt808", "013800138000", "jt808", 15096),
+    ],
 )
 def test_a_band_speaks_its_protocol_to_the_port_that_hears_it(small_config, protocol, wire_id, link, port):
     band = ('{ id = "4700186508", protocol = "watch" }', f'{{ id = "{wire_id}", protocol = "{protocol}" }}')
