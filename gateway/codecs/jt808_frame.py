@@ -6,6 +6,7 @@ Two frames may share one flag. The header's length is not trusted: the flags say
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import NamedTuple
 
@@ -15,8 +16,9 @@ from gateway.errors import FrameError
 
 FLAG = 0x7E
 ESCAPE = 0x7D
-VARIANTS = {0x28: 0x29, 0xE7: 0xE7}
-"""First and last byte of what some makes send beside standard frames: `(text)`, and frames with e7 flags."""
+_VARIANT_ENDS = {0x28: re.compile(rb"[\x7e)]"), 0xE7: re.compile(rb"[\x7e\xe7]")}
+"""First byte of what some makes send beside standard frames (`(text)`, frames with e7 flags), and its end."""
+_STARTS = re.compile(rb"[\x7e(\xe7]")
 LENGTH_BITS = 0x03FF
 ENCRYPTION_BITS = 0x1C00
 PARTS_BIT = 0x2000
@@ -50,11 +52,11 @@ class FlagCutter:
         if first == FLAG:
             if buffer[1:2] == b"\x7e":
                 return Cut(1)
-        elif first in VARIANTS:
-            return self._cut_variant(buffer, VARIANTS[first])
+        elif first in _VARIANT_ENDS:
+            return self._cut_variant(buffer, _VARIANT_ENDS[first])
         elif not self._shared:
-            starts = [at for mark in (FLAG, *VARIANTS) if (at := buffer.find(mark)) >= 0]
-            return Cut(min(starts, default=len(buffer)))
+            start = _STARTS.search(buffer)
+            return Cut(start.start() if start else len(buffer))
         end = buffer.find(FLAG, max(self._looked, 1))
         if end < 0:
             self._looked = len(buffer)
@@ -65,15 +67,14 @@ class FlagCutter:
         self._shared = True
         return Cut(end + 1, end + 1)
 
-    def _cut_variant(self, buffer: bytearray, last: int) -> Cut | None:
+    def _cut_variant(self, buffer: bytearray, ends: re.Pattern[bytes]) -> Cut | None:
         """A variant ends at its own last byte, or just before a flag: it never swallows a frame."""
-        start = max(self._looked, 1)
-        ends = [at for mark in (last, FLAG) if (at := buffer.find(mark, start)) >= 0]
-        if not ends:
+        end = ends.search(buffer, max(self._looked, 1))
+        if end is None:
             self._looked = len(buffer)
             return None
         self._looked = 0
-        used = min(ends) + (buffer[min(ends)] == last)
+        used = end.start() if end[0] == b"\x7e" else end.end()
         return Cut(used, used, "not a standard frame")
 
 

@@ -127,3 +127,17 @@ def test_a_frame_too_long_is_an_error_and_the_next_is_read():
 def test_what_no_header_can_say_is_not_built(phone, version, body):
     with pytest.raises(ValueError, match="wrong length"):
         build(0x8300, body, phone=phone, serial=1, version=version)
+
+
+class Unsearchable(bytearray):
+    """A buffer nobody may search for one byte from end to end."""
+
+    def find(self, *_):
+        raise AssertionError("searched to its end for a byte that is not there")
+
+
+@pytest.mark.parametrize(("noise", "used"), [(b"x(a)x", 1), (b"(a)x(", 3), (b"\xe7a\xe7x", 3), (b"xyz", 3)])
+def test_noise_is_looked_at_only_up_to_its_end_so_that_much_of_it_takes_no_longer(noise, used):
+    cut = FlagCutter().cut(Unsearchable(noise), ended=False)
+    assert cut is not None
+    assert cut.used == used
