@@ -194,7 +194,7 @@ def test_the_gateway_listens_without_importing_twilio_or_geopandas(house):
     there.start("gateway")
     code = (
         "import sys; from pathlib import Path; import shouwang; from gateway.app import Gateway;"
-        f"s = shouwang._settings(Path({str(there.config)!r})); Gateway;"
+        f"s = shouwang.checked_settings(Path({str(there.config)!r})); Gateway;"
         "print([m for m in ('twilio', 'geopandas', 'pandas', 'flask') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
