@@ -173,10 +173,11 @@ async def test_what_is_no_alarm_for_a_card_is_refused_before_anything_is_asked(t
 
 
 async def test_the_period_is_kept_by_a_new_process_too(tmp_path):
+    """The carrier waits longer than the card asks, so that a busy machine cannot turn the order round."""
     async with home(tmp_path, period_s=0.6) as house:
-        async with house.ready() as carrier:
+        async with house.ready(period_s=1.4) as carrier:
             await carrier.place(leg("a"), message(alarm(1)))
-        async with house.ready() as carrier:
+        async with house.ready(period_s=1.4) as carrier:
             await carrier.place(leg("b"), message(alarm(2)))
         first, second = house.sky.of("sent", sender=CARD)
         assert house.sky.of("refused") == (), "the card was asked before it may send"
