@@ -69,7 +69,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def check_config(options: argparse.Namespace) -> int:
-    """`shouwang check`: exit 0 when right, 2 with the list of wrong keys."""
+    """`shouwang check`: 0 when right, 1 when a band of the store does not fit it, 2 with every wrong key."""
+    from gateway.desk.device_book import left_out
+    from gateway.errors import NeedsHuman
+
     settings = checked_settings(options.config)
     print(
         f"{options.config}: right ({settings.mode} mode, {len(settings.wearers)} wearers,"
@@ -78,7 +81,13 @@ def check_config(options: argparse.Namespace) -> int:
     for name, table in settings.transports.items():
         if getattr(table, "aloud", ""):
             print(f"transports.{name}: {table.aloud}")
-    return 0
+    try:
+        unfit = left_out(settings)
+    except NeedsHuman as error:
+        unfit = (str(error),)
+    for problem in unfit:
+        print(f"not heard: {problem}", file=sys.stderr)
+    return 1 if unfit else 0
 
 
 # --------------------------------------------------------------------------- the processes

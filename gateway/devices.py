@@ -205,6 +205,8 @@ def _make(path: Path) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)  # put back from a backup, for everybody to read
         return
     try:
         if os.geteuid() == 0:

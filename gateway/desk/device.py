@@ -249,6 +249,8 @@ def _qr_wire(settings: Any, options: argparse.Namespace, protocol: str) -> Any:
     ways = [one for one in wires(settings, protocol) if options.wire in (None, one.kind)]
     if not ways:
         raise Refused(f"no wire {options.wire or ''} of this configuration carries {protocol}")
+    if not ways[0].port:
+        raise Refused(f"nothing is typed into a band that is heard on {ways[0].kind}")
     if not ways[0].host:
         raise Refused("a QR code needs the address of this box: set site.address in config.toml")
     return ways[0]

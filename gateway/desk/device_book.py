@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from gateway.allow_list import Known, StoredDevice, admitted
+from gateway.allow_list import Admitted, Known, StoredDevice, admitted
 from gateway.config import Settings
 from gateway.devices import Change, DeviceStore
 from gateway.errors import NeedsHuman, ShouwangError
@@ -217,8 +217,17 @@ def history(settings: Settings, device: str) -> tuple[Change, ...]:
 
 def admitted_now(settings: Settings) -> tuple[Device, ...]:
     """The bands a gateway of this configuration admits. Raises NeedsHuman when the store cannot be read."""
+    return _admitted(settings).devices
+
+
+def left_out(settings: Settings) -> tuple[str, ...]:
+    """The bands of the store that this configuration cannot admit, and why. Raises NeedsHuman likewise."""
+    return _admitted(settings).problems
+
+
+def _admitted(settings: Settings) -> Admitted:
     rows = _read(settings, DeviceStore.rows)
-    return admitted(configured(settings), rows, known=known_to(settings)).devices
+    return admitted(configured(settings), rows, known=known_to(settings))
 
 
 def _read(settings: Settings, read: Callable[[DeviceStore], tuple[T, ...]]) -> tuple[T, ...]:

@@ -192,6 +192,15 @@ def test_a_store_that_is_none_is_said_so(desk):
         assert (status, "devices.db" in complaint) == (2, True)
 
 
+def test_the_check_of_a_configuration_names_the_bands_it_would_leave_unheard(desk, small_config, capsys):
+    desk("add", "--wearer", "wang", "--protocol", "watch", "--id", "471")
+    assert main(["check", str(desk.config)]) == 0
+    capsys.readouterr()
+    other = small_config(('id = "wang"', 'id = "wang-deshun"'), more=WIRES)
+    assert main(["check", str(other)]) == 1
+    assert "not heard: 471: there is no wearer wang" in capsys.readouterr().err
+
+
 def test_two_commands_at_once_wait_for_each_other(desk, small_config):
     """What the second checks is what the first has written."""
     from gateway.config import load

@@ -91,6 +91,21 @@ def test_the_file_is_for_its_owner_alone_and_no_wal_is_beside_it(store, tmp_path
     reader.close()
 
 
+def test_a_file_put_back_for_everybody_to_read_is_closed_again(store):
+    store.path.chmod(0o644)
+    DeviceStore(store.path, make=True).close()
+    assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
+
+
+def test_made_by_root_it_belongs_to_whom_the_folder_belongs(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda _file, *owner: given.append(owner))
+    DeviceStore(tmp_path / "gw.devices.db", make=True).close()
+    folder = tmp_path.stat()
+    assert given == [(folder.st_uid, folder.st_gid)]
+
+
 def test_the_key_itself_is_not_in_the_file(store):
     put(store, ROW)
     assert b"only-shown-once" not in store.path.read_bytes()
@@ -161,4 +176,31 @@ def test_kill_9_in_the_middle_of_adding_leaves_the_old_or_the_new(tmp_path, root
         assert set(said) <= kept
         assert {name + "b" for name in kept if not name.endswith("b")} <= kept
         assert len(kept) % 2 == 0
+        store.close()
+
+
+MOMENTS = {
+    "made": lambda path: path.exists(),
+    "begun": lambda path: path.with_name(path.name + "-journal").exists(),
+    "written": lambda path: path.exists() and path.stat().st_size > 0,
+    "grown": lambda path: path.exists() and path.stat().st_size > 12_288,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_kill_9_while_the_store_is_made_leaves_one_that_can_be_used(tmp_path, root, moment):
+    """Whoever comes after rolls back what was half-done, and makes what is missing."""
+    for round_ in range(4):
+        path = tmp_path / f"{round_}.devices.db"
+        maker = adding(path, "a", 1, root)
+        while not MOMENTS[moment](path) and maker.poll() is None:
+            continue
+        maker.kill()
+        said, _ = maker.communicate(timeout=30)
+        store = DeviceStore(path, make=True)
+        kept = {row.device for row in store.rows()}
+        assert kept in ({"a-0", "a-0b"}, set())
+        assert kept or not said
+        put(store, ROW)
         store.close()
