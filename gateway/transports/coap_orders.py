@@ -117,6 +117,7 @@ class Orders:
             try:
                 await self._notify(exchange)
             finally:
+                self._counts["observers gone"] += 1
                 if self._observer is exchange:
                     self._observer = None
         else:

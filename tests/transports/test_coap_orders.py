@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from aiocoap import EMPTY, GET, Message
-from aiocoap.numbers import ACK, CON, RST
+from aiocoap.numbers import ACK, CON, RST, TransportTuning
 from rigs.coap_band import Raw
 
 from gateway.transports import coap, coap_orders
@@ -272,3 +272,25 @@ async def test_an_order_that_was_withdrawn_is_given_to_nobody(house: House) -> N
     band.say(ACK, order)
     await band.settled()
     assert house.done == [b"message"]
+
+
+async def test_an_observer_that_never_acknowledges_is_dropped_and_its_order_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TransportTuning, "ACK_TIMEOUT", 0.02)
+    monkeypatch.setattr(TransportTuning, "MAX_RETRANSMIT", 2)
+    band = await house.band()
+    band.get(observe=0)
+    await band.next()
+    assert house.send(b"find")
+    said = [await band.order() for _ in range(3)]
+    assert len({message.mid for message in said}) == 1
+    async with asyncio.timeout(5):
+        while not house.transport.counts["observers gone"]:  # noqa: ASYNC110 - aiocoap gives up in its own time
+            await asyncio.sleep(0.01)
+    assert house.done == []
+    back = await house.band()
+    back.get(observe=0)
+    back.say(ACK, await back.order())
+    await back.settled()
+    assert house.done == [b"find"]
