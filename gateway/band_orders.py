@@ -161,6 +161,13 @@ def no_order(command: DownCommand) -> str | None:
     return None
 
 
+def not_of_the_portal(command: PortalCommand) -> str | None:
+    """Why a portal may not give this order: whoever broke into one could listen in by a band's telephone."""
+    if command.down is not None and command.down.name == "call_back":
+        return "a call-back is ordered on the box, or by key 3 of a call"
+    return None
+
+
 def order_of(command: PortalCommand, wearer: str, device: str, now: datetime) -> DownOrder:
     """The order a person gave, at the portal or on this box; never from the future.
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.band_orders import DownOrder, no_order, order_of
+from gateway.band_orders import DownOrder, no_order, not_of_the_portal, order_of
 from gateway.clock import Clock
 from gateway.effects import CancelAlarm, ClearTimer, Effect, RaiseAlarm, SendDown, SetTimer
 from gateway.incidents import Incidents
@@ -211,7 +211,7 @@ class Engine:
         now = self._clock.now()
         record = Record(urgent=True, rest=Rest(marks={"command_number": command.number}))
         pending = Pending()
-        refusal = self._obey(command, record, pending, now)
+        refusal = not_of_the_portal(command) or self._obey(command, record, pending, now)
         answer = CommandDone(command=command.command, done=refusal is None, reason=refusal or "")
         record.events.append(
             EventRow(to_ms(now), to_ms(now), "command", None, command.wearer, "portal", encode(answer), None)

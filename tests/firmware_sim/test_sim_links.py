@@ -133,6 +133,22 @@ async def test_a_watch_shows_a_message_and_comes_back_after_a_broken_line(
     assert heard == ["有人来了"]
 
 
+@pytest.mark.parametrize(
+    ("words", "order"), [("FIND", "find"), ("CR", "locate_now"), ("UPLOAD,300", "interval")]
+)
+async def test_a_watch_does_what_it_is_ordered_and_says_so(
+    watch_server: tuple[WatchServer, int], words: str, order: str
+) -> None:
+    server, port = watch_server
+    link = TcpLink(SimBand(device="4700186508", link="tcp", port=port), "xinhe")
+    name = words.partition(",")[0]
+    async with running(link) as heard:
+        await until(lambda: len(server.writers) == 1)
+        server.writers[0].write(f"[3G*4700186508*{len(words):04X}*{words}]".encode())
+        await until(lambda: f"*{name}]".encode() in server.heard)
+    assert heard == [order]
+
+
 async def test_without_a_server_nothing_is_delivered(free_port: Callable[[], int]) -> None:
     link = TcpLink(SimBand(device="4700186508", link="tcp", port=free_port()), "xinhe")
     async with running(link):

@@ -293,3 +293,15 @@ async def test_the_orders_of_an_incident_are_told_with_its_name(house, band):
     house.journal.commit()
     (told,) = house.events("band_order")
     assert (told.name, told.incident, told.wearer) == ("help_is_coming", incident, "zhang")
+
+
+async def test_a_portal_cannot_make_a_band_ring_a_telephone_and_the_box_can(house):
+    call = DownCommand(name="call_back", phone="+8613800138000")
+    order = PortalCommand(number=1, command="c1", name="send_down", wearer="zhang", down=call)
+    house.engine.ordered(order)
+    house.journal.commit()
+    (answer,) = house.events("command")
+    assert (answer.done, house.carried_out) == (False, [])
+    assert house.engine.ordered_here(order, lambda _: None) is None
+    house.journal.commit()
+    assert [order.command for _, order, _ in house.carried_out] == [call]
