@@ -6,7 +6,8 @@ import re
 import struct
 from collections.abc import Callable
 from datetime import UTC
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple
 
 from gateway.codecs import jt808_alarms, jt808_fields, jt808_position
 from gateway.codecs.device_clock import Now
@@ -56,36 +57,20 @@ class Messages:
         self._now = now
         self._positions = Latches()
         self._heartbeats = Latches()
-        self._readers: dict[int, Callable[[Frame, Jt808Settings], Said]] = {
-            CONFIRM: self._confirm,
-            HEARTBEAT: self._heartbeat,
-            LOGOUT: _nothing,
-            ATTRIBUTES: _nothing,
-            ZONE: _nothing,
-            TIME: self._time,
-            TIME_2: self._time,
-            POSITION: self._position,
-            LOCATED: self._located,
-            BATCH: self._batch,
-            SHORT_BATCH: self._short_batch,
-            TRANSPARENT: self._transparent,
-            TEXT_ANSWER: self._text,
-            TEXT_REPORT: self._text,
-        }
 
     def knows(self, message: int) -> bool:
         """Whether there is anything to read in such a message; a long one is else not worth its parts."""
-        return message in self._readers
+        return message in self._READERS
 
     def read(self, frame: Frame, settings: Jt808Settings) -> Said:
         """Read one whole message. What nobody knows is counted and answered "unsupported"."""
         if frame.encrypted:
             return Said(result=UNSUPPORTED, refusal="body is encrypted")
-        reader = self._readers.get(frame.message)
+        reader = self._READERS.get(frame.message)
         if reader is None:
             self.unknown_messages.add(f"{frame.message:04x}")
             return Said(result=UNSUPPORTED)
-        return reader(frame, settings)
+        return reader(self, frame, settings)
 
     # ------------------------------------------------------------------ positions
 
@@ -197,6 +182,9 @@ class Messages:
             return Said()
         return Said(answers=(DownAnswer(tag=self.text_tag, done=True, detail=words),))
 
+    def _nothing(self, _frame: Frame, _settings: Jt808Settings) -> Said:
+        return Said()
+
     def _time(self, frame: Frame, _settings: Jt808Settings) -> Said:
         """The time in UTC: 0x8004 in BCD (2019), 0x8109 in binary with a year of two bytes (some makers)."""
         if self._now is None:
@@ -207,14 +195,31 @@ class Messages:
         body = struct.pack(">H5B", now.year, now.month, now.day, now.hour, now.minute, now.second)
         return Said(result=None, reply=(TIME_ANSWER_2, body))
 
+    _READERS: ClassVar[MappingProxyType[int, Callable[[Messages, Frame, Jt808Settings], Said]]] = (
+        MappingProxyType(
+            {
+                CONFIRM: _confirm,
+                HEARTBEAT: _heartbeat,
+                LOGOUT: _nothing,
+                ATTRIBUTES: _nothing,
+                ZONE: _nothing,
+                TIME: _time,
+                TIME_2: _time,
+                POSITION: _position,
+                LOCATED: _located,
+                BATCH: _batch,
+                SHORT_BATCH: _short_batch,
+                TRANSPARENT: _transparent,
+                TEXT_ANSWER: _text,
+                TEXT_REPORT: _text,
+            }
+        )
+    )
+
 
 def tag(message: int, serial: int) -> str:
     """The name of an order: its message id in hex, and its serial."""
     return f"{message:04x}:{serial}"
-
-
-def _nothing(_frame: Frame, _settings: Jt808Settings) -> Said:
-    return Said()
 
 
 def _is_mapped(kind: int, fields: tuple[Field, ...]) -> bool:

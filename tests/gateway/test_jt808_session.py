@@ -50,6 +50,12 @@ class Terminal:
         body = sent.body if body is None else body
         return build(sent.message, body, phone=self._phone, serial=self.serial)
 
+    def confirm(self, order: Frame) -> bytes:
+        """0x0001: this order was carried out."""
+        self.serial += 1
+        body = struct.pack(">HHB", order.serial, order.message, 0)
+        return build(0x0001, body, phone=self._phone, serial=self.serial)
+
     async def say(self, *frames: bytes) -> None:
         self._writer.write(b"".join(frames))
         await self._writer.drain()
@@ -164,6 +170,12 @@ async def test_a_whole_session_is_answered_in_order_and_an_sos_starts_the_cascad
     help_is_coming = await terminal.hear()
     assert help_is_coming.message == 0x8300
     assert help_is_coming.body[1:].decode("gbk").startswith("求助已收到")
+    await terminal.say(terminal.confirm(help_is_coming), terminal.frame(HEARTBEAT))
+    assert (await terminal.result())[1:] == (0x0002, 0)
+    orders = [
+        json.loads(body) for (body,) in site.query("select payload from events where kind = 'band_order'")
+    ]
+    assert (orders[-1]["name"], orders[-1]["state"]) == ("help_is_coming", "done")
     assert site.query("select wearer, kind, state from incidents") == [("wang", "sos", "acknowledged")]
     assert {("niece", "text", 1), ("niece", "call", 1)} <= set(
         site.query("select contact, channel, round from legs")
