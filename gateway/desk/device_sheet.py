@@ -25,57 +25,79 @@ SERVER_ID = b"gw"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """One way into this gateway; `port` is 0 where there is none to type (a serial receiver)."""
+    """One way into this gateway, as a band reaches it.
+
+    `port` is 0 where there is none to type (a serial receiver); `host` is empty where nobody wrote it down.
+    `certificate`: the band must show one of its own.
+    """
 
     kind: str
     host: str = ""
     port: int = 0
     tls: bool = False
+    certificate: bool = False
 
 
 def wires(settings: Settings, protocol: str) -> tuple[Wire, ...]:
     """The ways by which a band of this protocol can come in here, as the configuration has them."""
+    address = settings.site.address
     found: list[Wire] = []
     for name, table in settings.transports.items():
         match name:
-            case "mqtt_listener" | "mqtt_client" if protocol == "senml":
-                found += _mqtt(table)
+            case "mqtt_listener" if protocol == "senml":
+                found += _listener(table, address)
+            case "mqtt_client" if protocol == "senml":
+                found.append(_broker(table, address))
             case "coap" if table.protocol == protocol:
-                found.append(Wire(kind="coap", host=table.host, port=table.port))
+                found.append(Wire(kind="coap", host=reached(table.host, address), port=table.port))
             case _:
                 found += [
-                    Wire(kind=name, host=entry.host, port=entry.port)
+                    Wire(kind=name, host=reached(entry.host, address), port=entry.port)
                     for entry in getattr(table, "listeners", ())
                     if entry.protocol == protocol
                 ]
                 ports = [one for one in getattr(table, "ports", ()) if one.protocol == protocol]
                 found += [Wire(kind=name)] * bool(ports)
-    return tuple(_reached(wire, settings.site.address) for wire in found)
+    return tuple(found)
 
 
-def _mqtt(table: Any) -> Iterator[Wire]:
-    """The TLS door first, where there is one; a site's Mosquitto whose files we write before its address."""
-    broker = getattr(table, "mosquitto", None)
-    if broker is not None:
-        yield Wire(kind="mqtt", host=broker.host, port=broker.port, tls=bool(broker.certificate))
-        return
-    tls = getattr(table, "tls", None)
-    if tls is not None:
-        yield Wire(kind="mqtt", host=table.host, port=tls.port, tls=True)
-    if getattr(table, "plain", "network") != "off":
-        yield Wire(kind="mqtt", host=table.host, port=table.port, tls=bool(getattr(table, "tls_ca", "")))
+def _listener(table: Any, address: str) -> Iterator[Wire]:
+    """The TLS door, where there is one; a plain door beside it only where it is open to the network."""
+    if table.tls is not None:
+        yield Wire(
+            kind="mqtt",
+            host=reached(table.tls.host, address),
+            port=table.tls.port,
+            tls=True,
+            certificate=table.tls.require_client_certificate,
+        )
+    if table.plain == "network" or table.tls is None:
+        yield Wire(kind="mqtt", host=reached(table.host, address), port=table.port)
 
 
-def _reached(wire: Wire, address: str) -> Wire:
-    """The wire as a band reaches it: in place of "this box" its address, empty where nobody wrote it down."""
-    if not wire.port:
-        return wire
+def _broker(table: Any, address: str) -> Wire:
+    """The site's own broker: as we configure it where it is ours, else where we reach it ourselves."""
+    ours = table.mosquitto
+    if ours is not None:
+        return Wire(
+            kind="mqtt",
+            host=reached(ours.host, address),
+            port=ours.port,
+            tls=bool(ours.certificate),
+            certificate=bool(ours.client_ca),
+        )
+    return Wire(kind="mqtt", host=table.host, port=table.port, tls=bool(table.tls_ca))
+
+
+def reached(host: str, address: str) -> str:
+    """A listener's host as a band types it: this box's address, but what is on loopback stays there."""
     try:
-        own = ipaddress.ip_address(wire.host)
+        own = ipaddress.ip_address(host)
     except ValueError:
-        return wire  # a name, which means the same everywhere
-    host = address if own.is_unspecified or (own.is_loopback and address) else wire.host
-    return Wire(kind=wire.kind, host=host, port=wire.port, tls=wire.tls)
+        return host
+    if own.is_loopback:
+        return host
+    return address or ("" if own.is_unspecified else host)
 
 
 def logs_in(settings: Settings, protocol: str) -> bool:
@@ -118,6 +140,8 @@ def _typed(row: StoredDevice, wire: Wire, community: str, *, shown: bool) -> Ite
         yield "client id", f"any, always the same: {row.wire_id}"
         yield "publishes to", f"{topic}/up"
         yield "subscribes to", f"{topic}/down"
+        if wire.certificate:
+            yield "certificate", f"its own, for {row.wire_id}, signed by the site's authority"
     elif wire.kind == "coap":
         yield "path", f"/{topic}/up (readings), /{topic}/down (orders, Observe)"
         if row.keys.oscore_secret:

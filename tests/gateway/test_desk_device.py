@@ -10,8 +10,10 @@ import threading
 
 import pytest
 
+from gateway.config import load
 from gateway.desk import device as device_room
-from gateway.desk.device_book import MOST_CHARACTERS, changing
+from gateway.desk.device_book import MOST_CHARACTERS, Asked, Refused, changing
+from gateway.desk.device_sheet import Wire, reached, wires
 from gateway.devices import DeviceStore
 from gateway.errors import NeedsHuman
 from gateway.keys import derive
@@ -104,11 +106,76 @@ def test_a_jt808_terminal_has_a_code_that_nobody_types(desk):
     assert "set site.address" in printed, "0.0.0.0 is nothing to type into a terminal"
 
 
-def test_the_sites_address_stands_in_the_sheet(desk, small_config):
-    desk.config = small_config(
-        ('map_dir = "seed"', 'map_dir = "seed"\naddress = "gw.example.cn"'), more=WIRES
-    )
-    assert "gw.example.cn" in desk(*ADD, "b2")[1]
+@pytest.mark.parametrize(
+    ("host", "address", "typed"),
+    [
+        ("0.0.0.0", "gw.example.cn", "gw.example.cn"),
+        ("0.0.0.0", "", ""),
+        ("::", "2001:db8::7", "2001:db8::7"),
+        ("192.168.1.7", "", "192.168.1.7"),
+        ("192.168.1.7", "gw.example.cn", "gw.example.cn"),
+        ("127.0.0.1", "gw.example.cn", "127.0.0.1"),
+        ("gateway.lan", "gw.example.cn", "gateway.lan"),
+    ],
+)
+def test_what_is_typed_is_the_address_by_which_a_band_reaches_this_box(host, address, typed):
+    assert reached(host, address) == typed
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    for name in ("cert.pem", "key.pem", "ca.pem"):
+        (tmp_path / name).touch()
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
+        (
+            """
+            [transports.mqtt_listener.tls]
+            host = "0.0.0.0"
+            certificate = "cert.pem"
+            key_file = "key.pem"
+            client_ca = "ca.pem"
+            require_client_certificate = true
+            """,
+            [Wire(kind="mqtt", host="gw.example.cn", port=8883, tls=True, certificate=True)],
+        ),
+        (
+            """
+            [transports.mqtt_listener]
+            host = "0.0.0.0"
+            plain = "network"
+            """,
+            [Wire(kind="mqtt", host="gw.example.cn", port=1883)],
+        ),
+        (
+            """
+            [transports.mqtt_client]
+            host = "broker.lan"
+            username = "gateway"
+            """,
+            [Wire(kind="mqtt", host="broker.lan", port=1883)],
+        ),
+        (
+            """
+            [transports.mqtt_client]
+            host = "127.0.0.1"
+            username = "gateway"
+            mosquitto = { dir = "broker", host = "0.0.0.0", certificate = "cert.pem", key_file = "key.pem" }
+            """,
+            [Wire(kind="mqtt", host="gw.example.cn", port=8883, tls=True)],
+        ),
+    ],
+    ids=["tls beside loopback", "plain on the network", "a broker elsewhere", "a broker of ours"],
+)
+def test_each_way_of_mqtt_is_named_as_a_band_must_use_it(
+    small_config, certificate, tmp_path, monkeypatch, tables, expected
+):
+    monkeypatch.chdir(tmp_path)
+    path = small_config(('map_dir = "seed"', 'map_dir = "seed"\naddress = "gw.example.cn"'), more=tables)
+    assert list(wires(load(path), "senml")) == expected
 
 
 @pytest.mark.parametrize(
@@ -203,9 +270,6 @@ def test_the_check_of_a_configuration_names_the_bands_it_would_leave_unheard(des
 
 def test_two_commands_at_once_wait_for_each_other(desk, small_config):
     """What the second checks is what the first has written."""
-    from gateway.config import load
-    from gateway.desk.device_book import Asked, Refused
-
     settings = load(desk.config)
     at_once = threading.Barrier(2)
     ends: list[str] = []
