@@ -81,6 +81,8 @@ class Orders:
             order = Order(data, 0.0)
             self._waiting.append(order)
         order.since = time.monotonic()
+        if len(order.told) == MAX_TOLD:
+            self._counts["no longer told of an order"] += 1
         order.told.append(done)
         self._news.set()
         return True
