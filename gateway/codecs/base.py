@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from gateway.model import DownCommand, Uplink
 
@@ -40,10 +40,17 @@ S = TypeVar("S")
 
 def settings_of(wire_id: str, bands: Bands | None, otherwise: S) -> S:
     """The settings of a band's model where it is known to have one, else `otherwise`."""
-    known = bands(wire_id) if bands is not None else None
-    if known is None or known.settings is None:
+    return settings_in(bands(wire_id) if bands is not None else None, otherwise)
+
+
+def settings_in(known: Known | None, otherwise: S) -> S:
+    """The settings of a known band's model, else `otherwise`.
+
+    On a port of another protocol anybody may claim its id: a model of that protocol then says nothing.
+    """
+    if known is None or not isinstance(known.settings, type(otherwise)):
         return otherwise
-    return cast("S", known.settings)
+    return known.settings
 
 
 class Codec(Protocol):

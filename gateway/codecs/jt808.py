@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from gateway.codecs import jt808_down
 from gateway.codecs.band_text import text_of
-from gateway.codecs.base import Bands, Known, Order
+from gateway.codecs.base import Bands, Known, Order, settings_in, settings_of
 from gateway.codecs.device_clock import Now
 from gateway.codecs.framing import FrameBuffer, Tally
 from gateway.codecs.jt808_frame import FlagCutter, Frame, build, parse
@@ -102,7 +102,7 @@ class Jt808Codec:
 
     def _frame(self, frame: Frame) -> Uplink | None:
         wire_id, known = self._who(frame.phone)
-        settings: Jt808Settings = (known.settings if known is not None else None) or self.settings
+        settings = settings_in(known, self.settings)
         if frame.fault and not settings.lenient:
             raise FrameError(frame.fault, offset=max(len(frame.raw) - 2, 0), raw=frame.raw)
         if frame.declared_bytes != len(frame.body):
@@ -145,8 +145,7 @@ class Jt808Codec:
         None without its text, interval, number or fences, for fences no terminal can hold,
         and for a wire id that is no terminal number.
         """
-        known = self._bands(device) if self._bands is not None else None
-        settings: Jt808Settings = (known.settings if known is not None else None) or self.settings
+        settings = settings_of(device, self._bands, self.settings)
         if self._speaks is not None and self._speaks[0] == device:
             _, phone, version = self._speaks
         else:

@@ -8,12 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 import cbor2
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import plugins
 from gateway.codecs import slip
+from gateway.codecs.base import Known
 from gateway.codecs.framing import MAX_BUFFER_BYTES
 from gateway.errors import FrameError
 from gateway.model import DownCommand, Uplink
@@ -284,3 +286,17 @@ def test_every_order_is_translated_to_bytes_or_refused(name: str) -> None:
     for order in ("help_is_coming", "cancelled", "find", "locate_now", "message", "interval"):
         down = codec.encode_down(DownCommand(name=order), "4700186508")
         assert down is None or (down.data and isinstance(down.tag, str))
+
+
+class ModelOfAnotherProtocol(msgspec.Struct, frozen=True):
+    """Settings no codec here knows."""
+
+
+@every_codec
+def test_a_band_of_another_protocols_model_is_read_with_the_ports_own_settings(name: str) -> None:
+    kind = CODECS[name]
+    codec = kind(kind.Settings(), now=lambda: NOW, bands=lambda _: Known(settings=ModelOfAnotherProtocol()))
+    codec.feed(SAMPLES[name][0])
+    codec.end_of_message()
+    assert drain(codec) == whole(name, SAMPLES[name][0])
+    codec.encode_down(DownCommand(name="find"), "4700186508")
