@@ -1,4 +1,4 @@
-"""Orders to a band over CoAP: kept until the band has acknowledged one, whichever way it asks.
+"""Orders to a band over CoAP: kept until the band has acknowledged one, or it is withdrawn.
 
 - A poll (GET) is first acknowledged empty, then answered by a confirmable message of its own
   (RFC 7252 section 5.2.2): only its acknowledgement makes the order done.
@@ -31,8 +31,6 @@ from gateway.transports.coap_door import Exchange, Refused
 OCTET_STREAM = 42
 MAX_DOWN = 8
 MAX_TOLD = 16
-KEPT_S = 180.0
-"""What is still of use is given again when the band is next heard; what is not must not come hours late."""
 REPEAT_S = 100.0
 """How long an observer may take to fetch the other blocks before it is notified again;
 longer than a confirmable message is repeated (RFC 7252 section 4.8.2, 93 s)."""
@@ -51,7 +49,6 @@ class Order:
     """One order and everybody who waits to hear that it arrived."""
 
     data: bytes
-    since: float
     told: deque[Callable[[], None]] = field(default_factory=lambda: deque(maxlen=MAX_TOLD))
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -73,14 +70,12 @@ class Orders:
 
     def add(self, data: bytes, done: Callable[[], None]) -> bool:
         """Keep it; the same order again is the same order. False when `MAX_DOWN` wait."""
-        self.head()
         order = next((one for one in self._waiting if one.data == data), None)
         if order is None:
             if len(self._waiting) >= MAX_DOWN:
                 return False
-            order = Order(data, 0.0)
+            order = Order(data)
             self._waiting.append(order)
-        order.since = time.monotonic()
         if len(order.told) == MAX_TOLD:
             self._counts["no longer told of an order"] += 1
         order.told.append(done)
@@ -88,9 +83,7 @@ class Orders:
         return True
 
     def head(self) -> Order | None:
-        """The order to give now; those nobody has asked for lately are dropped."""
-        while self._waiting and time.monotonic() - self._waiting[0].since > KEPT_S:
-            self._drop(self._waiting[0])
+        """The order to give now."""
         if not self._waiting:
             self._news.clear()
             return None

@@ -212,13 +212,15 @@ async def test_the_same_order_again_is_the_same_order_and_everybody_is_told(hous
     assert (await band.next()).payload == b""
 
 
-async def test_an_order_nobody_repeats_is_dropped(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_order_that_is_withdrawn_is_not_given_any_more(house: House) -> None:
     band = await met(house)
+    assert house.send(b"call back")
     assert house.send(b"find")
-    monkeypatch.setattr(coap_orders, "KEPT_S", -1.0)
+    for _ in range(2):
+        house.transport.withdraw("band-1", b"call back")
+    house.transport.withdraw("band-9", b"call back")
     band.get()
-    assert (await band.next()).payload == b""
-    assert house.transport.counts["forgotten orders"] == 1
+    assert (await band.order()).payload == b"find"
 
 
 async def test_a_long_order_is_done_with_its_last_block(house: House) -> None:
