@@ -49,13 +49,15 @@ class Registration(NamedTuple):
 def names(phone: bytes) -> tuple[str, ...]:
     """The names a terminal's number may have on the list, that on the wire first.
 
-    Digits may be written without their leading zeros.
+    Digits may be written without their leading zeros, or with those of the other header:
+    a band whose new firmware speaks 2019 is still the same band.
     Six bytes that are no digits are an IMEI in binary, and may be written as its 15 digits.
     """
     wire = phone.hex()
     if wire.isdigit():
-        short = wire.lstrip("0")
-        return (wire, short) if short and short != wire else (wire,)
+        short = wire.lstrip("0") or wire
+        written = (wire, short, short.zfill(2 * PHONE_BYTES), short.zfill(2 * PHONE_BYTES_2019))
+        return tuple(dict.fromkeys(written))
     if len(phone) != PHONE_BYTES:
         return (wire,)
     digits = str(int.from_bytes(phone, "big"))

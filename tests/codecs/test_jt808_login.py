@@ -172,10 +172,10 @@ def test_a_code_may_be_padded():
 @pytest.mark.parametrize(
     ("phone", "expected"),
     [
-        ("013800138000", ("013800138000", "13800138000")),
-        ("413800138000", ("413800138000",)),
-        ("00000000013800138000", ("00000000013800138000", "13800138000")),
-        ("000000000000", ("000000000000",)),
+        ("013800138000", ("013800138000", "13800138000", "00000000013800138000")),
+        ("413800138000", ("413800138000", "00000000413800138000")),
+        ("00000000013800138000", ("00000000013800138000", "13800138000", "013800138000")),
+        ("000000000000", ("000000000000", "00000000000000000000")),
         ("4eb6fb4ad628", ("4eb6fb4ad628", "865478070001047")),
         ("aaaaaaaaaaaaaaaaaaaa", ("aaaaaaaaaaaaaaaaaaaa",)),
     ],
@@ -213,6 +213,16 @@ def test_a_name_leads_back_to_the_number_on_the_wire(wire_id, version, expected)
 @pytest.mark.parametrize("wire_id", ["", "band-zhang", "1380013800012", "4EB6", "g" * 12])
 def test_what_is_no_number_has_no_address(wire_id):
     assert address(wire_id, None) is None
+
+
+def test_a_band_whose_new_firmware_speaks_2019_is_still_the_same_band(terminal):
+    listed = Listed(n013800138000=Known(login_code=CODE))
+    phone = bytes.fromhex(PHONE.zfill(20))
+    login = bytes([len(CODE)]) + CODE.encode()
+    uplink, reply = listed.say(build(0x0102, login, phone=phone, serial=1, version=1))
+    assert (uplink.device, uplink.refusal) == (PHONE, "")
+    assert reply is not None
+    assert (reply.phone, reply.version) == (phone, 1)
 
 
 def test_a_band_listed_without_its_zero_is_found_and_spoken_to_by_that_name(terminal):
