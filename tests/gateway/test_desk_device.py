@@ -14,6 +14,7 @@ from gateway.config import load
 from gateway.desk import device as device_room
 from gateway.desk.device_book import MOST_CHARACTERS, Asked, Refused, changing
 from gateway.desk.device_sheet import Wire, reached, wires
+from gateway.desk.device_words import as_claims
 from gateway.devices import DeviceStore
 from gateway.errors import NeedsHuman
 from gateway.keys import derive
@@ -418,3 +419,17 @@ def test_ten_thousand_bands_are_one_import(desk, table, tmp_path):
     assert desk("import", table(text), "--keys-out", str(tmp_path / "k"))[0] == 0
     assert len(desk.rows()) == 10_000
     assert "at most 10000" in desk("import", table(text + "\nzhang,senml,more"))[2]
+
+
+def test_an_id_from_outside_cannot_steer_the_terminal():
+    row = {
+        "device": "47\x1b[2J\n1",
+        "protocol": "watch",
+        "frames": 2,
+        "first_ms": 0,
+        "last_ms": 1000,
+        "peer": "p",
+    }
+    shown = as_claims([row])
+    assert "47?[2J?1" in shown
+    assert len(shown.splitlines()) == 2
