@@ -206,9 +206,7 @@ class Projection:
 
     def _incident(self, view: IncidentView) -> Incident:
         wearer = self._wearer(view.wearer)
-        found = self.session.scalar(
-            sa.select(Incident).where(Incident.gateway == self.gateway, Incident.code == view.incident_id)
-        )
+        found = self._known_incident(view.incident_id)
         if found is None:
             found = Incident(gateway=self.gateway, code=view.incident_id)
             self.session.add(found)
@@ -267,9 +265,7 @@ class Projection:
             self._changes |= {} if wearer_id is None else {("wearer", wearer_id): wearer_id}
         if found.incident is None:
             return
-        incident = self.session.scalar(
-            sa.select(Incident).where(Incident.gateway == self.gateway, Incident.code == found.incident)
-        )
+        incident = self._known_incident(found.incident)
         if incident is not None:
             self._changes["incident", incident.id] = incident.wearer_id
 
@@ -277,6 +273,13 @@ class Projection:
         wearer = self._wearer(told.wearer)
         band_orders.take(self.session, self.gateway, told, wearer_id=wearer.id, now=self.now)
         self._changes["wearer", wearer.id] = wearer.id
+        if told.incident and (incident := self._known_incident(told.incident)) is not None:
+            self._changes["incident", incident.id] = wearer.id
+
+    def _known_incident(self, code: str) -> Incident | None:
+        return self.session.scalar(
+            sa.select(Incident).where(Incident.gateway == self.gateway, Incident.code == code)
+        )
 
     def _roster(self, roster: Roster) -> None:
         before = {code: _enrolment(wearer) for code, wearer in self._wearers.items()}

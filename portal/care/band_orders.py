@@ -98,3 +98,9 @@ def recent(session: Session, wearer: Wearer) -> list[BandOrder]:
     """The newest orders to a wearer's bands, newest first."""
     query = sa.select(BandOrder).where(BandOrder.wearer_id == wearer.id)
     return list(session.scalars(query.order_by(BandOrder.given_at.desc(), BandOrder.id.desc()).limit(SHOWN)))
+
+
+def of_incident(session: Session, gateway: str, incident: str) -> list[BandOrder]:
+    """What the wearer's bands were told in an incident, oldest first."""
+    query = sa.select(BandOrder).where(BandOrder.gateway == gateway, BandOrder.incident == incident)
+    return list(session.scalars(query.order_by(BandOrder.given_at, BandOrder.id)))

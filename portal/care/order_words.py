@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -75,6 +75,12 @@ class OrderRow:
     said: str
     device: str
     pending: bool
+
+
+def order_rows(rows: Sequence[BandOrder]) -> list[OrderRow]:
+    """Rows in words; each names its band where they are of several."""
+    several = len({row.device for row in rows if row.device}) > 1
+    return [order_row(row, several=several) for row in rows]
 
 
 def order_row(row: BandOrder, *, several: bool) -> OrderRow:

@@ -25,13 +25,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import audit
 from portal.api import commands
 from portal.api.gateway import ring
-from portal.care import order_views, queries, report_views
+from portal.care import band_orders, order_views, queries, report_views
 from portal.care.basemap import Theme, style
 from portal.care.cards import incident_card, wearer_card
 from portal.care.changes import newest_change
 from portal.care.health import troubles
 from portal.care.live import init_app as init_live
 from portal.care.live import marker, missed
+from portal.care.order_words import order_rows
 from portal.care.places import LAYERS, read_layer
 from portal.care.story import story_rows
 from portal.care.wearer_page import wearer_page
@@ -263,7 +264,8 @@ def _whole(code: str) -> dict[str, Any]:
     """What the page of an incident shows."""
     case = _case(code)
     story = story_rows(queries.story_of(db.session, case))
-    return {"card": incident_card(case), "story": story, "troubles": _troubles()}
+    orders = order_rows(band_orders.of_incident(db.session, case.gateway, code))
+    return {"card": incident_card(case), "story": story, "orders": orders, "troubles": _troubles()}
 
 
 def _troubles() -> list[Trouble]:

@@ -11,7 +11,7 @@ from portal.care import band_orders, queries
 from portal.care.cards import incident_card, since, wearer_card
 from portal.care.changes import newest_change
 from portal.care.models import Wearer
-from portal.care.order_words import INTERVALS_S, MAX_TEXT_CHARACTERS, interval_words, order_row
+from portal.care.order_words import INTERVALS_S, MAX_TEXT_CHARACTERS, interval_words, order_rows
 from portal.db import db
 from portal.policy import commands_band
 from portal.security import viewer
@@ -42,8 +42,6 @@ def wearer_page(wearer: Wearer, typed: Typed = Typed()) -> str:
     day_ago = since(now(), hours=VITALS_HOURS)
     pulses = queries.recent_vitals(db.session, wearer, "heart_rate", day_ago)
     pressures = queries.recent_vitals(db.session, wearer, "blood_pressure", day_ago)
-    orders = band_orders.recent(db.session, wearer)
-    several = len({row.device for row in orders if row.device}) > 1
     return render_template(
         "care/wearer.html",
         wearer=wearer,
@@ -52,7 +50,7 @@ def wearer_page(wearer: Wearer, typed: Typed = Typed()) -> str:
         pulses=pulses[:VITALS_SHOWN],
         pressures=pressures[:VITALS_SHOWN],
         age=None if wearer.birth_year is None else now().year - wearer.birth_year,
-        orders=[order_row(row, several=several) for row in orders],
+        orders=order_rows(band_orders.recent(db.session, wearer)),
         may_command=may_command(wearer),
         once=secrets.token_hex(ONCE_BYTES),
         typed=typed,

@@ -208,6 +208,24 @@ def test_the_order_of_an_incident_is_told_without_a_name(told, app, people, samp
     assert "告诉手环：有人来了 求救流程 刚刚 手环已收到" in listed(people, app)
 
 
+def test_what_the_band_was_told_in_an_incident_is_on_its_page(told, app, people, samples):
+    from portal.care.changes import changes_after, newest_change
+
+    told.send(samples.incident("acknowledged"))
+    with app.app_context():
+        before = newest_change(db.session)
+    told.send(
+        changed(samples, "o1", "delivered", name="help_is_coming", by="", incident="inc1", final=True),
+        changed(samples, "o2", "delivered", by="", incident="another", final=True),
+    )
+    with app.app_context():
+        assert "incident" in {change.topic for change in changes_after(db.session, before, limit=9)}
+    page = people["guardian"].get("/care/incidents/inc1/card").text
+    told_it = words(page.split('id="told-title"', 1)[1])
+    assert "告诉手环：有人来了 求救流程 刚刚 手环已收到" in told_it
+    assert "让手环响铃" not in told_it
+
+
 def test_a_repeat_of_the_gateway_changes_nothing(told, app, samples):
     rows = told.rows(changed(samples, "o1", "sent"), changed(samples, "o1", "done", final=True))
     for _ in range(2):
