@@ -6,8 +6,6 @@ import struct
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from firmware_sim.jt808_frames import Terminal, bcd_time, item, result_of
 from gateway.codecs.base import Known
@@ -20,8 +18,6 @@ from gateway.model import (
     Battery,
     BloodPressure,
     BodyTemp,
-    DownAnswer,
-    DownCommand,
     Fix,
     HeartRate,
     Uplink,
@@ -395,106 +391,3 @@ def test_the_parts_of_a_message_nobody_knows_are_each_kept_and_answered_unsuppor
     photo = build(0x0801, b"photo", phone=bytes.fromhex(PHONE), serial=3, parts=9, part=1)
     uplink = line.one(photo)
     assert (uplink.raw, uplink.readings, result(uplink)) == (photo, (), 3)
-
-
-# --------------------------------------------------------------------------- orders and their answers
-
-ORDERS = [
-    (DownCommand(name="message", text="记得吃药"), 0x8300, b"\x0c" + "记得吃药".encode("gbk")),
-    (DownCommand(name="locate_now"), 0x8201, b""),
-    (DownCommand(name="interval", interval_s=60), 0x8103, bytes.fromhex("010000002904 0000003c")),
-    (DownCommand(name="call_back", phone="+8613800138001"), 0x8400, b"\x0013800138001"),
-]
-
-
-@pytest.mark.parametrize(("command", "message", "sent"), ORDERS)
-def test_an_order_is_in_the_terminals_words_and_its_answer_is_known_again(
-    line, terminal, command, message, sent
-):
-    line.one(terminal.frame(0x0002))
-    order = line.codec.encode_down(command, PHONE)
-    frame = parse(order.data)
-    assert (frame.message, frame.body, frame.phone.hex()) == (message, sent, PHONE)
-    assert order.tag == f"{message:04x}:{frame.serial}"
-    answers = [
-        line.one(terminal.frame(0x0001, struct.pack(">HHB", frame.serial, message, code))).answers[0]
-        for code in (0, 1, 2, 3, 9)
-    ]
-    assert answers == [
-        DownAnswer(tag=order.tag, done=True),
-        DownAnswer(tag=order.tag, done=False, detail="failed"),
-        DownAnswer(tag=order.tag, done=False, detail="order wrong"),
-        DownAnswer(tag=order.tag, done=False, detail="unsupported"),
-        DownAnswer(tag=order.tag, done=False, detail="result 9"),
-    ]
-
-
-def test_the_answer_to_an_order_wants_no_answer_and_one_cut_short_is_kept(line, terminal):
-    assert line.one(terminal.frame(0x0001, struct.pack(">HHB", 1, 0x8201, 0))).reply is None
-    assert line.one(terminal.frame(0x0001, b"\0\0\0\0")).refusal == "answer too short"
-
-
-def test_a_position_asked_for_settles_the_order_and_is_a_position(line, terminal):
-    order = line.codec.encode_down(DownCommand(name="locate_now"), PHONE)
-    serial = parse(order.data).serial
-    uplink = line.one(terminal.frame(0x0201, struct.pack(">H", serial) + body()))
-    assert uplink.answers == (DownAnswer(tag=order.tag, done=True),)
-    assert [type(reading) for reading in uplink.readings] == [Fix]
-    assert line.one(terminal.frame(0x0201, b"\0")).refusal == "position unreadable"
-
-
-def test_words_that_answer_a_text_are_told_with_it(line, terminal):
-    order = line.codec.encode_down(DownCommand(name="message", text="STATUS#"), PHONE)
-    words = "\0Set OK!\r".encode("utf-16-be")
-    assert line.one(terminal.frame(0x1300, words)).answers == (
-        DownAnswer(tag=order.tag, done=True, detail="Set OK!"),
-    )
-    assert line.one(terminal.frame(0x6006, "已设置".encode("gbk"))).answers[0].detail == "已设置"
-
-
-def test_a_2019_terminal_gets_its_texts_with_a_type(line):
-    phone = bytes.fromhex("00000000013800138000")
-    line.one(build(0x0002, b"", phone=phone, serial=5, version=1))
-    order = line.codec.encode_down(DownCommand(name="help_is_coming"), "00000000013800138000")
-    frame = parse(order.data)
-    assert (frame.version, frame.phone) == (1, phone)
-    assert frame.body == b"\x0c\x01" + "求助已收到，正在联系您的家人。".encode("gbk")
-
-
-def test_the_model_says_how_it_rings_and_how_its_interval_is_set(terminal):
-    settings = Jt808Settings(find_control=0x70, interval_by="tracking")
-    codec = Jt808Codec(bands={PHONE: Known(settings=settings)}.get)
-    ring = parse(codec.encode_down(DownCommand(name="find"), PHONE).data)
-    pace = parse(codec.encode_down(DownCommand(name="interval", interval_s=1), PHONE).data)
-    assert (ring.message, ring.body) == (0x8105, b"\x70")
-    assert (pace.message, pace.body) == (0x8202, struct.pack(">HI", 10, 86400))
-    assert parse(Jt808Codec().encode_down(DownCommand(name="find"), PHONE).data).message == 0x8300
-
-
-@pytest.mark.parametrize(
-    ("command", "device"),
-    [
-        (DownCommand(name="message"), PHONE),
-        (DownCommand(name="interval"), PHONE),
-        (DownCommand(name="call_back"), PHONE),
-        (DownCommand(name="fences"), PHONE),
-        (DownCommand(name="find"), "band-zhang"),
-        (DownCommand(name="find"), "0138001380001"),
-    ],
-)
-def test_an_order_without_its_words_or_for_no_terminal_is_refused(command, device):
-    assert Jt808Codec().encode_down(command, device) is None
-
-
-# --------------------------------------------------------------------------- anything at all
-
-
-@given(
-    message=st.sampled_from([1, 2, 4, 0x100, 0x102, 0x107, 0x200, 0x201, 0x210, 0x704, 0x900, 0x6006]),
-    body=st.binary(max_size=200),
-)
-def test_any_body_gives_an_uplink_that_is_answered_or_wants_no_answer(message, body):
-    uplink = Line(Jt808Settings(nested=(0xEB,), tlvs=HEALTH, transparent=HEALTH, heartbeat=HEALTH)).one(
-        build(message, body, phone=bytes(6), serial=1)
-    )
-    assert (uplink.reply is None) is (message == 1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -13,11 +15,13 @@ from hypothesis import strategies as st
 
 from gateway.codecs.jt808 import Jt808Codec
 from gateway.codecs.jt808_fields import items, read
+from gateway.codecs.jt808_frame import build
 from gateway.codecs.jt808_settings import Field, Jt808Settings
 from gateway.config_tables import Checker, SecretSource
 from gateway.model import BandAlarm, Battery, BloodPressure, Reading, Steps
 from gateway.profiles import load_models
 
+NOW = datetime(2026, 8, 5, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
 ROWS = [json.loads(line) for line in (ROOT / "tests/vectors/jt808.jsonl").read_text().splitlines()]
 CAPTURED: dict[str, list[tuple[int, set[str], float | None]]] = {
@@ -40,6 +44,7 @@ CAPTURED: dict[str, list[tuple[int, set[str], float | None]]] = {
 """Model -> (row, its alarms, its charge)."""
 
 
+@cache
 def models() -> dict[str, Jt808Settings]:
     checker = Checker(SecretSource(base=ROOT, demo=False))
     found = load_models(ROOT / "data/models", checker)
@@ -125,3 +130,17 @@ def test_any_bytes_are_items_and_entries_or_nothing(data):
     for name, value in items(data, nested=tuple(range(256))):
         assert 0 <= name <= 0xFFFFFF
         assert len(value) <= 255
+
+
+MESSAGES = (1, 2, 4, 0x100, 0x102, 0x107, 0x200, 0x201, 0x210, 0x704, 0x900, 0x6006)
+
+
+@given(
+    name=st.sampled_from(sorted(CAPTURED)), message=st.sampled_from(MESSAGES), body=st.binary(max_size=200)
+)
+def test_any_body_under_any_model_gives_an_uplink_that_is_answered_or_wants_no_answer(name, message, body):
+    codec = Jt808Codec(models()[name], now=lambda: NOW)
+    codec.feed(build(message, body, phone=bytes(6), serial=1))
+    uplink = codec.next_event()
+    assert uplink is not None
+    assert (uplink.reply is None) is (message == 1)
