@@ -24,6 +24,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -38,6 +40,7 @@ from gateway.transports.tcp_door import Listener, Newcomers
 from gateway.transports.tcp_line import Door, Line
 
 BACKLOG = 1024
+KERNEL_BYTES = 64 * 1024
 LEAST_SWEEP_S, MOST_SWEEP_S = 0.005, 5.0
 SWEEPS_A_TIMEOUT = 8
 ROOM_AGAIN = 0.75
@@ -95,6 +98,7 @@ class TcpTransport:
                     partial(Line, self, door), listener.host, listener.port, backlog=BACKLOG
                 )
                 servers.append(server)
+                _bound_kernel_buffers(server)
                 host, port = server.sockets[0].getsockname()[:2]
                 self.addresses = (*self.addresses, f"{host}:{port}")
                 ready(f"{host}:{port}")
@@ -246,6 +250,16 @@ class TcpTransport:
             self._said_at[reason] = now_s
             peer, device = (line.link.peer, line.link.pinned) if line.link else (line.network, None)
             log.info("line %s (%s): %s (%d so far)", peer, device, reason, self.counts[reason])
+
+
+def _bound_kernel_buffers(server: asyncio.Server) -> None:
+    """Let the kernel keep no more of a line than `KERNEL_BYTES`, not the megabytes it would give a fast one.
+
+    Accepted sockets inherit it. The sockets of uvloop's server cannot be set up, a twin of each can.
+    """
+    for one in server.sockets:
+        with socket.socket(fileno=os.dup(one.fileno())) as twin:
+            twin.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
 
 
 def _newcomers(listener: Listener) -> Newcomers:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+from collections.abc import Callable
 
 import msgspec
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 from rigs.tcp_band import NOTHING, PinningSink, dial, dribble, listening, replying, settle_all
@@ -246,3 +249,21 @@ async def test_a_peer_that_floods_is_read_only_as_fast_as_the_journal_commits() 
 def test_impossible_settings_are_refused(table: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"listeners": [table]}, tcp.TcpSettings)
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_the_kernel_keeps_little_of_a_line_that_is_not_read(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def story() -> int:
+        sink = PinningSink()
+        async with listening(sink) as (transport, host, port):
+            _, writer = await dial(host, port, b"w1 hello")
+            await sink.until(lambda: len(sink.got) == 1)
+            line = next(iter(transport._doors[0].lines))
+            size = line._wire.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+            writer.close()
+            return size
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(story()) <= 2 * tcp.KERNEL_BYTES
