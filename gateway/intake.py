@@ -18,8 +18,8 @@ from gateway.clock import Clock
 from gateway.codecs.base import Bands, Known
 from gateway.errors import FrameError
 from gateway.journal.records import QuarantineRow, Record, Rest, to_ms
-from gateway.model import Alarm, Envelope, Uplink, Why
-from gateway.registry import Registry
+from gateway.model import Alarm, Envelope, Severity, Uplink, Why
+from gateway.registry import Device, Registry
 from gateway.transports.base import Inbound, Link, Outcome, Settlement
 
 FUTURE = timedelta(minutes=2)
@@ -147,14 +147,28 @@ class Intake:
         self.counts["doubled"] += 1
         if device is None:
             return
+        self._notice(device, "id_claimed_twice", "warning", f"{link.peer}, {other}")
+
+    def unproven(self, link: Link, uplink: Uplink) -> None:
+        """Show staff a cry for help without its protocol's login; logged in, the band says it again.
+
+        Nobody is rung for it: whoever knows a terminal's number could ring a family at night.
+        """
+        device = self._registry.find(uplink.device or "")
+        if uplink.readings and device is not None:
+            self.counts["unproven cries"] += 1
+            self._notice(device, "cry_without_login", "critical", link.peer)
+
+    def _notice(self, device: Device, code: str, severity: Severity, place: str) -> None:
+        """Raise an alarm of our own about a band, once an hour."""
         now = self._clock.now()
         self._engine.noticed(
             Alarm(
-                alarm_id=f"doubled.{device.device}.{now:%Y%m%d%H}",
+                alarm_id=f"{code}.{device.device}.{now:%Y%m%d%H}",
                 wearer=device.wearer,
                 kind="band",
-                severity="warning",
-                why=Why(code="id_claimed_twice", place=f"{link.peer}, {other}"),
+                severity=severity,
+                why=Why(code=code, place=place),
                 at=now,
             )
         )
@@ -297,8 +311,9 @@ class _Delivery:
                 intake.hand_over(envelope, self._committed)
             else:
                 reason, outcome = envelope
-                if uplink.refusal and uplink.reply is not None:
-                    self._replies.append(uplink.reply)
+                if uplink.refusal:
+                    self._replies += [uplink.reply] if uplink.reply is not None else []
+                    intake.unproven(link, uplink)
                 self._keep(outcome, reason, uplink.raw, claimed=uplink.device)
 
     def release(self) -> None:

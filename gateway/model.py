@@ -153,6 +153,7 @@ class Uplink(msgspec.Struct, frozen=True, kw_only=True):
     `answers` are what the band says of orders it was given.
     `refusal` is why a protocol with a login of its own does not believe this frame (a constant phrase):
     it goes to quarantine under that reason, and `reply` says no in the protocol's own words.
+    What readings it has are then only cries for help, for staff to look after the band.
     """
 
     device: str | None

@@ -40,6 +40,7 @@ SYSTEM = {
 """By the alarm's code; any other is a fault to look at."""
 BAND = {
     "id_claimed_twice": ("手环号码被两台设备使用", "has a band whose id two devices use"),
+    "cry_without_login": ("手环求救但未通过登录验证", "has a band that calls for help and is not logged in"),
 }
 """The same for alarms about the band itself."""
 MEASURES = {

@@ -17,11 +17,11 @@ from gateway.codecs.device_clock import Now
 from gateway.codecs.framing import FrameBuffer, Tally
 from gateway.codecs.jt808_frame import FlagCutter, Frame, build, parse
 from gateway.codecs.jt808_login import ANSWER, DONE, Gate, address, names, result
-from gateway.codecs.jt808_messages import Messages, tag
+from gateway.codecs.jt808_messages import LOCATED, POSITION, Messages, tag
 from gateway.codecs.jt808_parts import Parts
 from gateway.codecs.jt808_settings import Jt808Settings
 from gateway.errors import FrameError
-from gateway.model import DownCommand, FenceView, Uplink
+from gateway.model import BandAlarm, DownCommand, FenceView, Reading, Uplink
 
 FIND_TEXT = "家人在找您，请看一下手环。"
 ASK_AGAIN = 0x8003
@@ -110,7 +110,8 @@ class Jt808Codec:
         answer = self._gate.judge(frame, wire_id, known, authenticates=settings.authenticates)
         if answer is not None:
             reply = self._reply(frame, answer.message, answer.body)
-            return Uplink(device=wire_id, readings=(), raw=frame.raw, reply=reply, refusal=answer.refusal)
+            cries = () if known is None else self._cries(frame, settings)
+            return Uplink(device=wire_id, readings=cries, raw=frame.raw, reply=reply, refusal=answer.refusal)
         self._speaks = wire_id, frame.phone, frame.version
         if not frame.parts or not self._messages.knows(frame.message):
             return self._whole(frame, wire_id, settings)
@@ -122,6 +123,13 @@ class Jt808Codec:
         if settings.acks_parts:
             reply = self._reply(frame, ANSWER, result(frame, DONE)) + reply
         return Uplink(device=wire_id, readings=(), raw=frame.raw, reply=reply) if reply else None
+
+    def _cries(self, frame: Frame, settings: Jt808Settings) -> tuple[Reading, ...]:
+        """The SOS or fall in a position we do not believe, for somebody to look after the band."""
+        if frame.message not in (POSITION, LOCATED) or frame.parts:
+            return ()
+        said = self._messages.read(frame, settings).readings
+        return tuple(one for one in said if isinstance(one, BandAlarm) and one.alarm in {"sos", "fall"})
 
     def _whole(self, frame: Frame, wire_id: str, settings: Jt808Settings) -> Uplink:
         said = self._messages.read(frame, settings)

@@ -35,6 +35,7 @@ KIND_WORDS: Mapping[str, object] = {
 }
 BAND_WORDS: Mapping[str, object] = {
     "id_claimed_twice": lazy_gettext("有两台设备自称是这只手环，请检查"),
+    "cry_without_login": lazy_gettext("手环在求救，但没有通过登录验证，请立即联系佩戴者"),
 }
 """Alarms about the band itself, by their code."""
 MEASURES: Mapping[str, object] = {

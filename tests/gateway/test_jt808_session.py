@@ -217,9 +217,12 @@ async def test_without_its_code_it_is_told_so_and_nothing_it_says_is_telemetry(s
         ("not authenticated",),
         ("wrong authentication code",),
     ]
-    assert site.query("select count(*) from events where kind in ('telemetry', 'alarm', 'incident')") == [
-        (0,)
+    assert site.query("select count(*) from events where kind in ('telemetry', 'incident')") == [(0,)]
+    cries = site.query("select kind, severity, incident, body from alarms")
+    assert [(kind, severity, incident) for kind, severity, incident, _ in cries] == [
+        ("band", "critical", None)
     ]
+    assert json.loads(cries[0][3])["why"]["code"] == "cry_without_login", "staff see it, nobody is rung"
 
 
 async def test_what_was_refused_is_sent_again_after_the_login_and_then_rings(site):
