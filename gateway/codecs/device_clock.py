@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+from zlib import crc32
 
 Now = Callable[[], datetime]
 STAMP_DIGITS = 12
+FRESH = timedelta(minutes=10)
+"""A device time further from ours than this does not number a press (the window of the SOS rule)."""
+FIRST_YEAR = 2020
+"""An earlier time is of a clock that was never set (the SOS rule thinks the same)."""
 
 
 class ClockSettings(Protocol):
@@ -46,3 +51,17 @@ def device_time(stamp: bytes, settings: ClockSettings, now: Now | None) -> datet
     if now is not None and (at - now()).total_seconds() > settings.max_ahead_s:
         return None
     return at
+
+
+def press_number(stamp: str, at: datetime | None, content: bytes, now: datetime | None) -> str | None:
+    """What tells a press of a band without numbers from its next one: the time of it, as sent.
+
+    `at` is what `stamp` comes to, `now` ours where it is known.
+    A time that is none is helped by what else the frame says, for it may stand still.
+    None where the time is possible but far from ours: the rule then goes by it only as long as it is
+    heard again and again, or a clock that stands still would hide every press after the first.
+    """
+    is_far = at is not None and now is not None and abs(now - at) > FRESH
+    if at is None or (is_far and at.year < FIRST_YEAR):
+        return f"{stamp}-{crc32(content):08x}"
+    return None if is_far else stamp

@@ -19,6 +19,10 @@ MAX_SKIPPED_KEPT_BYTES = 256
 MAX_NAMES = 64
 
 
+CUT_BY_NEXT, CUT_BY_END = "frame cut off by the next", "frame cut off by the end"
+"""Reasons of a frame that began and has no end; what stands in it can still be a cry for help."""
+
+
 class Cut(NamedTuple):
     """What stands at the front of the buffer.
 
@@ -133,7 +137,7 @@ class FrameBuffer:
                     self._refused = b""
                     self._restart(len(buffer), "buffer full")
                 if self._ended:
-                    self._restart(len(buffer), "frame cut off by the end")
+                    self._restart(len(buffer), CUT_BY_END)
                 return None
             if cut.frame == 0:
                 self._skip(cut.used)
@@ -173,6 +177,19 @@ class FrameBuffer:
         self._skipped.clear()
         self._cutter.restart()
         raise FrameError(reason, offset=max(len(raw) - 1, 0), raw=raw)
+
+
+def next_or_begun(frames: FrameBuffer, alarm_head: re.Pattern[bytes]) -> bytes | None:
+    """`frames.next()`, or what there is of a frame that is cut off, where it begins as an alarm.
+
+    Raises FrameError for any other frame that is wrong.
+    """
+    try:
+        return frames.next()
+    except FrameError as error:
+        if error.reason in {CUT_BY_NEXT, CUT_BY_END} and alarm_head.match(error.raw):
+            return error.raw
+        raise
 
 
 class LineCutter:
@@ -250,7 +267,7 @@ class BracketCutter:
                 if here > 0 and _WATCH_HEADER.match(buffer, here):
                     whole = buffer[here - 1] == 0x5D
                     self.restart()
-                    return Cut(here, here, "" if whole else "frame cut off by the next")
+                    return Cut(here, here, "" if whole else CUT_BY_NEXT)
                 if here > 0 and not ended and _WATCH_HEADER_BEGUN.fullmatch(buffer, here):
                     return None
                 self._depth += 1

@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import ClassVar, Literal
-from zlib import crc32
 
 import msgspec
 
 from gateway.codecs import vitals
 from gateway.codecs.band_text import text_of
 from gateway.codecs.base import Bands, Order, settings_of
-from gateway.codecs.device_clock import Now, device_time
-from gateway.codecs.framing import FrameBuffer, Tally
+from gateway.codecs.device_clock import Now, device_time, press_number
+from gateway.codecs.framing import FrameBuffer, Tally, next_or_begun
 from gateway.codecs.iw_cutter import HEADER, IwCutter
 from gateway.errors import FrameError
 from gateway.model import BandAlarm, BandAlarmKind, DownAnswer, DownCommand, Fix, Reading, Uplink
@@ -28,6 +27,7 @@ KMH_PER_MPS = 3.6
 DETAIL_CHARS = 40
 
 _FRAME = re.compile(HEADER + rb"(.*)#", re.DOTALL)
+_ALARM_HEAD = re.compile(rb"(?:IW|TRV)AP10")
 _LOGIN = re.compile(rb",?([0-9]{10,17})(?:[,;].*)?", re.DOTALL)
 _POSITION = re.compile(
     rb",?(\d{6}),?([AV])(\d\d)(\d\d\.\d+)([NS]),?(\d{3})(\d\d\.\d+)([EW]),?(\d{3}\.\d),?"  # day to speed
@@ -111,10 +111,10 @@ class IwCodec:
 
     def next_event(self) -> Uplink | None:
         """See `Codec.next_event`."""
-        raw = self._frames.next()
+        raw = next_or_begun(self._frames, _ALARM_HEAD)
         if raw is None:
             return None
-        found = _FRAME.fullmatch(raw)
+        found = _FRAME.fullmatch(raw) or _FRAME.fullmatch(raw + b"#")
         if found is None:
             raise FrameError("no IW header", raw=raw)
         self._maker, type_, rest = found[1].decode(), found[2].decode(), found[3]
@@ -202,7 +202,7 @@ class IwCodec:
             case "AP04":
                 return [BandAlarm(alarm="low_battery"), *vitals.battery(fields[0])]
             case "APFD":
-                return [BandAlarm(alarm="fall", press_id=fields[-1][:DETAIL_CHARS].decode("latin-1"))]
+                return [BandAlarm(alarm="fall", press_id=fields[-1][:DETAIL_CHARS].decode("latin-1") or None)]
         if type_ not in _NO_READING:
             self.unknown_types.add(type_)
         return []
@@ -222,7 +222,7 @@ class IwCodec:
                 raise ValueError("position unreadable")
         readings: list[Reading] = [] if fix is None else [fix]
         if is_alarm:
-            readings += _alarm(rest, found, at)
+            readings += _alarm(rest, found, at, None if self._now is None else self._now())
         return readings if found is None else [*readings, *vitals.battery(found[14], at)]
 
 
@@ -244,20 +244,24 @@ def _fix(found: re.Match[bytes], at: datetime | None) -> Fix | None:
     )
 
 
-def _alarm(rest: bytes, found: re.Match[bytes] | None, at: datetime | None) -> list[Reading]:
+def _alarm(
+    rest: bytes, found: re.Match[bytes] | None, at: datetime | None, now: datetime | None
+) -> list[Reading]:
     """The alarm that stands behind the cell; one nobody can name is `general`.
 
     00 is none, where the frame is sound: in a broken one it may be anything's.
     A press is known again by its time, in a broken frame by its bytes.
     """
-    fields, place, press = rest.split(b","), _ALARM_FIELD, f"{crc32(rest):08x}"
+    fields, place, stamp = rest.split(b","), _ALARM_FIELD, ""
     if found is not None:
-        fields, place, press = found[15].split(b","), _ALARM_AFTER_CELL, (found[1] + found[10]).decode()
+        fields, place, stamp = found[15].split(b","), _ALARM_AFTER_CELL, (found[1] + found[10]).decode()
     code = fields[place] if len(fields) > place else b""
     if code == _NO_ALARM and found is not None:
         return []
     kind = _ALARMS.get(code, "general")
-    return [BandAlarm(alarm=kind, press_id=f"{press}-{code[:8].decode('latin-1')}", at=at)]
+    number = press_number(stamp, at, rest, now)
+    press = None if number is None else f"{number}-{code[:8].decode('latin-1')}"
+    return [BandAlarm(alarm=kind, press_id=press, at=at)]
 
 
 def _heartbeat(rest: bytes, fields: list[bytes]) -> list[Reading]:

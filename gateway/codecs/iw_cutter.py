@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.codecs.framing import Cut
+from gateway.codecs.framing import CUT_BY_NEXT, Cut
 
 HEADER = rb"(IW|TRV)([A-Y]P[0-9A-Z]{2})"
 LONGEST_HEADER = 7
@@ -49,7 +49,7 @@ class IwCutter:
             again = _HEADER.search(buffer, inside, end if end >= 0 else len(buffer))
             if again is not None:
                 self.restart()
-                return Cut(again.start(), again.start(), "frame cut off by the next")
+                return Cut(again.start(), again.start(), CUT_BY_NEXT)
         if end >= 0:
             self.restart()
             return Cut(end + 1, end + 1)

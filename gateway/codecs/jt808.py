@@ -16,9 +16,9 @@ from gateway.codecs.base import Bands, Known, Order, settings_in, settings_of
 from gateway.codecs.device_clock import Now
 from gateway.codecs.framing import FrameBuffer, Tally
 from gateway.codecs.jt808_frame import FlagCutter, Frame, build, parse
-from gateway.codecs.jt808_login import ANSWER, DONE, Gate, address, names, result
+from gateway.codecs.jt808_login import ANSWER, DONE, WRONG, Gate, address, names, result
 from gateway.codecs.jt808_messages import LOCATED, POSITION, Messages, tag
-from gateway.codecs.jt808_parts import Parts
+from gateway.codecs.jt808_parts import Parts, is_possible
 from gateway.codecs.jt808_settings import Jt808Settings
 from gateway.errors import FrameError
 from gateway.model import BandAlarm, DownCommand, FenceView, Reading, Uplink
@@ -113,16 +113,27 @@ class Jt808Codec:
             cries = () if known is None else self._cries(frame, settings)
             return Uplink(device=wire_id, readings=cries, raw=frame.raw, reply=reply, refusal=answer.refusal)
         self._speaks = wire_id, frame.phone, frame.version
-        if not frame.parts or not self._messages.knows(frame.message):
+        if frame.parts <= 1 or not self._messages.knows(frame.message):
             return self._whole(frame, wire_id, settings)
+        if not is_possible(frame):
+            reply = self._reply(frame, ANSWER, result(frame, WRONG))
+            refusal = "part number impossible"
+            return Uplink(device=wire_id, readings=(), raw=frame.raw, reply=reply, refusal=refusal)
         now = None if self._now is None else self._now()
         whole = self._parts.add(frame, now)
         if whole is not None:
             return self._whole(whole, wire_id, settings)
+        return self._part(frame, wire_id, settings)
+
+    def _part(self, frame: Frame, wire_id: str, settings: Jt808Settings) -> Uplink | None:
+        """A part of a message that is not whole: an event only where it is an alarm, or is answered."""
+        readings = tuple(self._messages.begun(frame, settings))
         reply = self._asked_again(frame)
         if settings.acks_parts:
             reply = self._reply(frame, ANSWER, result(frame, DONE)) + reply
-        return Uplink(device=wire_id, readings=(), raw=frame.raw, reply=reply) if reply else None
+        if not readings and not reply:
+            return None
+        return Uplink(device=wire_id, readings=readings, raw=frame.raw, reply=reply or None)
 
     def _cries(self, frame: Frame, settings: Jt808Settings) -> tuple[Reading, ...]:
         """The SOS or fall in a position we do not believe, for somebody to look after the band."""

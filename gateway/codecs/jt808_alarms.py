@@ -8,7 +8,7 @@ until the bit was seen clear or `latched_s` have gone by.
 It is narrow on purpose, for a wrong "the same press" would lose a cry for help:
 
 - a bit that was clear in between is a new press, even if the terminal's clock stands still;
-- a clock that is wrong by more than `FRESH` numbers nothing: the rule then goes by when it was heard;
+- a clock that is wrong by more than 10 minutes numbers nothing: the rule then goes by when it was heard;
 - a new connection knows of no press before it, but the same frame sent again on it has the same number,
   and so has the same record sent later out of the terminal's store.
 """
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zlib import crc32
 
+from gateway.codecs.device_clock import press_number
 from gateway.codecs.jt808_settings import Jt808Settings
 from gateway.model import BAND_ALARM_ORDER, BandAlarm, BandAlarmKind
 
@@ -32,8 +33,6 @@ STANDARD_BITS: tuple[tuple[int, BandAlarmKind], ...] = (
 )
 """JT/T 808-2013 table 24, as far as a person is meant: not speeding, aerials and stolen fuel."""
 AREA_BIT = 20
-FRESH = timedelta(minutes=10)
-"""A device time further from ours than this does not number a press (the window of the SOS rule)."""
 
 
 def of_bits(word: int, settings: Jt808Settings) -> set[BandAlarmKind]:
@@ -99,7 +98,7 @@ class Latches:
         for kind in ordered(kinds):
             press = self._open.get(kind)
             if press is None:
-                number = press_number(at, stamp, raw, now)
+                number = press_number(stamp, at, raw, now)
                 if self._stamps.get(kind) == stamp:
                     number = f"{stamp}-{crc32(raw):08x}"  # a clock that stands still
                 press = self._open[kind] = _Press(at, now, number)
@@ -108,19 +107,10 @@ class Latches:
         return alarms
 
 
-def stored(kinds: set[BandAlarmKind], *, at: datetime | None, stamp: str, raw: bytes) -> list[BandAlarm]:
-    """The alarms of a record out of the terminal's store, most severe first, numbered by its own time."""
-    number = stamp if at is not None else f"{stamp}-{crc32(raw):08x}"
-    return [BandAlarm(alarm=kind, press_id=number, at=at) for kind in ordered(kinds)]
-
-
-def press_number(at: datetime | None, stamp: str, raw: bytes, now: datetime | None) -> str | None:
-    """The number of a press first seen in this frame; None where its clock is possible but far from ours."""
-    if at is None:
-        return f"{stamp}-{crc32(raw):08x}"
-    if now is not None and abs(now - at) > FRESH:
-        return None
-    return stamp
+def undated(kinds: set[BandAlarmKind], *, name: str, raw: bytes) -> list[BandAlarm]:
+    """The alarms of a frame without a time, most severe first, numbered by its bytes."""
+    number = f"{name}-{crc32(raw):08x}"
+    return [BandAlarm(alarm=kind, press_id=number) for kind in ordered(kinds)]
 
 
 def ordered(kinds: Iterable[BandAlarmKind]) -> list[BandAlarmKind]:

@@ -74,6 +74,14 @@ class Messages:
 
     # ------------------------------------------------------------------ positions
 
+    def begun(self, part: Frame, settings: Jt808Settings) -> list[Reading]:
+        """What the first part of a position says, where it is an alarm: its other parts may never come."""
+        if part.message != POSITION or part.part != 1 or part.encrypted:
+            return []
+        if not jt808_position.position(part.body, settings, self._now, Tally()).alarms:
+            return []
+        return self._live(part.body, part, settings)
+
     def _position(self, frame: Frame, settings: Jt808Settings) -> Said:
         readings = self._live(frame.body, frame, settings)
         if not readings:
@@ -95,9 +103,10 @@ class Messages:
             self.wrong_counts += 1
         is_stored = frame.body[2:3] == bytes([STORED])
         readings: list[Reading] = []
+        latches = Latches()  # what the store says is told apart by its own times, whatever is set now
         for record in records:
             readings += (
-                self._stored(record, frame, settings) if is_stored else self._live(record, frame, settings)
+                self._stored(record, settings, latches) if is_stored else self._live(record, frame, settings)
             )
         if not readings:
             return Said(result=WRONG, refusal="position unreadable")
@@ -129,10 +138,12 @@ class Messages:
         )
         return _joined(seen.readings, alarms)
 
-    def _stored(self, body: bytes, frame: Frame, settings: Jt808Settings) -> list[Reading]:
+    def _stored(self, body: bytes, settings: Jt808Settings, latches: Latches) -> list[Reading]:
         seen = self._read_position(body, settings)
-        raw = frame.raw + body
-        return _joined(seen.readings, jt808_alarms.stored(seen.alarms, at=seen.at, stamp=seen.stamp, raw=raw))
+        alarms = latches.live(
+            seen.alarms, at=seen.at, stamp=seen.stamp, raw=body, now=None, latched_s=settings.latched_s
+        )
+        return _joined(seen.readings, alarms)
 
     def _read_position(self, body: bytes, settings: Jt808Settings) -> Position:
         seen = jt808_position.position(body, settings, self._now, self.unknown_items)
@@ -160,9 +171,7 @@ class Messages:
         if not _is_mapped(found[0][0], settings.transparent):
             self.unknown_items.add(f"0900 {kind}")
         readings, alarms = jt808_fields.read(found, settings.transparent, None)
-        return Said(
-            _joined(readings, jt808_alarms.stored(alarms, at=None, stamp=f"0900{kind}", raw=frame.raw))
-        )
+        return Said(_joined(readings, jt808_alarms.undated(alarms, name=f"0900{kind}", raw=frame.raw)))
 
     def _confirm(self, frame: Frame, _settings: Jt808Settings) -> Said:
         """0x0001: serial and id of the order, and what became of it."""

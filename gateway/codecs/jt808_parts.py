@@ -36,6 +36,11 @@ class _Message:
         return b"".join(self.frames[number].raw for number in sorted(self.frames))
 
 
+def is_possible(frame: Frame) -> bool:
+    """Whether a part is one of at most 255, counted from 1."""
+    return 1 <= frame.part <= frame.parts <= MAX_PARTS
+
+
 class Parts:
     """The unfinished messages of one connection: at most 4, at most 256 KiB, each for at most two minutes.
 
@@ -49,11 +54,8 @@ class Parts:
         self._abandoned: list[bytes] = []
 
     def add(self, frame: Frame, now: datetime | None) -> Frame | None:
-        """Take a part in; gives the whole message once it has all of them."""
+        """Take a part in that `is_possible`; gives the whole message once it has all of them."""
         key = frame.phone, frame.message
-        if not 1 <= frame.part <= frame.parts <= MAX_PARTS:
-            self._abandoned.append(frame.raw)
-            return None
         first_serial = (frame.serial - frame.part + 1) & 0xFFFF
         message = self._unfinished.get(key)
         if message is not None and self._is_another(message, frame, first_serial):

@@ -17,8 +17,8 @@ import msgspec
 from gateway.codecs import vitals
 from gateway.codecs.band_text import text_of
 from gateway.codecs.base import Bands, Order, settings_of
-from gateway.codecs.device_clock import Now, device_time
-from gateway.codecs.framing import BracketCutter, FrameBuffer, Tally
+from gateway.codecs.device_clock import Now, device_time, press_number
+from gateway.codecs.framing import BracketCutter, FrameBuffer, Tally, next_or_begun
 from gateway.errors import FrameError
 from gateway.model import BandAlarm, BandAlarmKind, DownAnswer, DownCommand, Fix, Reading, Uplink, Worn
 
@@ -29,6 +29,9 @@ KMH_PER_MPS = 3.6
 _FRAME = re.compile(
     rb"\[([0-9A-Za-z]{2})\*([0-9]{1,20})\*(?:([0-9A-Fa-f]{4})\*(?=[0-9A-Fa-f]{4}\*))?([0-9A-Fa-f]{4})\*(.*)\]",
     re.DOTALL,
+)
+_ALARM_HEAD = re.compile(
+    rb"\[[0-9A-Za-z]{2}\*[0-9]{1,20}\*(?:[0-9A-Fa-f]{4}\*)?[0-9A-Fa-f]{4}\*AL[0-9A-Z_]*,", re.IGNORECASE
 )
 _ESCAPE = re.compile(rb"\x7d(.?)", re.DOTALL)
 _ESCAPED = {b"\x01": b"\x7d", b"\x02": b"\x5b", b"\x03": b"\x5d", b"\x04": b"\x2c", b"\x05": b"\x2a"}
@@ -43,6 +46,8 @@ _ALARM_BITS: tuple[tuple[int, BandAlarmKind], ...] = (
 )
 """Status bits by what they mean, most severe first (the order of `BAND_ALARM_ORDER`)."""
 _STRAP_BIT = 1 << 3
+_CRIES = frozenset({"sos", "fall"})
+"""Alarms for which a frame is never refused."""
 _BINARY = frozenset({"TK", "IMG", "JXTK"})
 _ANSWERS = {"INIT": "INIT,1", "JXTK": "JXTKR,1", "TK": None, "IMG": None}
 _OUR_OWN_WORDS = frozenset(
@@ -112,10 +117,10 @@ class WatchCodec:
 
     def next_event(self) -> Uplink | None:
         """See `Codec.next_event`."""
-        raw = self._frames.next()
+        raw = next_or_begun(self._frames, _ALARM_HEAD)
         if raw is None:
             return None
-        found = _FRAME.fullmatch(raw)
+        found = _FRAME.fullmatch(raw) or _FRAME.fullmatch(raw.rpartition(b",")[0] + b"]")
         if found is None:
             raise FrameError("no watch header", raw=raw)
         maker, device, index, length, content = found.groups()
@@ -196,21 +201,22 @@ class WatchCodec:
         fields += [b""] * (_STATUS + 1 - len(fields))
         day, time = fields[0], fields[1]
         at = device_time(day[4:] + day[2:4] + day[:2] + time, settings, self._now)
-        readings: list[Reading] = []
-        fix = _fix(fields, at)
-        if fix is None:
-            self.unreadable_positions += 1
-            if not is_alarm:
-                raise ValueError("position unreadable")
-        else:
-            readings.append(fix)
         status = int(fields[_STATUS], 16) if _HEX.fullmatch(fields[_STATUS]) else 0
         kinds: list[BandAlarmKind] = [kind for bits, kind in _ALARM_BITS if status & bits]
         if is_alarm and not kinds:
             kinds = ["general"]
+        readings: list[Reading] = []
+        fix = _fix(fields, at)
+        if fix is not None:
+            readings.append(fix)
+        else:
+            self.unreadable_positions += 1
+            if not _CRIES.intersection(kinds) and not is_alarm:
+                raise ValueError("position unreadable")
         if kinds:
-            press_id = b"%b%b-%b" % (fields[0], fields[1], fields[_STATUS])
-            press = press_id[:40].decode("latin-1")
+            stamp, state = (day + time)[:20].decode("latin-1"), fields[_STATUS][:20].decode("latin-1")
+            number = press_number(stamp, at, rest, None if self._now is None else self._now())
+            press = None if number is None else f"{number}-{state}"
             readings += [BandAlarm(alarm=kind, press_id=press, at=at) for kind in kinds]
         if settings.strap_bit != "ignored" and _HEX.fullmatch(fields[_STATUS]):
             is_set = bool(status & _STRAP_BIT)

@@ -14,7 +14,7 @@ import msgspec
 from gateway.codecs import vitals
 from gateway.codecs.base import Bands, Order, settings_of
 from gateway.codecs.device_clock import Now, device_time
-from gateway.codecs.framing import Cut, FrameBuffer, Tally
+from gateway.codecs.framing import CUT_BY_NEXT, Cut, FrameBuffer, Tally
 from gateway.errors import FrameError
 from gateway.model import DownCommand, Fix, Reading, Uplink
 
@@ -24,6 +24,7 @@ KMH_PER_MPS = 3.6
 FIX_FIELDS = 4
 STATUS, POSITIONS, WIFI, CELLS, PING, WHERE, HELLO = 1, 2, 3, 4, 64, 90, 91
 
+_MARK = re.compile(re.escape(HEAD) + b"|" + re.escape(TAIL))
 _TEXT = re.compile(
     rb"YX([0-9]{10,17})\|([vV][0-9]+\.[0-9]+)\|[0-9]+\|\{F([0-9]{1,3})(?:#(.*))?\}\r\n", re.DOTALL
 )
@@ -65,17 +66,14 @@ class YxCutter:
                 begun = 0 if ended else next((n for n in (2, 1) if buffer.endswith(HEAD[:n])), 0)
                 start = len(buffer) - begun
             return Cut(start) if start else None
-        looked = max(self._looked, TEXT_FROM)
-        end = buffer.find(TAIL, looked)
-        again = buffer.find(HEAD, looked, end if end >= 0 else len(buffer))
-        if again >= 0:
-            self.restart()
-            return Cut(again, again, "frame cut off by the next")
-        if end >= 0:
-            self.restart()
-            return Cut(end + len(TAIL), end + len(TAIL))
-        self._looked = max(len(buffer) - len(TAIL) + 1, 0)
-        return None
+        mark = _MARK.search(buffer, max(self._looked, TEXT_FROM))
+        if mark is None:
+            self._looked = max(len(buffer) - len(TAIL) + 1, 0)
+            return None
+        self.restart()
+        if mark[0] == HEAD:
+            return Cut(mark.start(), mark.start(), CUT_BY_NEXT)
+        return Cut(mark.end(), mark.end())
 
 
 class YxCodec:

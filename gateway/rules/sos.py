@@ -37,6 +37,9 @@ REMEMBERED_PRESSES = 16
 SANE_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 """A device time before this is a clock that was never set."""
 
+_CRIES = frozenset({"sos", "fall"})
+"""Alarms of a person in need: each of them is raised."""
+
 MOVED_DEG = 0.0002
 """About 20 m: a smaller move does not rewrite the last known position ..."""
 KEPT = timedelta(minutes=10)
@@ -60,7 +63,8 @@ MEANING: MappingProxyType[BandAlarmKind, tuple[AlarmKind, Severity, str]] = Mapp
 class SosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[rules.sos].
 
-    max_event_age_s: an SOS older than this is raised marked late; any other band alarm is not raised.
+    max_event_age_s: an SOS older than this is raised marked late, and so is a fall that is heard live, whose
+        time may be that of a wrong clock; any other band alarm is not raised.
     repeat_after_s: band alarms other than SOS and fall raise again only after this, as bands latch them.
     """
 
@@ -142,9 +146,9 @@ class SosRule:
             effects.append(CancelAlarm(at=at))
             return state
         late = event.uplink.backlog or heard_at - at > self._max_age
-        if alarm.alarm != "sos" and late:
+        if late and not (alarm.alarm == "sos" or (alarm.alarm == "fall" and not event.uplink.backlog)):
             return state
-        if alarm.alarm not in ("sos", "fall"):
+        if alarm.alarm not in _CRIES:
             told_at = state.told.get(alarm.alarm)
             if told_at is not None and heard_at - told_at < self._repeat_after:
                 return state
@@ -179,6 +183,8 @@ class SosRule:
             alarm_id = f"{key}.{milliseconds(at)}"
         elif known is not None:
             key = alarm_id = f"{alarm.alarm}.{event.device}.t{milliseconds(known)}"
+            if not event.uplink.backlog:
+                alarm_id = f"{key}.{milliseconds(heard_at)}"  # a clock that stands still may say it again
         else:
             key = f"{alarm.alarm}.{event.device}.b{crc32(event.uplink.raw):08x}"
             alarm_id = f"{key}.{milliseconds(heard_at)}"

@@ -167,7 +167,7 @@ def test_an_alarm_is_heard_even_when_its_position_is_nonsense() -> None:
     for text in (alarm("01", lat="9932.9806N"), alarm("01", lat="north"), alarm("01", valid="V")):
         kinds = [one.alarm for one in read(text).readings if isinstance(one, BandAlarm)]
         assert kinds == ["sos"]
-    assert read("IWAP10#").readings == (BandAlarm(alarm="general", press_id="00000000-"),)
+    assert read("IWAP10#").readings == (BandAlarm(alarm="general", press_id="-00000000-"),)
 
 
 def test_a_repeated_alarm_is_the_same_press_and_a_new_one_another() -> None:
@@ -179,6 +179,34 @@ def test_a_repeated_alarm_is_the_same_press_and_a_new_one_another() -> None:
     broken = press(alarm("01", lat="north"))
     assert broken == press(alarm("01", lat="north"))
     assert broken != press(alarm("01", lat="south"))
+
+
+def test_a_time_far_from_ours_or_none_at_all_numbers_no_press() -> None:
+    def press(battery: str = "080", **parts: str) -> str | None:
+        text = alarm("01", **parts).replace("009080001", f"009{battery}001")
+        return next(one.press_id for one in read(text).readings if isinstance(one, BandAlarm))
+
+    assert press(time="031500", day="260804") is None
+    assert press(day="000000") == press(day="000000")
+    assert press(day="000000") != press("079", day="000000")
+
+
+def test_an_alarm_frame_that_is_cut_off_is_heard() -> None:
+    cut = alarm("01").encode()[:-9]
+    for by in (b"IWAP49,70#", b""):
+        codec = fresh()
+        codec.feed(b"IWAP00355932600077007#" + cut + by)
+        if not by:
+            codec.end_of_message()
+        assert codec.next_event() is not None
+        uplink = codec.next_event()
+        assert uplink is not None
+        assert [one.alarm for one in uplink.readings if isinstance(one, BandAlarm)] == ["sos"]
+        assert (uplink.device, uplink.raw, uplink.reply) == (IMEI, cut, b"IWBP10#")
+
+
+def test_a_fall_frame_without_a_number_has_none() -> None:
+    assert read("IWAPFD#").readings == (BandAlarm(alarm="fall"),)
 
 
 def test_a_fall_frame_is_a_fall() -> None:

@@ -391,3 +391,49 @@ def test_the_parts_of_a_message_nobody_knows_are_each_kept_and_answered_unsuppor
     photo = build(0x0801, b"photo", phone=bytes.fromhex(PHONE), serial=3, parts=9, part=1)
     uplink = line.one(photo)
     assert (uplink.raw, uplink.readings, result(uplink)) == (photo, (), 3)
+
+
+def halves(content: bytes) -> tuple[bytes, bytes]:
+    """A position in two parts."""
+    first, second = (
+        build(0x0200, piece, phone=bytes.fromhex(PHONE), serial=7 + part, parts=2, part=part)
+        for part, piece in ((1, content[:40]), (2, content[40:]))
+    )
+    return first, second
+
+
+LONG = item(0xF9, bytes(40))
+
+
+def test_an_sos_is_heard_in_the_first_part_of_a_position_that_is_never_whole(line):
+    uplink = line.one(halves(body(alarm=1, items=LONG))[0])
+    assert [alarm.alarm for alarm in alarms(uplink)] == ["sos"]
+    assert uplink.reply is None
+    assert isinstance(uplink.readings[0], Fix)
+
+
+def test_a_position_in_parts_that_is_whole_is_the_press_of_its_first_part(line):
+    first, second = halves(body(alarm=1, items=LONG))
+    (begun,), (whole,) = alarms(line.one(first)), alarms(line.one(second))
+    assert begun == whole
+
+
+def test_the_first_part_of_a_position_without_an_alarm_is_no_event(line):
+    first, second = halves(body(items=LONG))
+    assert line.say(first) == []
+    assert len(line.one(second).readings) == 1
+
+
+@pytest.mark.parametrize(("parts", "part"), [(3, 0), (3, 4), (256, 1), (0xFFFF, 1)])
+def test_impossible_numbers_of_parts_are_kept_and_answered(line, terminal, parts, part):
+    frame = build(0x0900, b"x", phone=bytes.fromhex(PHONE), serial=7, parts=parts, part=part)
+    uplink = line.one(frame)
+    assert (uplink.refusal, result(uplink)) == ("part number impossible", 2)
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_the_only_part_is_the_whole_whatever_its_number(line, terminal, part):
+    frame = build(0x0200, body(alarm=1), phone=bytes.fromhex(PHONE), serial=7, parts=1, part=part)
+    uplink = line.one(frame)
+    assert [alarm.alarm for alarm in alarms(uplink)] == ["sos"]
+    assert result(uplink) == 4

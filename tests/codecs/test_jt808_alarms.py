@@ -153,7 +153,29 @@ def test_a_clock_a_little_ahead_makes_no_second_press_of_a_latched_bit():
     assert story.presses == 1
 
 
-@pytest.mark.parametrize("clock", [datetime(2000, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)])
+def test_a_bit_that_stays_set_all_through_the_store_is_a_press_every_ten_minutes():
+    story = Story()
+    stored = [record(sos=True, at=NOW - timedelta(hours=2) + timedelta(seconds=30 * k)) for k in range(33)]
+    batch = struct.pack(">HB", len(stored), 1) + b"".join(struct.pack(">H", len(one)) + one for one in stored)
+    story.hear(story.terminal.frame(0x0704, batch))
+    story.connect()
+    story.hear(story.terminal.frame(0x0704, batch))
+    assert story.presses == 2
+    assert all(story.late)
+
+
+def test_two_presses_in_the_store_with_the_bit_clear_between_are_two():
+    story = Story()
+    stored = [
+        record(sos=sos, at=NOW - timedelta(hours=2) + timedelta(seconds=k))
+        for k, sos in enumerate([True, False, True])
+    ]
+    batch = struct.pack(">HB", len(stored), 1) + b"".join(struct.pack(">H", len(one)) + one for one in stored)
+    story.hear(story.terminal.frame(0x0704, batch))
+    assert story.presses == 2
+
+
+@pytest.mark.parametrize("clock", [datetime(year, 1, 1, tzinfo=UTC) for year in (2000, 2012, 2019, 2030)])
 def test_a_clock_that_was_never_set_makes_one_press_of_a_latched_bit_and_two_of_two(clock):
     story = Story()
     for sos in (True, True, True, False, True, True):

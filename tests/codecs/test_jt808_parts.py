@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.codecs.jt808_frame import Frame
-from gateway.codecs.jt808_parts import MAX_HELD_BYTES, Parts
+from gateway.codecs.jt808_parts import MAX_HELD_BYTES, Parts, is_possible
 
 NOW = datetime(2026, 8, 5, 12, tzinfo=UTC)
 PHONE = bytes(6)
@@ -105,11 +105,11 @@ def test_the_fifth_unfinished_message_pushes_out_the_oldest():
     assert parts.add(part(2, 2, message=4), NOW) is not None
 
 
-def test_impossible_numbers_are_given_up_at_once():
-    parts = Parts()
+def test_parts_count_from_one_to_at_most_255():
     for number, of in ((0, 3), (4, 3), (1, 256), (1, 0xFFFF)):
-        assert parts.add(part(number, of), NOW) is None
-        assert parts.given_up(NOW) == b"raw%d." % number
+        assert not is_possible(part(number, of))
+    for number, of in ((1, 2), (3, 3), (255, 255)):
+        assert is_possible(part(number, of))
 
 
 def test_what_is_held_stays_below_its_bound():

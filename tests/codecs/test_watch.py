@@ -91,6 +91,53 @@ def test_an_alarm_frame_is_heard_even_when_its_position_is_nonsense() -> None:
     assert not [reading for reading in far.readings if isinstance(reading, Fix)]
 
 
+def test_an_sos_in_a_plain_position_is_heard_even_when_the_place_cannot_be_read() -> None:
+    for command in ("UD", "WT"):
+        lost = read(f"{command}," + position("00010000").replace("31.155300", ""))
+        assert alarms(lost) == ["sos"]
+    with pytest.raises(FrameError, match="position unreadable"):
+        read("UD," + position("00000008").replace("31.155300", ""))
+
+
+@pytest.mark.parametrize("by", [b"[3G*4700186508*0002*LK]", b""])
+def test_an_alarm_frame_that_is_cut_off_is_heard(by: bytes) -> None:
+    codec = WatchCodec(now=lambda: NOW)
+    codec.feed(frame("AL," + position("00010000"))[:-4] + by)
+    if not by:
+        codec.end_of_message()
+    uplink = codec.next_event()
+    assert uplink is not None
+    assert alarms(uplink) == ["sos"]
+    assert (uplink.device, uplink.reply) == ("4700186508", b"[3G*4700186508*0002*AL]")
+    if by:
+        after = codec.next_event()
+        assert after is not None
+        assert after.raw == by
+
+
+def test_the_field_where_an_alarm_frame_is_cut_off_is_not_believed() -> None:
+    codec = WatchCodec(now=lambda: NOW)
+    codec.feed(frame("AL," + position("00200000"))[:-6])
+    codec.end_of_message()
+    uplink = codec.next_event()
+    assert uplink is not None
+    assert alarms(uplink) == ["general"]
+
+
+def test_a_time_far_from_ours_or_none_at_all_numbers_no_press() -> None:
+    def press(when: str, battery: str = "42") -> BandAlarm:
+        text = position("00010000", when=when).replace(",42,", f",{battery},")
+        (found,) = [one for one in read("AL," + text).readings if isinstance(one, BandAlarm)]
+        return found
+
+    slow = press("040826,203000")
+    assert slow.press_id is None
+    assert slow.at == datetime(2026, 8, 4, 20, 30, tzinfo=UTC)
+    assert press("000000,000000") == press("000000,000000")
+    assert press("000000,000000").press_id != press("000000,000000", battery="41").press_id
+    assert press("010115,000000").press_id != press("010115,000000", battery="41").press_id
+
+
 def test_a_repeated_alarm_frame_has_the_same_press_and_a_new_press_another() -> None:
     first, again = (read("AL," + position("00010000")).readings[1] for _ in range(2))
     later = read("AL," + position("00010000", when="050826,042955")).readings[1]

@@ -151,7 +151,23 @@ def test_the_other_band_alarms_have_their_kind_and_not_from_the_store(alarm, kin
     reading = BandAlarm(alarm=alarm, at=START)
     _, (raised,) = run([frame(0, reading)])
     assert (raised.kind, raised.severity) == (kind, severity)
-    assert run([frame(0, reading, backlog=True), frame(601, reading)])[1] == []
+    assert run([frame(0, reading, backlog=True)])[1] == []
+    if alarm != "fall":
+        assert run([frame(601, reading)])[1] == []
+
+
+def test_a_fall_heard_live_is_raised_late_under_a_clock_that_is_hours_slow():
+    fall = BandAlarm(alarm="fall", at=START)
+    _, (first, again) = run([frame(28_800, fall), frame(28_830, fall)])
+    assert (first.kind, first.late) == ("fall", True)
+    assert first.alarm_id == again.alarm_id
+
+
+def test_a_press_under_a_clock_that_stands_still_is_new_even_when_the_first_is_forgotten():
+    others = [frame(1000 * k, sos(press=str(k))) for k in range(1, REMEMBERED_PRESSES + 2)]
+    still = [frame(1, sos(second=0)), *others, frame(90_000, sos(second=0))]
+    found = ids(still)
+    assert len(set(found)) == len(found)
 
 
 def test_every_band_alarm_has_a_meaning_of_its_own():
