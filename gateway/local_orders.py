@@ -7,9 +7,10 @@ The answer is a `ControlAnswer` line, and where that says `done`, lines of the o
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from gateway.capture_format import Header, Piece
 from gateway.model import ControlAnswer
@@ -23,7 +24,7 @@ class ReplayQuarantine(msgspec.Struct, frozen=True, kw_only=True, tag_field="ord
     whoever orders it has looked at them.
     """
 
-    numbers: tuple[int, ...]
+    numbers: tuple[Annotated[int, Meta(ge=1, le=2**63 - 1)], ...]
     dry_run: bool = False
     without_login: bool = False
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +26,8 @@ from gateway.model import ControlAnswer, PortalCommand
 MAX_LINE_BYTES = 65_536
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 ANSWER_WAIT_S = 10.0
+NO_ORDER = (msgspec.DecodeError, RecursionError)
+"""What a line that is no order ends in; the latter when it is nested without end."""
 
 Answer = TypeVar("Answer")
 
@@ -57,16 +60,12 @@ class Control:
 
     async def run(self) -> None:
         """Serve until cancelled; a path that cannot be bound is said once, the gateway works without it."""
-        before = os.umask(0o177)  # the socket is ours alone from its first moment
         try:
-            with contextlib.suppress(FileNotFoundError):
-                self.path.unlink()  # what a killed gateway left; the journal's lock says that we are alone
-            server = await asyncio.start_unix_server(self._serve, self.path, limit=MAX_LINE_BYTES)
+            door = _bound(self.path)
         except OSError as error:
             log.warning("no door for local commands at %s: %s", self.path, error)
             return
-        finally:
-            os.umask(before)
+        server = await asyncio.start_unix_server(self._serve, sock=door, limit=MAX_LINE_BYTES)
         try:
             async with server:
                 self.serving.set()
@@ -96,7 +95,7 @@ class Control:
     async def _answer(self, line: bytes) -> ControlAnswer:
         try:
             command = msgspec.json.decode(line, type=PortalCommand)
-        except msgspec.DecodeError as error:
+        except NO_ORDER as error:
             return ControlAnswer(done=False, reason=f"not an order: {error}")
         return await self._obey(command)
 
@@ -122,7 +121,7 @@ class Control:
     async def _answers(self, line: bytes) -> AsyncGenerator[LocalAnswer, None]:
         try:
             order = msgspec.json.decode(line, type=LocalOrder)
-        except msgspec.DecodeError as error:
+        except NO_ORDER as error:
             yield ControlAnswer(done=False, reason=f"not an order: {error}")
             return
         async with contextlib.aclosing(self._execute(order)) as answers:
@@ -133,8 +132,27 @@ class Control:
 def _names_itself(line: bytes) -> bool:
     try:
         return msgspec.json.decode(line, type=_Kind).order is not None
-    except msgspec.DecodeError:
+    except NO_ORDER:
         return False
+
+
+def _bound(path: Path) -> socket.socket:
+    """The socket at this path, ours alone from its first moment. Raises OSError.
+
+    The mask is of the whole process, so nobody else has a turn while it is narrow.
+    """
+    door = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()  # what a killed gateway left; the journal's lock says that we are alone
+        door.bind(str(path))
+    except OSError:
+        door.close()
+        raise
+    finally:
+        os.umask(before)
+    return door
 
 
 async def ask(path: Path, command: PortalCommand) -> ControlAnswer:

@@ -150,3 +150,44 @@ async def test_a_door_that_cannot_be_opened_leaves_the_gateway_running(tmp_path,
     await Control(tmp_path / "gw.sock", obey=obey, execute=nothing_of_the_kind).run()
     await Control(tmp_path / ("x" * 120 + ".sock"), obey=obey, execute=nothing_of_the_kind).run()
     assert caplog.text.count("no door for local commands") == 2
+
+
+async def test_what_others_make_while_the_door_opens_keeps_its_own_mode(tmp_path):
+    """The mask is of the whole process: a folder made in that moment would be closed even to ourselves."""
+    control = Control(tmp_path / "gw.sock", obey=lambda _: None, execute=nothing_of_the_kind)
+    made = tmp_path / "oscore"
+
+    async def beside():
+        made.mkdir(mode=0o700)
+
+    serving = asyncio.create_task(control.run())
+    await asyncio.create_task(beside())
+    await control.serving.wait()
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 60_000,
+        b'{"a":' * 12_000,
+        b'{"order": "replay_quarantine", "numbers": [9223372036854775808]}',
+        b'{"order": "replay_quarantine", "numbers": [-1]}',
+        b'{"order": "replay_quarantine"}',
+        b'{"order": 7}',
+        b'{"order": "open_the_safe"}',
+        b'{"number": 0, "command": "\\ud800", "name": "drill"}',
+        b"\xff\xfe\x00",
+        b"null",
+    ],
+    ids=lambda line: line[:20].decode("latin-1"),
+)
+async def test_whatever_is_said_at_the_door_is_answered_with_a_refusal(door, line):
+    control, asked = door
+    reader, writer = await asyncio.open_unix_connection(control.path)
+    writer.write(line + b"\n")
+    answer = json.loads(await reader.readline())
+    writer.close()
+    assert (answer["done"], answer["reason"][:12], asked) == (False, "not an order", [])
