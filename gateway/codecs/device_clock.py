@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Annotated, Protocol
 from zlib import crc32
+
+import msgspec
 
 Now = Callable[[], datetime]
 STAMP_DIGITS = 12
+OffsetS = Annotated[float, msgspec.Meta(ge=-86_400, le=86_400)]
+"""What a band's clock may be ahead of UTC: a day at most."""
 FRESH = timedelta(minutes=10)
 """A device time further from ours than this does not number a press (the window of the SOS rule)."""
 FIRST_YEAR = 2020

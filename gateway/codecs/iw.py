@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from gateway.codecs import vitals
 from gateway.codecs.band_text import text_of
 from gateway.codecs.base import Bands, Order, settings_of
-from gateway.codecs.device_clock import Now, device_time, press_number
+from gateway.codecs.device_clock import Now, OffsetS, device_time, press_number
 from gateway.codecs.framing import FrameBuffer, Tally, next_or_begun
 from gateway.codecs.iw_cutter import HEADER, IwCutter
 from gateway.errors import FrameError
@@ -65,12 +65,12 @@ class IwSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `earliest_year`, `max_ahead_s`: a device time outside is no time at all.
     """
 
-    time_offset_s: float = 0.0
+    time_offset_s: OffsetS = 0.0
     zone_h: float = 8.0
     text_encoding: Literal["utf-16-be", "gbk"] = "utf-16-be"
     earliest_year: int = 2010
     max_ahead_s: float = 600.0
-    max_frame_bytes: int = 16384
+    max_frame_bytes: Annotated[int, msgspec.Meta(ge=64, le=65536)] = 16384
 
 
 class IwCodec:

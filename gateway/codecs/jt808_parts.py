@@ -20,6 +20,7 @@ Key = tuple[bytes, int]
 @dataclass(slots=True)
 class _Message:
     parts: int
+    serial: int
     first_serial: int
     heard_at: datetime | None
     began_at: datetime | None
@@ -62,7 +63,7 @@ class Parts:
             self._give_up(key)
             message = None
         if message is None:
-            message = _Message(frame.parts, first_serial, now, now)
+            message = _Message(frame.parts, frame.serial, first_serial, now, now)
             self._unfinished[key] = message
         message.frames[frame.part] = frame
         message.heard_at = now
@@ -103,12 +104,15 @@ class Parts:
             self._give_up(key)
 
     def _is_another(self, message: _Message, frame: Frame, first_serial: int) -> bool:
-        """Whether this part belongs to a newer message; a part that was asked for may have a new serial."""
+        """Whether this part belongs to a newer message.
+
+        Some terminals give all parts of a message one serial; a part that was asked for may have a new one.
+        """
         held = message.frames.get(frame.part)
         return (
             message.parts != frame.parts
             or (held is not None and held.body != frame.body)
-            or (message.first_serial != first_serial and not message.asked)
+            or (frame.serial != message.serial and first_serial != message.first_serial and not message.asked)
         )
 
     def _give_up(self, key: Key) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from gateway.codecs.device_clock import OffsetS
 from gateway.model import BandAlarmKind
 
 FieldType = Literal["u8", "i8", "u16", "i16", "u32", "i32", "bcd", "ascii"]
@@ -78,7 +79,7 @@ class Jt808Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `version`: of the header, for orders before its first frame was heard (1: JT/T 808-2019).
     """
 
-    time_offset_s: float = 28800.0
+    time_offset_s: OffsetS = 28800.0
     lenient: bool = False
     authenticates: bool = True
     confirms_sos: bool = True

@@ -16,6 +16,8 @@ MAX_NUMBER = 1e9
 
 def number(field: bytes) -> float | None:
     """A plain decimal number, None for anything else."""
+    if b"_" in field:  # Python's own way to write 1_000
+        return None
     try:
         value = float(field)
     except ValueError:

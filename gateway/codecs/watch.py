@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from gateway.codecs import vitals
 from gateway.codecs.band_text import text_of
 from gateway.codecs.base import Bands, Order, settings_of
-from gateway.codecs.device_clock import Now, device_time, press_number
+from gateway.codecs.device_clock import Now, OffsetS, device_time, press_number
 from gateway.codecs.framing import BracketCutter, FrameBuffer, Tally, next_or_begun
 from gateway.errors import FrameError
 from gateway.model import BandAlarm, BandAlarmKind, DownAnswer, DownCommand, Fix, Reading, Uplink, Worn
@@ -69,14 +69,14 @@ class WatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `earliest_year`, `max_ahead_s`: a device time outside is no time at all.
     """
 
-    time_offset_s: float = 0.0
+    time_offset_s: OffsetS = 0.0
     lk_with_time: bool = False
     zone_h: float = 8.0
     echo_positions: bool = False
     strap_bit: Literal["ignored", "set_means_off", "set_means_on"] = "ignored"
     earliest_year: int = 2010
     max_ahead_s: float = 600.0
-    max_frame_bytes: int = 65536
+    max_frame_bytes: Annotated[int, msgspec.Meta(ge=64, le=65536)] = 65536
 
 
 class WatchCodec:

@@ -7,13 +7,13 @@ The text is ASCII, so head and tail never stand inside it and the length need no
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from gateway.codecs import vitals
 from gateway.codecs.base import Bands, Order, settings_of
-from gateway.codecs.device_clock import Now, device_time
+from gateway.codecs.device_clock import Now, OffsetS, device_time
 from gateway.codecs.framing import CUT_BY_NEXT, Cut, FrameBuffer, Tally
 from gateway.errors import FrameError
 from gateway.model import DownCommand, Fix, Reading, Uplink
@@ -38,11 +38,11 @@ class YxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `earliest_year`, `max_ahead_s`: a device time outside is no time at all.
     """
 
-    time_offset_s: float = 0.0
+    time_offset_s: OffsetS = 0.0
     server: str = ""
     earliest_year: int = 2010
     max_ahead_s: float = 600.0
-    max_frame_bytes: int = 4096
+    max_frame_bytes: Annotated[int, msgspec.Meta(ge=64, le=32768)] = 4096
 
 
 class YxCutter:

@@ -39,6 +39,8 @@ SANE_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 
 _CRIES = frozenset({"sos", "fall"})
 """Alarms of a person in need: each of them is raised."""
+_URGENT = _CRIES | {"general"}
+"""And one nobody could name, which may be such a cry in a broken frame: heard live, they may be late."""
 
 MOVED_DEG = 0.0002
 """About 20 m: a smaller move does not rewrite the last known position ..."""
@@ -63,8 +65,8 @@ MEANING: MappingProxyType[BandAlarmKind, tuple[AlarmKind, Severity, str]] = Mapp
 class SosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[rules.sos].
 
-    max_event_age_s: an SOS older than this is raised marked late, and so is a fall that is heard live, whose
-        time may be that of a wrong clock; any other band alarm is not raised.
+    max_event_age_s: an SOS older than this is raised marked late, and so is a fall or an alarm nobody can
+        name that is heard live, whose time may be that of a wrong clock; any other band alarm is not raised.
     repeat_after_s: band alarms other than SOS and fall raise again only after this, as bands latch them.
     """
 
@@ -146,7 +148,7 @@ class SosRule:
             effects.append(CancelAlarm(at=at))
             return state
         late = event.uplink.backlog or heard_at - at > self._max_age
-        if late and not (alarm.alarm == "sos" or (alarm.alarm == "fall" and not event.uplink.backlog)):
+        if late and alarm.alarm != "sos" and (event.uplink.backlog or alarm.alarm not in _URGENT):
             return state
         if alarm.alarm not in _CRIES:
             told_at = state.told.get(alarm.alarm)

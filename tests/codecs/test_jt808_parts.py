@@ -122,3 +122,14 @@ def test_what_is_held_stays_below_its_bound():
                 given_up += len(raw)
     assert parts._held_bytes() <= MAX_HELD_BYTES
     assert given_up > 0
+
+
+def test_parts_that_all_have_one_serial_make_the_whole():
+    parts = Parts()
+    first, second, third = (part(number, 3)._replace(serial=9) for number in (1, 2, 3))
+    assert parts.add(first, NOW) is None
+    assert parts.add(second, NOW) is None
+    whole = parts.add(third, NOW)
+    assert whole is not None
+    assert whole.body == first.body + second.body + third.body
+    assert parts.given_up(NOW) is None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from gateway.codecs.base import Known
+from gateway.codecs.iw import IwSettings
+from gateway.codecs.jt808_settings import Jt808Settings
 from gateway.codecs.watch import WatchCodec, WatchSettings
+from gateway.codecs.yx import YxSettings
 from gateway.errors import FrameError
 from gateway.model import BAND_ALARM_ORDER, BandAlarm, DownAnswer, DownCommand, Fix, HeartRate, Uplink, Worn
 
@@ -450,3 +454,20 @@ def test_an_endless_frame_is_dropped_at_the_cap() -> None:
 def test_a_wrong_escape_in_a_voice_message_is_an_error() -> None:
     with pytest.raises(FrameError, match="escape unknown"):
         read("TK,#!AMR}x")
+
+
+@pytest.mark.parametrize("kind", [WatchSettings, IwSettings, YxSettings, Jt808Settings])
+@pytest.mark.parametrize(
+    ("key", "value"), [("time_offset_s", 1e13), ("time_offset_s", float("nan")), ("max_frame_bytes", 1 << 20)]
+)
+def test_a_setting_no_frame_could_be_read_by_is_refused_at_the_start(
+    kind: type, key: str, value: float
+) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({key: value}, kind)
+
+
+@pytest.mark.parametrize("word", ["1_0", "1e999", "nan", "--5", "9" * 5000, "0x10"])
+def test_what_is_no_plain_number_is_no_reading(word: str) -> None:
+    assert read(f"HEART,{word}").readings == ()
+    assert alarms(read("AL," + position("00010000").replace("12.0", word))) == ["sos"]

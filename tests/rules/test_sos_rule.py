@@ -152,7 +152,7 @@ def test_the_other_band_alarms_have_their_kind_and_not_from_the_store(alarm, kin
     _, (raised,) = run([frame(0, reading)])
     assert (raised.kind, raised.severity) == (kind, severity)
     assert run([frame(0, reading, backlog=True)])[1] == []
-    if alarm != "fall":
+    if alarm not in {"fall", "general"}:
         assert run([frame(601, reading)])[1] == []
 
 
@@ -161,6 +161,11 @@ def test_a_fall_heard_live_is_raised_late_under_a_clock_that_is_hours_slow():
     _, (first, again) = run([frame(28_800, fall), frame(28_830, fall)])
     assert (first.kind, first.late) == ("fall", True)
     assert first.alarm_id == again.alarm_id
+
+
+def test_an_alarm_nobody_can_name_may_be_an_sos_and_is_raised_under_a_slow_clock_too():
+    _, (raised,) = run([frame(28_800, BandAlarm(alarm="general", at=START))])
+    assert (raised.why.code, raised.late) == ("band_general", True)
 
 
 def test_a_press_under_a_clock_that_stands_still_is_new_even_when_the_first_is_forgotten():
