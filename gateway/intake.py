@@ -3,6 +3,7 @@
 Implements `gateway.transports.base.Sink`.
 Whatever arrives is either committed as an event or committed to quarantine with its reason and raw bytes;
 only then is the inbound settled, so a transport never acknowledges what could be lost.
+Of strangers, whom nothing is acknowledged, only so much is kept (`gateway.strangers`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from gateway.errors import FrameError
 from gateway.journal.records import QuarantineRow, Record, Rest, to_ms
 from gateway.model import Alarm, Envelope, Severity, Uplink, Why
 from gateway.registry import Device, Registry
+from gateway.strangers import Strangers
 from gateway.transports.base import Inbound, Link, Outcome, Settlement
+from gateway.transports.tcp_door import network_of
 
 FUTURE = timedelta(minutes=2)
 RAW_KEPT_BYTES = 4096
@@ -100,6 +103,7 @@ class Intake:
         self.counts: Counter[str] = Counter()
         self.tap: Tap | None = None
         self._speaking: dict[str, Any] = {}
+        self._strangers = Strangers()
 
     # ------------------------------------------------------------------ Sink
 
@@ -255,6 +259,16 @@ class Intake:
         )
         self._journal.append(Record(rest=Rest(quarantine=[row]), committed=committed))
 
+    def has_room(self, link: Link, claimed: str | None) -> bool:
+        """Whether a bad frame is kept: always one of a band, of a stranger while there are not too many."""
+        if link.device is not None or link.pinned is not None or claimed in link.devices:
+            return True
+        host, _, port = link.peer.rpartition(":")
+        if self._strangers.keep(network_of(host or port), self._clock.now()):
+            return True
+        self.counts["frames of strangers not kept"] += 1
+        return False
+
     def hand_over(self, envelope: Envelope, committed: Callable[[int], None]) -> None:
         """Pass an admitted envelope on."""
         self.counts["frames"] += 1
@@ -329,6 +343,8 @@ class _Delivery:
             self._outcome = outcome
         if self._bad > MAX_BAD_KEPT:
             self._intake.counts["bad frames not kept"] += 1
+            return
+        if not self._intake.has_room(self._inbound.link, claimed):
             return
         self._open += 1
         self._intake.quarantine(
