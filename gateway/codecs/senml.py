@@ -17,15 +17,16 @@ import msgspec
 from gateway.codecs.base import Bands, Order
 from gateway.codecs.framing import FrameBuffer, PackCutter, Tally
 from gateway.codecs.senml_pack import (
-    MAX_ID_CHARS,
     Base,
     Record,
     SpoiledError,
     cbor_records,
     json_records,
+    press_of,
     records,
     refuse_unknown_musts,
 )
+from gateway.codecs.senml_rescue import pieces, rescued
 from gateway.errors import FrameError
 from gateway.model import (
     BandAlarm,
@@ -155,11 +156,11 @@ class SenmlCodec:
                 return self._uplink(whole, found)
             self._spill()
         pack = self._frames.next()
-        return None if pack is None else self._uplink(pack, records(pack))
+        return None if pack is None else self.read_pack(pack)
 
     def read_pack(self, pack: bytes) -> Uplink:
         """The uplink of bytes that are exactly one pack, past the stream. Raises FrameError."""
-        return self._uplink(pack, records(pack))
+        return self._uplink(pack)
 
     def encode_down(self, command: DownCommand, device: str) -> Order | None:  # noqa: ARG002 - named by the topic
         """A JSON pack: `cmd`, then `text` and `interval_s` where the order has them; None for `NO_WORDS`."""
@@ -176,8 +177,7 @@ class SenmlCodec:
         try:
             return cbor_records(whole)
         except FrameError:
-            self._whole = None
-            raise
+            return None
 
     def _spill(self) -> None:
         """Give the payload that was not one whole JSON pack to the buffer that finds packs in bytes."""
@@ -185,7 +185,18 @@ class SenmlCodec:
         if whole is not None:
             self._frames.feed(whole)
 
-    def _uplink(self, raw: bytes, found: list[Record]) -> Uplink:
+    def _uplink(self, raw: bytes, found: list[Record] | None = None) -> Uplink:
+        """The uplink of a pack, `found` in it; of a spoiled one, its cry for help. Raises FrameError."""
+        try:
+            return self._believed(raw, records(raw) if found is None else found)
+        except FrameError:
+            cry = rescued(pieces(raw), raw)
+            if cry is None:
+                raise
+            self.spoiled_alarms += 1
+            return cry
+
+    def _believed(self, raw: bytes, found: list[Record]) -> Uplink:
         if b'_"' in raw and raw[:1] == b"[":
             refuse_unknown_musts(raw)
         try:
@@ -194,10 +205,6 @@ class SenmlCodec:
                 return Uplink(device=device, readings=tuple(_readings(moments[0.0], None)), raw=raw)
             return self._timed(raw, device, moments)
         except SpoiledError as spoiled:
-            rescued = _rescued(found, raw)
-            if rescued is not None:
-                self.spoiled_alarms += 1
-                return rescued
             at = raw.find(spoiled.name.encode())
             raise FrameError(spoiled.reason, offset=max(at, 0), raw=raw) from None
 
@@ -237,7 +244,7 @@ class SenmlCodec:
                 values = moments.setdefault(time_s, _EMPTY.copy())
             place, units, lowest, highest = field
             if place >= _WORN:
-                values[place] = _press(record) if place == _PRESS else _flag(record, base.v)
+                values[place] = press_of(record) if place == _PRESS else _flag(record, base.v)
                 continue
             value = record.v
             if value is None:
@@ -285,31 +292,6 @@ class SenmlCodec:
         return age_s, datetime.fromtimestamp(0, UTC) + timedelta(seconds=time_s)
 
 
-def _rescued(found: list[Record], raw: bytes) -> Uplink | None:
-    """Give the alarms of a spoiled pack, None when it has none.
-
-    An impossible heart rate must not cost a cry for help: everything else of the pack is left out,
-    and the raw frame keeps it. The alarms have no device time, because the spoiled value may be the time.
-    """
-    base = Base()
-    alarms: set[str] = set()
-    press: str | None = None
-    for record in found:
-        try:
-            base.take(record)
-            name = base.full_name(record.n)
-            if name in ("sos", "fall") and _flag(record, base.v):
-                alarms.add(name)
-            elif name == "press":
-                press = _press(record)
-        except SpoiledError:
-            continue
-    readings = [BandAlarm(alarm="sos", press_id=press)] if "sos" in alarms else []
-    if "fall" in alarms:
-        readings.append(BandAlarm(alarm="fall"))
-    return Uplink(device=base.device, readings=tuple(readings), raw=raw) if readings else None
-
-
 def _scaled(value: float, scale: tuple[float, float], unit: str | None, name: str) -> float:
     """Convert to the house unit. Raises SpoiledError for a unit the name cannot have."""
     if scale is _UNKNOWN_UNIT:
@@ -323,14 +305,6 @@ def _flag(record: Record, base_v: float) -> bool:
     if record.v is None:
         raise SpoiledError("value missing or of the wrong type", record.n)
     return record.v + base_v != 0
-
-
-def _press(record: Record) -> str:
-    if record.vs:
-        return record.vs[:MAX_ID_CHARS]
-    if record.v is not None and math.isfinite(record.v):
-        return f"{record.v:.15g}"
-    raise SpoiledError("value missing or of the wrong type", record.n)
 
 
 def _readings(  # noqa: C901, PLR0912 - one plain branch a kind of reading

@@ -6,6 +6,7 @@ The first byte tells CBOR (an array, 0x80 to 0x9F) from JSON (`[`).
 from __future__ import annotations
 
 import io
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -41,13 +42,13 @@ class Record(msgspec.Struct, gc=False):
 
 
 _JSON: msgspec.json.Decoder[list[Record]] = msgspec.json.Decoder(list[Record])
-_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_LABELS: dict[Any, str] = {name: name for name in Record.__struct_fields__}
-_LABELS.update(
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+LABELS: dict[Any, str] = {name: name for name in Record.__struct_fields__}
+LABELS.update(
     {-1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", 0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 6: "t"}
 )
 """CBOR labels (RFC 8428, table 4) and their names."""
-_NUMBERS = {name: label for label, name in _LABELS.items() if label != name}
+_NUMBERS = {name: label for label, name in LABELS.items() if label != name}
 
 
 class SpoiledError(Exception):
@@ -57,6 +58,15 @@ class SpoiledError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.name = name
+
+
+def press_of(record: Record) -> str:
+    """The number of a press, as text. Raises SpoiledError."""
+    if record.vs:
+        return record.vs[:MAX_ID_CHARS]
+    if record.v is not None and math.isfinite(record.v):
+        return f"{record.v:.15g}"
+    raise SpoiledError("value missing or of the wrong type", record.n)
 
 
 class Base:
@@ -116,8 +126,18 @@ def json_records(pack: bytes) -> list[Record] | None:
     """Parse a whole JSON pack; None when the bytes are not exactly one."""
     try:
         return _JSON.decode(pack)
-    except _NO_JSON:
+    except NO_JSON:
         return None
+
+
+def cbor_items(pack: bytes) -> Any | None:
+    """What a whole CBOR pack holds, whatever it is; None when the bytes are not exactly one item."""
+    stream = io.BytesIO(pack)
+    try:
+        items = cbor2.CBORDecoder(stream, max_depth=MAX_CBOR_DEPTH).decode()
+    except (cbor2.CBORError, ArithmeticError, ValueError, RecursionError):
+        return None
+    return None if stream.read(1) else items
 
 
 def cbor_records(pack: bytes) -> list[Record] | None:
@@ -125,19 +145,15 @@ def cbor_records(pack: bytes) -> list[Record] | None:
 
     Raises FrameError for CBOR that is no SenML.
     """
-    stream = io.BytesIO(pack)
-    try:
-        items = cbor2.CBORDecoder(stream, max_depth=MAX_CBOR_DEPTH).decode()
-    except (cbor2.CBORError, ArithmeticError, ValueError, RecursionError):
-        return None
-    if stream.read(1):
+    items = cbor_items(pack)
+    if items is None:
         return None
     try:
         if _DECIMAL_TAG in pack:
             named = [_unlabelled(item, pack) for item in items]
         else:
             try:
-                named = [{_LABELS[label]: value for label, value in item.items()} for item in items]
+                named = [{LABELS[label]: value for label, value in item.items()} for item in items]
             except KeyError:
                 named = [_unlabelled(item, pack) for item in items]
         return msgspec.convert(named, list[Record])
@@ -163,7 +179,7 @@ def _unlabelled(item: dict[Any, Any], pack: bytes) -> dict[str, Any]:
     """Give a CBOR record its names; a decimal fraction (tag 4) becomes a number."""
     record: dict[str, Any] = {}
     for label, value in item.items():
-        name = _LABELS.get(label)
+        name = LABELS.get(label)
         if name is not None:
             record[name] = float(value) if type(value) is Decimal else value
         elif type(label) is str and label.endswith("_"):
@@ -178,7 +194,7 @@ def refuse_unknown_musts(pack: bytes) -> None:
     """
     try:
         found = msgspec.json.decode(pack)
-    except _NO_JSON as error:
+    except NO_JSON as error:
         raise FrameError("not SenML JSON", raw=pack) from error
     for record in found:
         for label in record:

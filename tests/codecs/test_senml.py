@@ -283,7 +283,7 @@ def test_a_time_that_cannot_be_true_is_no_time_and_no_backlog(time_s: float) -> 
         ([{"n": "spo2", "v": 97}], "unit missing"),
         ([{"n": "bp/sys", "v": 120}], "unit missing"),
         ([{"n": "hr", "vs": "70"}], "value missing or of the wrong type"),
-        ([{"n": "sos", "vs": "yes"}], "value missing or of the wrong type"),
+        ([{"n": "worn", "vs": "yes"}], "value missing or of the wrong type"),
         ([{"bn": "urn:dev:sw:a:", "n": "hr", "v": 70}, {"bn": "urn:dev:sw:b:"}], "two devices in one pack"),
         ([{"bn": "urn:dev:sw::", "n": "hr", "v": 70}], "device id empty or too long"),
         ([{"bver": 11, "n": "hr", "v": 70}], "SenML version not supported"),
@@ -411,6 +411,51 @@ def test_a_spoiled_value_never_costs_a_cry_for_help(spoiled):
     assert uplink.device == "band-1"
     assert uplink.raw == raw
     assert codec.spoiled_alarms == 1
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vb":true},{"n":"press","v":7},{"n":"hr","v":nan}]',
+        b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vb":true},{"n":"press","v":7},{"n":"alt","v":-Infinity}]',
+        b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vb":true},{"n":"press","v":7},{"n":"hr","v":"72"}]',
+        b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vb":true},{"n":"press","v":7},{"n":"hr","v":[]},3]',
+        b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vb":true},{"n":"press","v":7},{"n":"x","must_":1}]',
+        b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vb":1},{"n":"press","v":7}]',
+        b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vs":"down"},{"n":"press","v":7}]',
+        b'[{"bn":"urn:dev:sw:band-1:","n":"sos"},{"n":"press","v":7}]',
+        b'[{"bver":11,"bn":"urn:dev:sw:band-1:","n":"sos","vb":true},{"n":"press","v":7}]',
+        cbor2.dumps([{-2: "urn:dev:sw:band-1:", 0: "sos", 4: True}, {0: "press", 2: 7}, {0: "hr", 2: "x"}]),
+        cbor2.dumps([{-2: "urn:dev:sw:band-1:", 0: "sos", 4: 1}, {0: "press", 2: 7}]),
+        cbor2.dumps([{-2: "urn:dev:sw:band-1:", 0: "sos", 4: True}, {0: "press", 2: 7}, {"x_": 1}, 5]),
+    ],
+)
+def test_a_cry_for_help_comes_through_where_the_rest_is_no_senml(pack):
+    codec = SenmlCodec()
+    codec.feed(pack)
+    codec.end_of_message()
+    uplink = codec.next_event()
+    assert uplink is not None
+    assert uplink.readings == (BandAlarm(alarm="sos", press_id="7"),)
+    assert (uplink.device, uplink.raw, codec.spoiled_alarms) == ("band-1", pack, 1)
+    assert codec.next_event() is None
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vb":false},{"n":"hr","v":nan}]',
+        b'[{"bn":"urn:dev:sw:band-1:","n":"sos","v":0},{"n":"hr","v":"72"}]',
+        b'[{"bn":"urn:dev:sw:band-1:","n":"note","vs":"sos"},{"n":"hr","v":"72"}]',
+        b'[{"bn":"urn:dev:sw:band-1:","n":"sos","vb":true},{"n":"hr","v":72]',
+    ],
+)
+def test_what_is_no_senml_and_no_cry_is_refused_whole(pack):
+    codec = SenmlCodec()
+    codec.feed(pack)
+    codec.end_of_message()
+    with pytest.raises(FrameError):
+        codec.next_event()
 
 
 def test_a_spoiled_pack_without_an_alarm_is_refused_whole():
