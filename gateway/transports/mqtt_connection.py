@@ -33,7 +33,15 @@ from gateway.codecs.mqtt_packets import (
 )
 from gateway.codecs.mqtt_properties import text
 from gateway.transports.base import Link
-from gateway.transports.mqtt_hello import UNACCEPTABLE_VERSION, Refusal, Terms, refused, terms, terse
+from gateway.transports.mqtt_hello import (
+    HELLO_BYTES,
+    UNACCEPTABLE_VERSION,
+    Refusal,
+    Terms,
+    refused,
+    terms,
+    terse,
+)
 from gateway.transports.mqtt_session import Down
 from gateway.transports.mqtt_uplink import House, Uplink
 from gateway.transports.tls import device_names
@@ -50,7 +58,7 @@ class Connection(Uplink):
 
     def __init__(self, house: House) -> None:
         super().__init__(house)
-        self._decoder = mqtt.Decoder(house.settings.max_packet_bytes)
+        self._decoder = mqtt.Decoder(min(house.settings.max_packet_bytes, HELLO_BYTES))
         self._terms: Terms | None = None
         self._will = False
 
@@ -154,6 +162,7 @@ class Connection(Uplink):
             self._end()
             return
         self._counters.accepted += 1
+        self._decoder.max_packet_bytes = house.settings.max_packet_bytes
         self._terms, self._will, self.expiry_s = granted, granted.will is not None, granted.expiry_s
         self._up = f"sw/{house.site.community}/{granted.device}/up"
         self._link = Link(wire="mqtt_listener", protocol="senml", peer=peer, device=granted.device)

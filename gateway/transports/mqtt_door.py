@@ -2,12 +2,15 @@
 
 A TLS connection becomes an MQTT one only after its handshake;
 until then it is one of at most `max_handshakes`, with a deadline, and costs no seat of `max_connections`.
+One more takes the place of the oldest: a band's handshake is over in a moment, and whoever begins thousands
+and ends none keeps no band out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import socket
 import ssl
@@ -76,7 +79,7 @@ class TlsDoor:
         self._certificates = Certificates(settings)
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: dict[asyncio.Task[None], None] = {}
 
     async def open(self) -> str:
         """Listen; gives "host:port". Raises NeedsHuman when it cannot."""
@@ -106,12 +109,18 @@ class TlsDoor:
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
             if len(self._handshakes) >= self._settings.max_handshakes:
+                oldest = next(iter(self._handshakes))
+                del self._handshakes[oldest]
+                oldest.cancel()
                 self._counters.handshakes_turned_away += 1
-                accepted.close()
-                continue
             task = loop.create_task(self._shake(accepted, _words(peer)), name="mqtt_listener.handshake")
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+            self._handshakes[task] = None
+            task.add_done_callback(functools.partial(self._shaken, accepted))
+
+    def _shaken(self, accepted: socket.socket, task: asyncio.Task[None]) -> None:
+        self._handshakes.pop(task, None)
+        if task.cancelled():  # perhaps before it had begun
+            accepted.close()
 
     async def _shake(self, accepted: socket.socket, peer: str) -> None:
         try:

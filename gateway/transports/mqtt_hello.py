@@ -18,6 +18,8 @@ from gateway.transports.tls import ServerTls
 
 Seconds = Annotated[int, Meta(ge=1)]
 RECEIVE_MAXIMUM_DEFAULT: Final = 65_535
+HELLO_BYTES: Final = 8_192
+"""The longest CONNECT, and so all that is kept of a stranger; a band's has a few hundred bytes."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -36,10 +36,11 @@ class Receipt:
 class Down:
     """One order to the band, and everybody who waits to hear that the band has it."""
 
-    __slots__ = ("_told", "payload")
+    __slots__ = ("_told", "payload", "withdrawn")
 
     def __init__(self, payload: bytes, done: Callable[[], None]) -> None:
         self.payload = payload
+        self.withdrawn = False
         self._told = deque((done,), maxlen=MAX_TOLD)
 
     def also(self, other: Down) -> None:
@@ -80,7 +81,7 @@ class Session:
         if self.subscribed_qos is None or (self.subscribed_qos == 0 and self.connection is None):
             return False
         for one in (*self._waiting, *self._sent.values()):
-            if one.payload == down.payload:
+            if one.payload == down.payload and not one.withdrawn:
                 one.also(down)
                 return True
         if len(self._waiting) + len(self._sent) >= self.max_queued:
@@ -89,8 +90,14 @@ class Session:
         return True
 
     def withdraw(self, payload: bytes) -> None:
-        """Forget an order that has not left yet."""
+        """Forget an order that has not left yet; one that has and was not acknowledged leaves no second time.
+
+        4.4 wants it repeated on the next connection. That may be days later: a band that then rings because
+        somebody looked for it last week is worse than a repetition left out, of which the band knows nothing.
+        """
         self._waiting = deque(one for one in self._waiting if one.payload != payload)
+        for one in self._sent.values():
+            one.withdrawn = one.withdrawn or one.payload == payload
 
     def to_send(self, window: int) -> Iterator[tuple[int, Down]]:
         """Take the orders that may go out now, oldest first, each with its packet id (0 for QoS 0)."""
@@ -103,7 +110,8 @@ class Session:
             yield packet_id, down
 
     def to_resend(self) -> tuple[tuple[int, Down], ...]:
-        """The orders sent and not acknowledged, in their first order (4.4, 4.6)."""
+        """The orders sent and not acknowledged, in their first order (4.4, 4.6), but for those withdrawn."""
+        self._sent = {packet_id: down for packet_id, down in self._sent.items() if not down.withdrawn}
         return tuple(self._sent.items())
 
     def acknowledged(self, packet_id: int) -> Down | None:

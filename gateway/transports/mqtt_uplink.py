@@ -167,8 +167,9 @@ class Uplink(Flow):
 
     def _foreign(self, packet: Publish) -> None:
         """Not this band's uplink: 5.0 is told so, 3.1.1 knows no other way than to be cut off."""
-        self._counters.forbidden += 1
-        log.warning("%s may not publish to %s", self._link.device, packet.topic)
+        forbidden = self._counters.forbidden = self._counters.forbidden + 1
+        if not forbidden & (forbidden - 1):  # the 1st, 2nd, 4th, 8th …
+            log.warning("%s may not publish to %r (%d so far)", self._link.device, packet.topic, forbidden)
         if self._v5 and packet.qos:
             answer = PubAck if packet.qos == 1 else PubRec
             self._out += mqtt.encode(answer(packet.packet_id, Reason.NOT_AUTHORISED), V5)

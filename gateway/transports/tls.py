@@ -35,7 +35,7 @@ class ServerTls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     certificate_is_login: bool = False
     """A band with a certificate of its own needs no password beside it."""
     max_handshakes: Annotated[int, Meta(ge=1)] = 1_000
-    """Handshakes going on at once; one more is hung up on."""
+    """Handshakes going on at once; one more takes the place of the oldest."""
     handshake_timeout_s: Annotated[float, Meta(gt=0)] = 10.0
 
     def __post_init__(self) -> None:

@@ -104,6 +104,38 @@ async def test_an_order_that_was_withdrawn_does_not_reach_a_band_that_comes_back
     assert await band.ping() == []
 
 
+async def test_an_order_whose_time_is_over_is_not_repeated_to_a_band_that_never_acknowledged_it(
+    make: Make,
+) -> None:
+    bench = await make()
+    band = await bench.band(V311, **kept(V311))
+    band.say(Subscribe(1, (Subscription(DOWN, 1),)))
+    await band.hear()
+    assert bench.listener.send("band-1", b"call_back", pytest.fail)
+    assert await band.hear() == Publish(DOWN, b"call_back", 1, 1)
+    band.leave()
+    await bench.sink.closed_links.get()
+    bench.listener.withdraw("band-1", b"call_back")
+    again = await bench.band(V311, present=True, **kept(V311))
+    assert await again.ping() == []
+
+
+async def test_an_order_given_after_one_like_it_was_withdrawn_is_another_order(make: Make) -> None:
+    bench = await make()
+    band = await bench.band(V311, **kept(V311))
+    band.say(Subscribe(1, (Subscription(DOWN, 1),)))
+    await band.hear()
+    done: list[str] = []
+    assert bench.listener.send("band-1", b"find", lambda: done.append("old"))
+    assert await band.hear() == Publish(DOWN, b"find", 1, 1)
+    bench.listener.withdraw("band-1", b"find")
+    assert bench.listener.send("band-1", b"find", lambda: done.append("new"))
+    assert await band.hear() == Publish(DOWN, b"find", 1, 2)
+    band.say(PubAck(2))
+    assert await band.ping() == []
+    assert done == ["new"]
+
+
 async def test_a_qos_0_subscriber_is_sent_to_while_it_is_there(make: Make) -> None:
     bench = await make()
     band = await bench.band(V311)

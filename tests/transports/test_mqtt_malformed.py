@@ -17,6 +17,7 @@ from gateway.codecs.mqtt_packets import (
     Publish,
     Reason,
 )
+from gateway.transports.mqtt_hello import HELLO_BYTES
 
 MALFORMED, PROTOCOL = Reason.MALFORMED, Reason.PROTOCOL_ERROR
 
@@ -290,3 +291,22 @@ async def test_one_malformed_band_disturbs_no_other(make: Make, version: int) ->
     other.say(Publish("sw/xinhe/band-2/up", b"x", 1, 1))
     await bench.sink.settle()
     assert PubAck(1) == await other.hear()
+
+
+@BOTH
+async def test_of_a_stranger_no_more_is_kept_than_a_connect_may_have(make: Make, version: int) -> None:
+    bench = await make()
+    stranger = await bench.stranger(version)
+    stranger.writer.write(mqtt.encode(hello(version, password=bytes(HELLO_BYTES)), version)[:100])
+    assert await stranger.rest() == []
+    assert bench.listener.counters.malformed == 1
+
+
+@BOTH
+async def test_the_packets_of_a_band_may_be_longer_than_its_connect(make: Make, version: int) -> None:
+    bench = await make()
+    band = await bench.stranger(version)
+    band.say(hello(version), Publish(UP, bytes(20 * HELLO_BYTES), 1, 1))
+    assert isinstance(await band.hear(), ConnAck)
+    assert len((await bench.sink.settle()).data) == 20 * HELLO_BYTES
+    assert PubAck(1) == await band.hear()

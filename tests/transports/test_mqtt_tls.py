@@ -225,12 +225,22 @@ async def test_a_handshake_that_does_not_come_is_given_up(secure: Secure) -> Non
     assert (counters.handshakes_failed, counters.connections) == (1, 0)
 
 
-async def test_one_handshake_too_many_is_hung_up_on(secure: Secure) -> None:
-    bench = await secure(max_handshakes=1)
-    await bench.stranger()
-    late = await bench.stranger()
-    assert await late.rest() == []
-    assert bench.listener.counters.handshakes_turned_away == 1
+async def test_strangers_that_end_no_handshake_keep_no_band_out(secure: Secure, authority: Authority) -> None:
+    bench = await secure(max_handshakes=2, handshake_timeout_s=600)
+    silent = [await bench.stranger() for _ in range(5)]
+    assert await greeting(bench, authority.trust()) == YES
+    assert [await one.rest() for one in silent[:4]] == [[]] * 4
+    assert bench.listener.counters.handshakes_turned_away == 4
+
+
+def test_the_same_with_the_sockets_of_uvloop(authority: Authority) -> None:
+    async def story() -> None:
+        async with served(**wish(authority, max_handshakes=1, handshake_timeout_s=600)) as bench:
+            silent = [await bench.stranger() for _ in range(3)]
+            assert await greeting(bench, authority.trust()) == YES
+            assert [await one.rest() for one in silent] == [[]] * 3
+
+    uvloop.run(story())
 
 
 async def test_plain_bytes_at_the_tls_door_are_no_handshake(secure: Secure) -> None:
