@@ -23,8 +23,8 @@ from gateway.paths import devices_path
 from gateway.registry import Device
 from gateway.roster import configured, known_to
 
-ID = re.compile(r"[^\s/+#$\x00-\x1f\x7f]{1,64}")
-ID_WORDS = "1 to 64 characters without spaces and / + # $ (it stands in topics)"
+ID = re.compile(r"[^\s/+#$]{1,64}")
+ID_WORDS = "1 to 64 visible characters without spaces and / + # $ (it stands in topics)"
 MOST_CHARACTERS = 64
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class Page:
         found += [
             Wrong(column, value, ID_WORDS)
             for value, column in {row.device: "device", row.wire_id: "id"}.items()
-            if not ID.fullmatch(value)
+            if not (ID.fullmatch(value) and value.isprintable())
         ]
         found += [
             Wrong(column, value, f"at most {MOST_CHARACTERS} characters on one line")

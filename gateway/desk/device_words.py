@@ -104,6 +104,11 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
+def harmless(line: str) -> str:
+    """A line of JSON with what could steer a terminal, or turn its text round, as escapes: the same JSON."""
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in line)
+
+
 def moment(at_ms: int) -> str:
     """A time as the clock on the wall shows it."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
 
 LISTED = 50
+MOST_NUMBER = 2**63 - 1
 
 
 def add_to(commands: Any) -> None:
@@ -56,16 +57,25 @@ def _add_quarantine(asks: Any) -> None:
     listing = add("list", "show the newest, with their first bytes")
     listing.add_argument("--limit", type=int, default=LISTED)
     replay = add("replay", "judge them again with today's codecs and bands; what is good becomes history")
-    replay.add_argument("numbers", type=int, nargs="*", metavar="NUMBER")
+    replay.add_argument("numbers", type=_number, nargs="*", metavar="NUMBER")
     words = "believe frames of a protocol with a login (jt808) without it: look at them first"
     replay.add_argument("--without-login", action="store_true", help=words)
     replay.add_argument("--dry-run", action="store_true", help="only say what would become of them")
+
+
+def _number(words: str) -> int:
+    """The number of a frame. Raises ValueError for one that no row can have."""
+    number = int(words)
+    if not 1 <= number <= MOST_NUMBER:
+        raise ValueError
+    return number
 
 
 def run(options: argparse.Namespace) -> int:
     """`shouwang journal tail|export|verify`."""
     import json
 
+    from gateway.desk.device_words import harmless
     from gateway.journal.reader import JournalReader, as_json, verify
     from gateway.paths import journal_path
 
@@ -78,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     match options.what:
         case "tail":
             for row in reader.events(after=reader.last_seq() - options.lines, limit=options.lines):
-                print(json.dumps(as_json(row), ensure_ascii=False))
+                print(harmless(json.dumps(as_json(row), ensure_ascii=False)))
         case "export":
             for line in reader.export(after=options.after):
                 print(line)

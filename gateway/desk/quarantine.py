@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from gateway.config import Settings
+from gateway.desk.device_words import printable
 from gateway.errors import HEAD_BYTES
 from gateway.journal.reader import JournalReader
 from gateway.journal.records import from_ms, to_ms
@@ -69,13 +70,17 @@ def chosen(
 
 
 def lines_of(row: Row) -> list[str]:
-    """One frame for the screen: when, where from, why; then its first bytes as hex and as text."""
+    """One frame for the screen: when, where from, why; then its first bytes as hex and as text.
+
+    What comes from outside is shown without what could steer a terminal.
+    """
     at = from_ms(row["received_ms"]).astimezone(CHINA)
     head = row["raw"][:HEAD_BYTES]
     text = "".join(chr(byte) if byte in PRINTABLE else "·" for byte in head)
     length = row["length"] or len(row["raw"])
     short = f", {len(row['raw'])} kept" if length > len(row["raw"]) else ""
-    where = f"{row['wire']}/{row['protocol']}  {row['peer']}  device {row['device'] or '?'}"
+    claimed = printable(row["device"] or "?")
+    where = f"{row['wire']}/{row['protocol']}  {printable(row['peer'])}  device {claimed}"
     why = f"{row['reason']} at byte {row['offset']} ({length} bytes{short})"
     return [
         f"{row['number']}  {at:%Y-%m-%d %H:%M:%S}  {where}  {why}",

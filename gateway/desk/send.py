@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.band_orders import DownOrder
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
+from gateway.desk.device_words import printable
 from gateway.model import BandOrderChanged, BandOrderState, DownCommand
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def send(
         last.pop("", None)  # a band has a word of its own now
         last[told.device] = told
         when, whose = f"{told.at.astimezone():%H:%M:%S}", told.device or told.wearer
-        say(" · ".join(part for part in (when, whose, WORDS[told.state], told.detail) if part))
+        say(" · ".join(part for part in (when, whose, WORDS[told.state], printable(told.detail)) if part))
     if any(not told.final for told in last.values()):
         ends = max(told.until for told in last.values()).astimezone()
         say(f"不再跟踪，指令到 {ends:%H:%M:%S} 前有效 · followed no more; it is of use until then")

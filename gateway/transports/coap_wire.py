@@ -34,7 +34,8 @@ MAX_DATAGRAM = 4096
 BURST = 64
 """Datagrams read before other work has its turn."""
 MAX_REMEMBERED = 65_536
-"""Requests remembered at a time, with their answers."""
+"""Requests remembered at a time, with their answers; one more makes the oldest forgotten.
+A request heard twice is a reading twice, at worst; one that is not heard may be an SOS."""
 REMEMBERED_S = TransportTuning().EXCHANGE_LIFETIME
 MAX_AWAITED = 4096
 IP_PKTINFO = 8
@@ -254,8 +255,8 @@ class Wire(MessageInterface):  # type: ignore[misc]  # aiocoap has no types
                 self._put(known[1], request.remote)
             return False
         if len(self._remembered) >= MAX_REMEMBERED:
-            self.counts["too many requests"] += 1
-            return False
+            self.counts["requests forgotten early"] += 1
+            self._remembered.popitem(last=False)
         self._remembered[key] = (now, b"")
         request.transport_tuning = FORGETFUL
         return True

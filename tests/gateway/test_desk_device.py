@@ -433,3 +433,13 @@ def test_an_id_from_outside_cannot_steer_the_terminal():
     shown = as_claims([row])
     assert "47?[2J?1" in shown
     assert len(shown.splitlines()) == 2
+
+
+@pytest.mark.parametrize("sign", ["\x1b", "\x9b", "\u202e", "\u200b", "\x00", "\n", "\x7f"])
+def test_an_id_that_could_steer_a_terminal_is_refused_and_shown_harmless(desk, table, sign):
+    path = table(f"wearer,protocol,id,name\nzhang,watch,47{sign}11,x\n")
+    refused = [desk(*ADD, f"b{sign}2"), desk("import", path)]
+    for status, printed, complaint in refused:
+        assert status == 2
+        assert all(line.isprintable() for line in (printed + complaint).splitlines())
+    assert not desk.store.exists() or desk.rows() == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,7 @@ import pytest
 
 import shouwang
 from gateway.desk import quarantine
-from gateway.journal.records import QuarantineRow, Record, Rest
+from gateway.journal.records import EventRow, QuarantineRow, Record, Rest
 from gateway.journal.writer import JournalWriter
 
 
@@ -37,6 +38,34 @@ def test_the_list_shows_where_from_why_and_the_first_bytes(journal, capsys):
     assert lines[0] == ("1  2025-10-09 16:53:20  tcp/watch  p:1  device 4700186508  x at byte 3 (6 bytes)")
     assert lines[1] == "    5b 33 47 2a ff 5d  |[3G*·]|"
     assert lines[-1] == "2 frames fit; 0 older ones were dropped for room"
+
+
+def test_what_a_stranger_calls_itself_cannot_steer_the_terminal(tmp_path, capsys):
+    path = tmp_path / "gw.journal.db"
+    evil = "a\x1b[2J\x9b31m\u202eb\r\nc\x07"
+
+    async def fill():
+        writer = JournalWriter(path)
+        writer.start()
+        frame = QuarantineRow(0, "serial", "senml_slip", evil, evil, "unknown device", 0, evil.encode(), 9)
+        payload = json.dumps({"text": evil}, ensure_ascii=False).encode()
+        row = EventRow(0, 0, "telemetry", "b1", "zhang", "serial", payload, None)
+        await writer.commit(Record([row], rest=Rest(quarantine=[frame])))
+        await writer.stop()
+
+    asyncio.run(fill())
+    assert shouwang.main(["journal", "quarantine", "list", "--file", str(path)]) == 0
+    assert shouwang.main(["journal", "tail", "--file", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.isprintable()] == []
+    assert json.loads(lines[-1])["payload"]["text"] == evil
+
+
+def test_a_number_no_frame_can_have_is_refused_in_words(journal, capsys):
+    arguments = ["journal", "quarantine", "replay", "99999999999999999999"]
+    with pytest.raises(SystemExit, match="2"):
+        shouwang.main(arguments)
+    assert "99999999999999999999" in capsys.readouterr().err
 
 
 def test_a_frame_kept_cut_short_says_so(journal, capsys):

@@ -222,4 +222,4 @@ async def test_a_flood_under_a_wrong_key_takes_no_room_from_others(
     async with band(house.port, tmp_path / "flash") as one:
         assert await one.post() == "2.04"
     assert house.transport.counts["4.00 wrong key"] == 10
-    assert house.transport.counts["too many requests"] == 0
+    assert house.transport.counts["requests forgotten early"] == 0
