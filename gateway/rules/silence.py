@@ -70,8 +70,10 @@ class SilenceRule:
         if event.replayed:
             return state, ()
         heard_at = event.received_at
-        if state.due_at is not None and state.heard_at is not None and heard_at - state.heard_at < self._step:
-            return state, ()
+        if state.due_at is not None and state.heard_at is not None:
+            apart = heard_at - state.heard_at
+            if timedelta(0) <= apart < self._step:  # below 0 our own clock was set back
+                return state, ()
         due_at = heard_at + self._wait
         return SilenceState(heard_at=heard_at, due_at=due_at), (SetTimer(name=TIMER, due_at=due_at),)
 

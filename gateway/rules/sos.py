@@ -152,7 +152,7 @@ class SosRule:
             return state
         if alarm.alarm not in _CRIES:
             told_at = state.told.get(alarm.alarm)
-            if told_at is not None and heard_at - told_at < self._repeat_after:
+            if told_at is not None and timedelta(0) <= heard_at - told_at < self._repeat_after:
                 return state
             state = replace(state, told={**state.told, alarm.alarm: heard_at})
         press = self._press(state.presses, alarm, event, known)
@@ -223,7 +223,7 @@ class SosRule:
 def _remember(state: SosState, fix: Fix, heard_at: datetime) -> SosState:
     """Keep the newest valid position, rewritten only when it moved or is old."""
     lat, lon, seen_at = state.lat, state.lon, state.seen_at
-    if lat is None or lon is None or seen_at is None:
+    if lat is None or lon is None or seen_at is None or seen_at > heard_at:  # our own clock was set back
         return replace(state, lat=fix.lat, lon=fix.lon, seen_at=happened_at(fix.at, heard_at))
     if abs(fix.lat - lat) < MOVED_DEG and abs(fix.lon - lon) < MOVED_DEG and heard_at - seen_at < KEPT:
         return state

@@ -100,3 +100,9 @@ def test_a_timer_that_was_moved_or_belongs_to_nothing_is_ignored():
         assert RULE_OF_XU.step(state, TimerDue(name=name, due_at=due_at), due_at) == (state, ())
     fresh = RULE_OF_XU.initial()
     assert RULE_OF_XU.step(fresh, TimerDue(name="silent", due_at=START), START) == (fresh, ())
+
+
+def test_our_clock_set_back_waits_from_now_on_and_not_from_the_wrong_time():
+    state, _ = RULE_OF_XU.step(RULE_OF_XU.initial(), frame(86_400 * 365), START)
+    state, effects = RULE_OF_XU.step(state, frame(0), START)
+    assert effects == (SetTimer(name="silent", due_at=START + timedelta(seconds=1980)),)

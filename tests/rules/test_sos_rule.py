@@ -245,6 +245,20 @@ def test_an_older_position_never_replaces_a_newer_one():
     assert (alarm.lat, alarm.lon) == (31.1, 121.1)
 
 
+def test_our_clock_set_back_silences_no_alarm_and_keeps_no_old_position():
+    there, here = Fix(lat=31.1, lon=121.1, valid=True), Fix(lat=31.2, lon=121.2, valid=True)
+    ahead = 86_400 * 365
+    _, raised = run(
+        [
+            frame(ahead, there, BandAlarm(alarm="removed")),
+            frame(0, here, BandAlarm(alarm="removed")),
+            frame(60, sos()),
+        ]
+    )
+    assert [alarm.kind for alarm in raised] == ["removed", "removed", "sos"]
+    assert (raised[2].lat, raised[2].lon) == (31.2, 121.2)
+
+
 def test_a_long_press_asks_to_cancel_and_raises_nothing():
     cancel = BandAlarm(alarm="cancel", at=at(3))
     _, effects = RULE_OF_CHEN.step(RULE_OF_CHEN.initial(), frame(4, cancel), at(4))
