@@ -92,6 +92,7 @@ class IwCodec:
         self._now = now
         self._bands = bands
         self._device: str | None = None
+        self._unclaimed: tuple[str, bytes] | None = None
         self._maker = "IW"
         self._serial = 0 if now is None else int(f"{now():%H%M%S}")
         self._frames = FrameBuffer(IwCutter(), max_frame_bytes=self.settings.max_frame_bytes)
@@ -124,10 +125,13 @@ class IwCodec:
         try:
             if type_ == "AP00":
                 reply = self._login(rest)
+                readings = self._claimed()
             elif type_[:2] == "AP" and type_[2:] in _ORDERS and (self._maker, type_) != ("TRV", "AP14"):
                 answers = self._answers(type_, rest)
             else:
                 readings = self._read(type_, rest)
+                if self._device is None and any(isinstance(one, BandAlarm) for one in readings):
+                    self._unclaimed = type_, rest
                 reply = self._reply(type_, rest)
         except ValueError as error:
             raise FrameError(str(error), offset=min(found.start(3), len(raw) - 1), raw=raw) from None
@@ -164,6 +168,11 @@ class IwCodec:
         if self._now is None:
             return None
         return f"IWBP00,{self._now():%Y%m%d%H%M%S},{settings.zone_h:g}#".encode()
+
+    def _claimed(self) -> list[Reading]:
+        """The last alarm from before the login, read anew now that its band's model is known."""
+        unclaimed, self._unclaimed = self._unclaimed, None
+        return [] if unclaimed is None else self._read(*unclaimed)
 
     def _answers(self, type_: str, rest: bytes) -> tuple[DownAnswer, ...]:
         """`serial[,1|0 …]`, in some makes after the band's own id."""

@@ -107,6 +107,28 @@ async def test_an_sos_starts_the_cascade_in_the_time_of_its_model_and_is_answere
     assert raised.alarm.at == line.house.clock.now().replace(microsecond=0)
 
 
+async def test_an_sos_before_the_login_rings_once_its_band_is_known_and_the_repeat_is_the_same_press(line):
+    text = line.press()
+    line.say(text)
+    line.house.journal.commit()
+    assert (line.outcomes(), line.kept()) == ([(Outcome.QUARANTINED, b"")], ["no device id"])
+    assert line.house.events("alarm") == []
+    line.say(LOGIN)
+    line.house.journal.commit()
+    (raised,) = line.house.events("alarm")
+    assert (raised.alarm.kind, raised.alarm.late) == ("sos", False)
+    line.say(text)
+    line.house.journal.commit()
+    assert len(line.house.events("alarm")) == 1
+    assert [kind for kind, _, _ in line.house.carried_out].count("PlaceCall") == 1
+
+
+async def test_an_sos_before_a_strangers_login_rings_nobody(line):
+    line.say(line.press() + "IWAP00999999999999999#" + LOGIN)
+    line.house.journal.commit()
+    assert line.house.events("alarm") == []
+
+
 async def test_a_repeated_sos_is_the_same_press_and_answered_again(line):
     line.say(LOGIN)
     text = line.press()
