@@ -17,7 +17,7 @@ import uvloop
 from aiocoap import POST, Message
 
 from firmware_sim.links.oscore import BandSecurity
-from gateway import keys
+from gateway.bands import keys
 from gateway.transports.base import Inbound, Outcome, Settlement, Site
 from gateway.transports.coap import CoapSettings, CoapTransport
 from gateway.transports.coap_contexts import STRIDE, Contexts, State

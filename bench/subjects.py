@@ -13,10 +13,10 @@ import msgspec
 
 from bench.mutate import MQTT
 from gateway import plugins
+from gateway.bands.models import load_models
 from gateway.codecs import mqtt
 from gateway.codecs.base import Known
 from gateway.config_tables import Checker, SecretSource
-from gateway.profiles import load_models
 
 NOW = datetime(2026, 8, 5, 12, 0, tzinfo=UTC)
 MODELS = Path(__file__).parents[1] / "data/models"

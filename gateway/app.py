@@ -15,12 +15,13 @@ from typing import Any
 import msgspec
 
 from gateway import plugins
-from gateway.band_orders import DownOrder, named
+from gateway.bands.registry import Device
+from gateway.bands.watch import DeviceWatch
 from gateway.capture import Captures
 from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
-from gateway.device_watch import DeviceWatch
-from gateway.downlink import Downlink
+from gateway.downlink.orders import DownOrder, named
+from gateway.downlink.sender import Downlink
 from gateway.engine import Engine
 from gateway.health import Health
 from gateway.incidents import Incidents
@@ -34,7 +35,6 @@ from gateway.model import ControlAnswer, PortalCommand
 from gateway.paths import control_path, devices_path, journal_path, site_of, state_path
 from gateway.places import Places
 from gateway.quarantine import SecondLook
-from gateway.registry import Device
 from gateway.roster import People, announcement, known_to
 from gateway.sync.batcher import Row
 from gateway.sync.client import SyncClient

@@ -16,10 +16,10 @@ from typing import Any, Literal
 import msgspec
 
 from gateway import plugins
+from gateway.bands.models import Profile, load_models
 from gateway.config_checks import cross_check
 from gateway.config_tables import Checker, SecretSource
 from gateway.errors import ConfigError, Problem
-from gateway.profiles import Profile, load_models
 from sos.plan import Manner
 
 

@@ -15,14 +15,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.band_orders import DownOrder, no_order, not_of_the_portal, order_of
+from gateway.bands.registry import Device
 from gateway.clock import Clock
+from gateway.downlink.orders import DownOrder, no_order, not_of_the_portal, order_of
+from gateway.downlink.rows import Pending, down_rows
 from gateway.effects import CancelAlarm, ClearTimer, Effect, RaiseAlarm, SendDown, SetTimer
 from gateway.incidents import Incidents
 from gateway.journal.records import EventRow, Record, Rest, to_ms
 from gateway.model import Alarm, CommandDone, DownAnswer, DownCommand, Envelope, PortalCommand, Telemetry
-from gateway.order_rows import Pending, down_rows
-from gateway.registry import Device
 from gateway.rules.base import Rule, TimerDue
 from gateway.timers import TimerBook
 from sos.events import KeyPressed, LegReported
@@ -39,7 +39,7 @@ class Journal(Protocol):
 
 
 class Orders(Protocol):
-    """What the engine needs of the orders to bands (`gateway.downlink`)."""
+    """What the engine needs of the orders to bands (`gateway.downlink.sender`)."""
 
     def find(self, device: str) -> Device | None:
         """The band of this identity, or of this wire id; None for a stranger."""

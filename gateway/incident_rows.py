@@ -7,11 +7,11 @@ from datetime import datetime
 
 import msgspec
 
-from gateway.band_orders import DownOrder
+from gateway.downlink.orders import DownOrder
+from gateway.downlink.rows import Pending, down_rows
 from gateway.incident_view import as_view
 from gateway.journal.records import AlarmRow, EventRow, IncidentRow, OutboxRow, Record, to_ms
 from gateway.model import Alarm, AlarmRaised, DownCommand, IncidentChanged, StoryLine
-from gateway.order_rows import Pending, down_rows
 from sos.events import Event, HangUp, Order, PlaceCall, SendBeidou, SendText, SoundSiren, TellBand
 from sos.incident import Incident
 from sos.story import lines

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from gateway.downlink.rows import Pending
 from gateway.incident_rows import Stored, alarm_rows, change_rows, order_row
 from gateway.journal.records import Record, StepRow, to_ms
 from gateway.model import (
@@ -28,7 +29,6 @@ from gateway.model import (
     Reading,
     Why,
 )
-from gateway.order_rows import Pending
 from gateway.roster import People
 from gateway.steps import Opening, Step, encode_opening, encode_step
 from gateway.steps import decode as decode_step

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway.bands.registry import Device, Registry
 from gateway.clock import Clock
 from gateway.codecs.base import Bands, Known
 from gateway.errors import FrameError
 from gateway.journal.records import QuarantineRow, Record, Rest, to_ms
 from gateway.model import Alarm, Envelope, Severity, Uplink, Why
-from gateway.registry import Device, Registry
 from gateway.strangers import Strangers
 from gateway.transports.base import Inbound, Link, Outcome, Settlement
 from gateway.transports.tcp_door import network_of

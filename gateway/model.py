@@ -168,7 +168,7 @@ class Uplink(msgspec.Struct, frozen=True, kw_only=True):
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """An uplink that was admitted: the gateway knows whose band it is and when it came.
 
-    `device` is the band's identity (`gateway.registry`), whatever the band calls itself on its wire.
+    `device` is the band's identity (`gateway.bands.registry`), whatever the band calls itself on its wire.
     `replayed` is true for a frame out of the quarantine: the band itself was not heard now.
     """
 
@@ -403,7 +403,7 @@ class CommandDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
 class BandOrderChanged(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="band_order", omit_defaults=True
 ):
-    """An order to a band was given, or got further (`gateway.band_orders` draws the states).
+    """An order to a band was given, or got further (`gateway.downlink.orders` draws the states).
 
     `order` names it for ever; `device` is the band, empty while no band of the wearer has been tried;
     `name`, `text` and `interval_s` are those of its `DownCommand`.

@@ -11,12 +11,12 @@ from zlib import crc32
 import msgspec
 
 from gateway import plugins
-from gateway.allow_list import Known
+from gateway.bands.allow_list import Known
+from gateway.bands.keys import derive
+from gateway.bands.registry import Device, Registry
 from gateway.config import DEFAULT_PLANS, ContactTable, Settings, StaffTable, WearerTable
 from gateway.journal.records import EventRow, Record, Rest, to_ms
-from gateway.keys import derive
 from gateway.model import ContactView, FenceView, Roster, WearerView
-from gateway.registry import Device, Registry
 from sos.events import Channel
 from sos.plan import Contact, Manner, Plan
 from sos.shifts import parse_shift

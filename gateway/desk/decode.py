@@ -51,10 +51,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _decode(options: argparse.Namespace, source: Any) -> int:
     from gateway import plugins
+    from gateway.bands.models import model_settings
     from gateway.clock import SystemClock
     from gateway.codecs.decode import decode_lines
     from gateway.errors import ConfigError
-    from gateway.profiles import model_settings
 
     settings = None
     if options.model is not None:
@@ -96,8 +96,8 @@ def compared(path: Path, models: Path) -> list[Any]:
     """
     import msgspec
 
+    from gateway.bands.models import model_settings
     from gateway.codecs.vectors import Note, verdicts
-    from gateway.profiles import model_settings
 
     notes_file = path.parent / "differs.toml"
     tables = tomllib.loads(notes_file.read_text(encoding="utf-8")) if notes_file.exists() else {}

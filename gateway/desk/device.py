@@ -100,9 +100,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _add(settings: Any, options: argparse.Namespace) -> int:
+    from gateway.bands.keys import new_key
     from gateway.desk.device_book import Asked, Refused, changing
     from gateway.desk.device_sheet import logs_in
-    from gateway.keys import new_key
     from gateway.plugins import names
 
     if options.protocol not in names("codec"):
@@ -118,9 +118,9 @@ def _add(settings: Any, options: argparse.Namespace) -> int:
 
 
 def _rotate(settings: Any, options: argparse.Namespace) -> int:
+    from gateway.bands.keys import new_key
     from gateway.desk.device_book import Refused, changing
     from gateway.desk.device_sheet import logs_in
-    from gateway.keys import new_key
 
     key = new_key()
     with changing(settings) as page:

@@ -14,13 +14,13 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from gateway.allow_list import Admitted, Known, StoredDevice, admitted
+from gateway.bands.allow_list import Admitted, Known, StoredDevice, admitted
+from gateway.bands.keys import Keys, derive
+from gateway.bands.registry import Device
+from gateway.bands.store import Change, DeviceStore
 from gateway.config import Settings
-from gateway.devices import Change, DeviceStore
 from gateway.errors import NeedsHuman, ShouwangError
-from gateway.keys import Keys, derive
 from gateway.paths import devices_path
-from gateway.registry import Device
 from gateway.roster import configured, known_to
 
 ID = re.compile(r"[^\s/+#$]{1,64}")

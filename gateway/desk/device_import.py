@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.bands.keys import Keys, derive, key_id, new_key
 from gateway.desk.device_book import Page, Refused, Wrong, changing, reading
 from gateway.desk.device_csv import Line, WrongLine, parse
 from gateway.desk.device_sheet import SERVER_ID, logs_in
-from gateway.keys import Keys, derive, key_id, new_key
 
 if TYPE_CHECKING:
     from gateway.config import Settings

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import plugins
-from gateway.allow_list import StoredDevice
+from gateway.bands.allow_list import StoredDevice
+from gateway.bands.keys import key_id
 from gateway.config import Settings
-from gateway.keys import key_id
 
 SERVER_ID = b"gw"
 """The gateway's own OSCORE id (`gateway.transports.coap`)."""

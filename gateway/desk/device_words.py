@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.allow_list import StoredDevice
-from gateway.devices import Change
+from gateway.bands.allow_list import StoredDevice
+from gateway.bands.store import Change
 
 CHINA = ZoneInfo("Asia/Shanghai")
 HEAD = ("device", "id", "protocol", "model", "wearer", "name", "key", "state")

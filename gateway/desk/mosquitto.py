@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gateway.mosquitto import Files
+    from gateway.bands.mosquitto import Files
 
 MODE = 0o640
 
@@ -95,9 +95,9 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def _made(settings: Any, client: Any, folder: str) -> Files:
+    from gateway.bands.keys import derive
+    from gateway.bands.mosquitto import Account, files
     from gateway.desk.device_book import admitted_now
-    from gateway.keys import derive
-    from gateway.mosquitto import Account, files
     from gateway.transports.mqtt_hello import on_loopback
 
     table = client.mosquitto

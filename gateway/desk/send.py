@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import msgspec
 
-from gateway.band_orders import DownOrder
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
 from gateway.desk.device_words import printable
+from gateway.downlink.orders import DownOrder
 from gateway.model import BandOrderChanged, BandOrderState, DownCommand
 
 if TYPE_CHECKING:

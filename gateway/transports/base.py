@@ -129,7 +129,7 @@ class Sink(Protocol):
         ...
 
     def oscore(self, key_id: bytes) -> tuple[str, bytes] | None:
-        """The wire id and OSCORE master secret of a key id (`gateway.keys.key_id`); None for a stranger."""
+        """The wire id and OSCORE master secret of a key id (`gateway.bands.keys`); None for a stranger."""
         ...
 
     def closed(self, link: Link) -> None:

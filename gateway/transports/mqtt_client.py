@@ -33,8 +33,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from gateway.bands.mosquitto import USABLE, MosquittoTable
 from gateway.errors import NeedsHuman
-from gateway.mosquitto import USABLE, MosquittoTable
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Sink, Site
 from gateway.transports.mqtt_line import Line, TlsSocket
 from gateway.transports.tls import no_password

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.bands.models import load_models
 from gateway.codecs.jt808 import Jt808Codec
 from gateway.codecs.jt808_fields import items, read
 from gateway.codecs.jt808_frame import build
 from gateway.codecs.jt808_settings import Field, Jt808Settings
 from gateway.config_tables import Checker, SecretSource
 from gateway.model import BandAlarm, Battery, BloodPressure, Reading, Steps
-from gateway.profiles import load_models
 
 NOW = datetime(2026, 8, 5, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gateway import plugins
+from gateway.bands.models import load_models
 from gateway.codecs.vectors import CODECS, wire
 from gateway.config_tables import Checker, SecretSource
 from gateway.errors import FrameError
-from gateway.profiles import load_models
 
 ROOT = Path(__file__).parents[2]
 CHECKER = Checker(SecretSource(base=ROOT, demo=False))

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from aiocoap import GET, POST, Context, Message
 
-from gateway import keys
+from gateway.bands import keys
 from gateway.transports import coap, serial, tcp
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
 

@@ -19,10 +19,10 @@ from firmware_sim.jt808_frames import FromPlatform, Terminal
 from firmware_sim.links.jt808 import Jt808Link
 from firmware_sim.report import Press, Report
 from firmware_sim.settings import SimBand
+from gateway.bands.models import model_settings
 from gateway.codecs.base import Known
 from gateway.codecs.jt808 import Jt808Codec
 from gateway.model import BandAlarm, Battery, DownCommand, Fix, Steps, Uplink
-from gateway.profiles import model_settings
 
 ROOT = Path(__file__).parents[2]
 PHONE, CODE = "013800138000", "1f0e2d3c4b5a69788796"

@@ -14,7 +14,7 @@ import pytest
 from firmware_sim import app
 from firmware_sim.scenario import ScenarioError
 from firmware_sim.settings import SimBand, SimSettings, SimTwilio, scenario_path
-from gateway import keys
+from gateway.bands import keys
 from gateway.codecs.nmea import CODEC as NMEA
 from gateway.codecs.senml import CODEC as SENML
 from gateway.codecs.watch import CODEC as WATCH

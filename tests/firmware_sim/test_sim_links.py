@@ -29,7 +29,7 @@ from firmware_sim.report import Press, Report
 from firmware_sim.scenario import Scenario
 from firmware_sim.settings import SimBand
 from firmware_sim.wearable import MAX_WAITING, Wearable
-from gateway import keys
+from gateway.bands import keys
 from gateway.transports import coap
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
 

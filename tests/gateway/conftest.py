@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from gateway import plugins
+from gateway.bands.registry import Device
 from gateway.clock import ManualClock
 from gateway.config import load
 from gateway.engine import Engine
@@ -13,7 +14,6 @@ from gateway.errors import FrameError
 from gateway.incidents import Incidents
 from gateway.intake import Intake
 from gateway.model import BandAlarm, BloodPressure, Fix, HeartRate, SyncPayload, Uplink
-from gateway.registry import Device
 from gateway.roster import People
 from gateway.timers import Timers
 from gateway.transports.base import Inbound, Link

@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from gateway.band_orders import DownOrder
+from gateway.downlink.orders import DownOrder
 from gateway.incident_rows import Stored
 from gateway.intake import MAX_BAD_KEPT
 from gateway.model import (

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.bands.registry import Device, Registry
 from gateway.codecs.iw import IwCodec, IwSettings
 from gateway.intake import Intake
 from gateway.model import DownAnswer, DownCommand
-from gateway.registry import Device, Registry
 from gateway.transports.base import Inbound, Link, Outcome
 
 IMEI, OTHER = "355932600077007", "353456789012345"

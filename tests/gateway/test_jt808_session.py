@@ -14,9 +14,9 @@ import pytest
 
 from firmware_sim.jt808_frames import FromPlatform, bcd_time, code_of, result_of
 from gateway.app import Gateway
+from gateway.bands.keys import derive
 from gateway.codecs.jt808_frame import Frame, build, parse
 from gateway.config import load
-from gateway.keys import derive
 from gateway.model import DownCommand
 from sos.carriers import simulated
 

@@ -10,18 +10,18 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from gateway.bands.keys import Keys
+from gateway.bands.registry import Device
 from gateway.errors import FrameError
 from gateway.journal.reader import JournalReader
 from gateway.journal.records import QuarantineRow, Record, Rest, to_ms
 from gateway.journal.retention import QUARANTINE_ROWS, drop_oldest
 from gateway.journal.schema import open_for_writing
 from gateway.journal.writer import JournalWriter
-from gateway.keys import Keys
 from gateway.local_orders import Replayed, ReplayQuarantine
 from gateway.model import ControlAnswer
 from gateway.plugins import make_codec
 from gateway.quarantine import MAX_NUMBERS, SecondLook, codec_table
-from gateway.registry import Device
 from gateway.transports.control import Control, OrderRefused, ask_on
 from gateway.transports.tcp import Listener, TcpSettings
 

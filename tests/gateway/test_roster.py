@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.bands.registry import Device
 from gateway.clock import ManualClock
 from gateway.config import load
 from gateway.model import Roster
-from gateway.registry import Device
 from gateway.roster import People, announcement
 
 WATCH = Device(device="w2", protocol="watch", wearer="zhang")

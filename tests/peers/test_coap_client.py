@@ -12,7 +12,7 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from gateway import keys
+from gateway.bands import keys
 from gateway.transports import coap
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
 

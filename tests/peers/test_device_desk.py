@@ -15,10 +15,10 @@ import paho.mqtt.client as paho
 import pytest
 
 from firmware_sim.jt808_frames import FromPlatform, code_of
-from gateway.allow_list import StoredDevice
+from gateway.bands.allow_list import StoredDevice
+from gateway.bands.keys import derive
+from gateway.bands.store import DeviceStore
 from gateway.codecs.jt808_frame import Frame, build
-from gateway.devices import DeviceStore
-from gateway.keys import derive
 from gateway.model import DownCommand, PortalCommand
 from gateway.transports.control import ask
 

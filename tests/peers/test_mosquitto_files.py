@@ -15,12 +15,12 @@ import pytest
 from rigs.certificates import Authority
 from rigs.mqtt_band import Band, HoldingSink, hello
 
-from gateway.allow_list import StoredDevice
+from gateway.bands.allow_list import StoredDevice
+from gateway.bands.keys import derive
+from gateway.bands.store import DeviceStore
 from gateway.codecs.mqtt_packets import V5, ConnAck, Publish, SubAck, Subscribe, Subscription
 from gateway.config import Settings, load
 from gateway.desk.mosquitto import follow
-from gateway.devices import DeviceStore
-from gateway.keys import derive
 from gateway.paths import devices_path
 from gateway.transports.base import Outcome, Settlement, Site
 from gateway.transports.mqtt_client import TRANSPORT, MqttClient

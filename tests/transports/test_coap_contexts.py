@@ -12,7 +12,7 @@ from aiocoap import CHANGED, POST, Message, oscore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import keys
+from gateway.bands import keys
 from gateway.transports import coap_contexts
 from gateway.transports.coap_contexts import EPOCH_MS, STRIDE, BandContext, Contexts, State
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_sim.links.oscore import BandSecurity
-from gateway import keys
+from gateway.bands import keys
 from gateway.transports.coap_contexts import Contexts
 from gateway.transports.coap_door import Door, Refused
 from gateway.transports.coap_wire import Peer, decoded

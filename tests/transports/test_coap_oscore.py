@@ -12,7 +12,7 @@ import pytest
 from aiocoap import FETCH, GET, POST, Message
 from rigs.coap_band import band, said_again
 
-from gateway import keys
+from gateway.bands import keys
 from gateway.transports import coap, coap_wire
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
 

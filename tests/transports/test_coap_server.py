@@ -13,7 +13,7 @@ import pytest
 from aiocoap import GET, POST, PUT, Context, Message
 
 import shouwang
-from gateway import keys
+from gateway.bands import keys
 from gateway.transports import coap, coap_orders
 from gateway.transports.base import Inbound, Link, Outcome, Settlement, Site
 

@@ -12,10 +12,10 @@ from operator import xor
 
 import pytest
 
+from gateway.bands.registry import Device, Registry
 from gateway.clock import ManualClock
 from gateway.intake import Intake
 from gateway.plugins import make_codec
-from gateway.registry import Device, Registry
 from gateway.transports import serial, serial_port
 from gateway.transports.base import Site
 

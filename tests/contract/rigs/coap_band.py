@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiocoap import POST, Context, Message
 
-from gateway import keys
+from gateway.bands import keys
 from gateway.transports.coap_contexts import SERVER_ID
 
 

@@ -1,6 +1,6 @@
 """Orders to bands on their way: in the band's own words, over the wire that has it, until it has them.
 
-What becomes of an order is `gateway.band_orders`; here is when it is tried, and what is written down.
+What becomes of an order is `gateway.downlink.orders`; here is when it is tried, and what is written down.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.band_orders import ONCE, REPLACED_BY_THE_NEXT, BandState, DownOrder, Fact, step, until
+from gateway.bands.registry import Device, Registry
 from gateway.clock import Clock
+from gateway.downlink.orders import ONCE, REPLACED_BY_THE_NEXT, BandState, DownOrder, Fact, step, until
+from gateway.downlink.rows import change_row
 from gateway.journal.records import OutboxChange, Record, Rest
 from gateway.model import DownAnswer, FenceView
-from gateway.order_rows import change_row
-from gateway.registry import Device, Registry
 from gateway.transports.base import TakesOrders
 
 LOOK_EVERY_S = 5.0

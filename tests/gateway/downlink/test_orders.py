@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.band_orders import (
+from gateway.downlink.orders import (
     EXPIRES_S,
     FROM_PEOPLE,
     TABLE,

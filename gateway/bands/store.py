@@ -2,7 +2,7 @@
 
 One small SQLite file beside the journal, readable by its owner alone. It is not part of the journal, because
 two processes write it; so it has a rollback journal and never WAL (docs/adr/0012, docs/adr/0002).
-The key of a band is never in it, only what `gateway.keys` derives.
+The key of a band is never in it, only what `gateway.bands.keys` derives.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.allow_list import StoredDevice
+from gateway.bands.allow_list import StoredDevice
+from gateway.bands.keys import Keys
 from gateway.errors import NeedsHuman
-from gateway.keys import Keys
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

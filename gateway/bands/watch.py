@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.allow_list import Admitted, Known, StoredDevice, admitted
-from gateway.devices import DeviceStore
+from gateway.bands.allow_list import Admitted, Known, StoredDevice, admitted
+from gateway.bands.registry import Device
+from gateway.bands.store import DeviceStore
 from gateway.errors import NeedsHuman
-from gateway.registry import Device
 
 LOOK_EVERY_S = 1.0
 PASSING_LOOKS = 10

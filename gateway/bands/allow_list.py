@@ -14,8 +14,8 @@ from typing import Literal
 
 import msgspec
 
-from gateway.keys import Keys, key_id
-from gateway.registry import Device
+from gateway.bands.keys import Keys, key_id
+from gateway.bands.registry import Device
 
 
 class StoredDevice(msgspec.Struct, frozen=True, kw_only=True):

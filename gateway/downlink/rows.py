@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.band_orders import BandState, DownOrder, change_of
+from gateway.downlink.orders import BandState, DownOrder, change_of
 from gateway.journal.records import EventRow, OutboxRow, Record, to_ms
 
 encode = msgspec.json.encode

@@ -11,10 +11,10 @@ import sys
 
 import pytest
 
-from gateway.allow_list import StoredDevice
-from gateway.devices import Change, DeviceStore
+from gateway.bands.allow_list import StoredDevice
+from gateway.bands.keys import derive
+from gateway.bands.store import Change, DeviceStore
 from gateway.errors import NeedsHuman
-from gateway.keys import derive
 
 ROW = StoredDevice(
     device="band-1",
@@ -30,8 +30,8 @@ ROW = StoredDevice(
 ADDS = """
 import sys
 from pathlib import Path
-from gateway.allow_list import StoredDevice
-from gateway.devices import DeviceStore
+from gateway.bands.allow_list import StoredDevice
+from gateway.bands.store import DeviceStore
 path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 store = DeviceStore(path, make=True)
 for number in range(count):

@@ -10,14 +10,14 @@ import threading
 
 import pytest
 
+from gateway.bands.keys import derive
+from gateway.bands.store import DeviceStore
 from gateway.config import load
 from gateway.desk import device as device_room
 from gateway.desk.device_book import MOST_CHARACTERS, Asked, Refused, changing
 from gateway.desk.device_sheet import Wire, reached, wires
 from gateway.desk.device_words import as_claims
-from gateway.devices import DeviceStore
 from gateway.errors import NeedsHuman
-from gateway.keys import derive
 from shouwang import main
 
 WIRES = """

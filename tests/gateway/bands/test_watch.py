@@ -8,10 +8,10 @@ import sqlite3
 
 import pytest
 
-from gateway.allow_list import Known, StoredDevice
-from gateway.device_watch import PASSING_LOOKS, DeviceWatch
-from gateway.devices import DeviceStore
-from gateway.registry import Device
+from gateway.bands.allow_list import Known, StoredDevice
+from gateway.bands.registry import Device
+from gateway.bands.store import DeviceStore
+from gateway.bands.watch import PASSING_LOOKS, DeviceWatch
 
 KNOWN = Known(wearers={"zhang"}, protocols={"watch"}, models={})
 CONFIGURED = Device(device="c", protocol="watch", wearer="zhang")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gateway.keys import Keys, key_id
+from gateway.bands.keys import Keys, key_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

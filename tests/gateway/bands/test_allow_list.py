@@ -7,9 +7,9 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.allow_list import Known, StoredDevice, admitted
-from gateway.keys import derive
-from gateway.registry import Device, Registry
+from gateway.bands.allow_list import Known, StoredDevice, admitted
+from gateway.bands.keys import derive
+from gateway.bands.registry import Device, Registry
 
 KNOWN = Known(wearers={"zhang", "wang"}, protocols={"senml", "watch"}, models={"a9": "watch"})
 ZHANG = Device(device="band-1", protocol="senml", wearer="zhang", keys=derive("k1"))

@@ -2,7 +2,7 @@
 
 A band logs in with its wire id and its key, publishes its own `/up` and reads its own `/down`;
 the gateway reads every `/up` and writes every `/down` of its community; nobody else is let in.
-Lines of `passwd` are the verifiers of `gateway.keys`, which are Mosquitto's own `$7$` form.
+Lines of `passwd` are the verifiers of `gateway.bands.keys`, which are Mosquitto's own `$7$` form.
 Sources: mosquitto.conf(5) and mosquitto_passwd(1) of Mosquitto 2.0.
 """
 
@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from gateway.registry import Device
+from gateway.bands.registry import Device
 from gateway.transports.mqtt_hello import on_loopback
 
 HEAD: Final = "# Written by `shouwang device mosquitto` at each change of a band: edit config.toml instead.\n"

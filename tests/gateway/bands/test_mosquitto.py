@@ -10,12 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from gateway.bands.keys import derive
+from gateway.bands.mosquitto import Account, MosquittoTable, files
+from gateway.bands.registry import Device
 from gateway.config import load
 from gateway.desk import mosquitto as desk
 from gateway.errors import ConfigError, NeedsHuman
-from gateway.keys import derive
-from gateway.mosquitto import Account, MosquittoTable, files
-from gateway.registry import Device
 
 ACCOUNT = Account(username="gateway", verifier="$7$101$c2FsdA==$aGFzaA==", port=1883)
 

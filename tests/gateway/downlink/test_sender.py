@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gateway.band_orders import DownOrder
+from gateway.bands.registry import Device, Registry
 from gateway.clock import ManualClock
 from gateway.codecs.base import Order
-from gateway.downlink import MAX_OF_A_BAND, MAX_SENDS, Downlink
+from gateway.downlink.orders import DownOrder
+from gateway.downlink.sender import MAX_OF_A_BAND, MAX_SENDS, Downlink
 from gateway.journal.records import Record
 from gateway.model import DownAnswer, DownCommand, FenceView, SyncPayload
-from gateway.registry import Device, Registry
 
 ZHANG = Device(device="band-zhang", protocol="talks", wearer="zhang", wire_id="123")
 SECOND = Device(device="watch-zhang", protocol="talks", wearer="zhang", wire_id="456")
@@ -416,7 +416,7 @@ def test_too_many_orders_for_one_band_cost_the_oldest_that_no_incident_gave(hous
 
 def test_too_many_orders_in_all_are_bounded(monkeypatch):
     house = House(ZHANG, WANG)
-    monkeypatch.setattr("gateway.downlink.MAX_WAITING", 2)
+    monkeypatch.setattr("gateway.downlink.sender.MAX_WAITING", 2)
     for wearer in ("zhang", "wang", "zhang"):
         house.give("message", wearer=wearer, command={"text": "好"})
         house.clock.advance(1)
