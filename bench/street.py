@@ -24,7 +24,7 @@ from aiohttp import web
 from firmware_sim.modem import SimModem
 from firmware_sim.people import Persona
 from firmware_sim.twilio import TwilioFake, TwilioFaults
-from gateway.model import CommandPage, PortalCommand, SyncAnswer
+from gateway.told import CommandPage, PortalCommand, SyncAnswer
 
 ACCOUNT, TOKEN, PORTAL_TOKEN = "ACkills", "twilio-token", "portal-token"
 GATEWAY = "gw-kills"

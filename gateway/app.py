@@ -31,7 +31,6 @@ from gateway.journal.records import EventRow, Record, Rest, from_ms
 from gateway.journal.writer import JournalWriter
 from gateway.ledger import JournalLedger
 from gateway.local_orders import Capture, LocalAnswer, LocalOrder
-from gateway.model import ControlAnswer, PortalCommand
 from gateway.paths import control_path, devices_path, journal_path, site_of, state_path
 from gateway.places import Places
 from gateway.quarantine import SecondLook
@@ -39,6 +38,7 @@ from gateway.roster import People, announcement, known_to
 from gateway.sync.batcher import Row
 from gateway.sync.client import SyncClient
 from gateway.timers import Timers
+from gateway.told import ControlAnswer, PortalCommand
 from gateway.transports.base import Transport
 from gateway.transports.control import Control
 from gateway.transports.portal_link import PortalLink

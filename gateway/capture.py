@@ -20,7 +20,7 @@ from gateway.capture_format import VERSION, Header, Piece
 from gateway.clock import Clock
 from gateway.intake import Intake
 from gateway.local_orders import Capture
-from gateway.model import ControlAnswer
+from gateway.told import ControlAnswer
 from gateway.transports.base import Link, Site, TakesOrders
 
 WAITING_BYTES = 4 * 1024 * 1024

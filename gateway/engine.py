@@ -22,9 +22,10 @@ from gateway.downlink.rows import Pending, down_rows
 from gateway.effects import CancelAlarm, ClearTimer, Effect, RaiseAlarm, SendDown, SetTimer
 from gateway.incidents import Incidents
 from gateway.journal.records import EventRow, Record, Rest, to_ms
-from gateway.model import Alarm, CommandDone, DownAnswer, DownCommand, Envelope, PortalCommand, Telemetry
+from gateway.model import Alarm, DownAnswer, DownCommand, Envelope
 from gateway.rules.base import Rule, TimerDue
 from gateway.timers import TimerBook
+from gateway.told import CommandDone, PortalCommand, Telemetry
 from sos.events import KeyPressed, LegReported
 
 encode = msgspec.json.encode

@@ -18,7 +18,7 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.journal.records import EventRow, Record, to_ms
-from gateway.model import CarrierHealth, GatewayHealth
+from gateway.told import CarrierHealth, GatewayHealth
 
 LOOK_EVERY_S = 2.0
 MANY_LEGS = "many_legs"

@@ -11,7 +11,8 @@ from gateway.downlink.orders import DownOrder
 from gateway.downlink.rows import Pending, down_rows
 from gateway.incident_view import as_view
 from gateway.journal.records import AlarmRow, EventRow, IncidentRow, OutboxRow, Record, to_ms
-from gateway.model import Alarm, AlarmRaised, DownCommand, IncidentChanged, StoryLine
+from gateway.model import Alarm, DownCommand
+from gateway.told import AlarmRaised, IncidentChanged, StoryLine
 from sos.events import Event, HangUp, Order, PlaceCall, SendBeidou, SendText, SoundSiren, TellBand
 from sos.incident import Incident
 from sos.story import lines

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.model import Alarm, IncidentView, LegView
+from gateway.model import Alarm
+from gateway.told import IncidentView, LegView
 from sos.incident import Incident, LegFacts
 
 

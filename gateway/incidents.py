@@ -19,20 +19,12 @@ import msgspec
 from gateway.downlink.rows import Pending
 from gateway.incident_rows import Stored, alarm_rows, change_rows, order_row
 from gateway.journal.records import Record, StepRow, to_ms
-from gateway.model import (
-    Alarm,
-    AlarmKind,
-    Battery,
-    Fix,
-    HeartRate,
-    PortalCommand,
-    Reading,
-    Why,
-)
+from gateway.model import Alarm, AlarmKind, Battery, Fix, HeartRate, Reading, Why
 from gateway.roster import People
 from gateway.steps import Opening, Step, encode_opening, encode_step
 from gateway.steps import decode as decode_step
 from gateway.timers import TimerBook
+from gateway.told import PortalCommand
 from sos.cascade import open_incident, step
 from sos.events import (
     Acknowledged,

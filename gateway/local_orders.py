@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.capture_format import Header, Piece
-from gateway.model import ControlAnswer
+from gateway.told import ControlAnswer
 
 
 class ReplayQuarantine(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag="replay_quarantine"):

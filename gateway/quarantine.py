@@ -26,8 +26,9 @@ from gateway.errors import FrameError
 from gateway.intake import FOR_ANOTHER, RAW_KEPT_BYTES, SECOND_ID, Intake
 from gateway.journal.records import from_ms
 from gateway.local_orders import Replayed, ReplayQuarantine
-from gateway.model import ControlAnswer, Envelope, Uplink
+from gateway.model import Envelope, Uplink
 from gateway.plugins import make_codec
+from gateway.told import ControlAnswer
 from gateway.transports.base import Link
 
 NEVER = frozenset({FOR_ANOTHER, SECOND_ID})

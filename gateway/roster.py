@@ -16,7 +16,8 @@ from gateway.bands.keys import derive
 from gateway.bands.registry import Device, Registry
 from gateway.config import DEFAULT_PLANS, ContactTable, Settings, StaffTable, WearerTable
 from gateway.journal.records import EventRow, Record, Rest, to_ms
-from gateway.model import ContactView, FenceView, Roster, WearerView
+from gateway.model import ContactView, FenceView, WearerView
+from gateway.told import Roster
 from sos.events import Channel
 from sos.plan import Contact, Manner, Plan
 from sos.shifts import parse_shift

@@ -24,7 +24,7 @@ from gateway import health
 from gateway.app import Gateway
 from gateway.config import Settings
 from gateway.journal.records import Record
-from gateway.model import PortalCommand
+from gateway.told import PortalCommand
 from gateway.transports.base import Inbound
 
 health.LOOK_EVERY_S = 30.0

@@ -13,7 +13,7 @@ from random import Random
 from typing import Protocol
 
 from bench.proof.people import Moment, Person, ringing
-from gateway.model import PortalCommand
+from gateway.told import PortalCommand
 from sos.events import LEG_ENDS, Channel, Leg, LegState
 
 WORDS = {

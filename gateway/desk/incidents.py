@@ -17,8 +17,9 @@ import msgspec
 
 from gateway.config import Settings
 from gateway.journal.reader import JournalReader
-from gateway.model import AlarmKind, ControlAnswer, IncidentChanged, PortalCommand
+from gateway.model import AlarmKind
 from gateway.paths import control_path, journal_path, state_path
+from gateway.told import ControlAnswer, IncidentChanged, PortalCommand
 from sos.story import Line, What
 
 LOOK_EVERY_S = 0.5

@@ -17,7 +17,8 @@ import msgspec
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
 from gateway.desk.device_words import printable
 from gateway.downlink.orders import DownOrder
-from gateway.model import BandOrderChanged, BandOrderState, DownCommand
+from gateway.model import BandOrderState, DownCommand
+from gateway.told import BandOrderChanged
 
 if TYPE_CHECKING:
     from gateway.config import Settings

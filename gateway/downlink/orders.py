@@ -18,7 +18,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from gateway.model import BandOrderChanged, BandOrderState, DownCommand, PortalCommand
+from gateway.model import BandOrderState, DownCommand
+from gateway.told import BandOrderChanged, PortalCommand
 
 MAX_TEXT_CHARACTERS = 60
 MIN_INTERVAL_S, MAX_INTERVAL_S = 10, 86_400

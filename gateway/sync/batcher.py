@@ -29,6 +29,6 @@ class _Batch(msgspec.Struct):
 
 
 def batch_of(gateway: str, rows: Sequence[Row]) -> bytes:
-    """The JSON of a `gateway.model.SyncBatch`."""
+    """The JSON of a `gateway.told.SyncBatch`."""
     events = [_Event(row.seq, row.at, msgspec.Raw(row.payload)) for row in rows]
     return msgspec.json.encode(_Batch(gateway, events))

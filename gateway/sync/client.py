@@ -10,8 +10,8 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
-from gateway.model import SyncAnswer
 from gateway.sync.batcher import Row, batch_of
+from gateway.told import SyncAnswer
 
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 30.0

@@ -1,7 +1,7 @@
 """The door for people on the box itself: orders given by `shouwang sos drill` and the like.
 
 A Unix socket beside the journal, readable by this user alone; one JSON line in, one or more JSON lines out.
-An order is one of the portal's (`gateway.model.PortalCommand`), so there is one way in for both,
+An order is one of the portal's (`gateway.told.PortalCommand`), so there is one way in for both,
 answered in one line after its commit; or it is one the portal must never give (`gateway.local_orders`),
 which goes on answering until it is done or whoever asked hangs up.
 """
@@ -21,7 +21,7 @@ import msgspec
 
 from gateway.errors import ShouwangError
 from gateway.local_orders import Execute, LocalAnswer, LocalOrder
-from gateway.model import ControlAnswer, PortalCommand
+from gateway.told import ControlAnswer, PortalCommand
 
 MAX_LINE_BYTES = 65_536
 MAX_ANSWER_BYTES = 4 * 1024 * 1024

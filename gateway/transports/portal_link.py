@@ -12,7 +12,7 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
-from gateway.model import CommandPage, PortalCommand
+from gateway.told import CommandPage, PortalCommand
 
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 30.0

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.model import PortalCommand
+from gateway.told import PortalCommand
 from portal.api.ingest import lock_line
 from portal.care.changes import announce
 from portal.care.models import Command, Incident

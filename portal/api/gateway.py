@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from flask import Response, current_app, request
 
-from gateway.model import CommandPage, PortalCommand, SyncAnswer, SyncBatch
+from gateway.told import CommandPage, PortalCommand, SyncAnswer, SyncBatch
 from portal.api import commands
 from portal.api.ingest import BatchError, store
 from portal.care.models import GatewayLine

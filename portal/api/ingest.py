@@ -21,8 +21,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.model import (
-    Alarm,
+from gateway.model import Alarm, WearerView
+from gateway.told import (
     AlarmRaised,
     BandOrderChanged,
     CommandDone,
@@ -34,7 +34,6 @@ from gateway.model import (
     SyncBatch,
     SyncEvent,
     Telemetry,
-    WearerView,
 )
 from portal.care import band_orders
 from portal.care.changes import announce

@@ -11,7 +11,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.model import BandOrderChanged, CommandDone, DownCommand
+from gateway.model import DownCommand
+from gateway.told import BandOrderChanged, CommandDone
 from portal import audit
 from portal.api import commands
 from portal.care.changes import announce

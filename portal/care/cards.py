@@ -27,7 +27,7 @@ from portal.care.sentences import (
 )
 
 if TYPE_CHECKING:
-    from gateway.model import LegView
+    from gateway.told import LegView
 
 PLACES = {"text": 0, "call": 1, "beidou": 2, "siren": 3}
 NEWS_PLACE = 4

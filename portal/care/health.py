@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from flask_babel import gettext
 from sqlalchemy.orm import Session
 
-from gateway.model import CarrierHealth, GatewayHealth
+from gateway.told import CarrierHealth, GatewayHealth
 from portal.care.models import GatewayLine, HealthReport
 from portal.care.queries import visible_gateways
 from portal.care.story import carrier_words

@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from gateway.model import IncidentView
+from gateway.told import IncidentView
 from portal.care.history import milliseconds
 from portal.care.models import Command, Contact, Incident, IncidentLine, VitalHistory, Wearer
 from portal.care.sentences import OPEN_STATES, SEVERITY_ORDER, UNTAKEN_STATES

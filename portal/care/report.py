@@ -18,7 +18,7 @@ from portal.care.story import StoryRow, carrier_words, channel_words, story_rows
 from portal.words import local
 
 if TYPE_CHECKING:
-    from gateway.model import LegView
+    from gateway.told import LegView
     from portal.care.queries import Case
 
 BOM = "\ufeff"

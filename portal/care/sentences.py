@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from flask_babel import gettext, lazy_gettext, ngettext
 
-from gateway.model import IncidentView, LegView, Why
+from gateway.model import Why
+from gateway.told import IncidentView, LegView
 from portal.care.places import Where
 from portal.people.language import chosen_language
 

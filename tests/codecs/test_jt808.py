@@ -13,16 +13,7 @@ from gateway.codecs.jt808 import Jt808Codec
 from gateway.codecs.jt808_frame import Frame, build, parse
 from gateway.codecs.jt808_settings import AlarmBit, Field, Jt808Settings
 from gateway.errors import FrameError
-from gateway.model import (
-    BandAlarm,
-    Battery,
-    BloodPressure,
-    BodyTemp,
-    Fix,
-    HeartRate,
-    Uplink,
-    Worn,
-)
+from gateway.model import BandAlarm, Battery, BloodPressure, BodyTemp, Fix, HeartRate, Uplink, Worn
 
 NOW = datetime(2026, 8, 5, 12, tzinfo=UTC)
 PHONE = "013800138000"

@@ -13,9 +13,10 @@ from gateway.engine import Engine
 from gateway.errors import FrameError
 from gateway.incidents import Incidents
 from gateway.intake import Intake
-from gateway.model import BandAlarm, BloodPressure, Fix, HeartRate, SyncPayload, Uplink
+from gateway.model import BandAlarm, BloodPressure, Fix, HeartRate, Uplink
 from gateway.roster import People
 from gateway.timers import Timers
+from gateway.told import SyncPayload
 from gateway.transports.base import Inbound, Link
 
 

@@ -11,7 +11,7 @@ from gateway import capture
 from gateway.capture import Captures
 from gateway.capture_format import CaptureError, Header, Piece, read
 from gateway.local_orders import Capture
-from gateway.model import ControlAnswer
+from gateway.told import ControlAnswer
 from gateway.transports.base import Link, Site
 
 HEART = '[{"kind": "heart_rate", "heart_rate_bpm": 72}]'

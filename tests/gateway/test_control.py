@@ -10,7 +10,7 @@ import pytest
 
 from gateway.clock import ManualClock
 from gateway.health import MANY_LEGS, Health
-from gateway.model import ControlAnswer, GatewayHealth, PortalCommand
+from gateway.told import ControlAnswer, GatewayHealth, PortalCommand
 from gateway.transports.control import Control, ask
 
 

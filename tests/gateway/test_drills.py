@@ -7,8 +7,8 @@ import pytest
 
 from gateway.incident_rows import Stored
 from gateway.journal.records import Record
-from gateway.model import PortalCommand
 from gateway.steps import Opening, decode
+from gateway.told import PortalCommand
 from sos.cascade import step
 from sos.events import HangUp, LegReported, LegState, PlaceCall, SendText
 

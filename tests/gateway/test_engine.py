@@ -11,16 +11,8 @@ import pytest
 from gateway.downlink.orders import DownOrder
 from gateway.incident_rows import Stored
 from gateway.intake import MAX_BAD_KEPT
-from gateway.model import (
-    DownAnswer,
-    DownCommand,
-    Envelope,
-    HeartRate,
-    IncidentChanged,
-    PortalCommand,
-    SyncPayload,
-    Uplink,
-)
+from gateway.model import DownAnswer, DownCommand, Envelope, HeartRate, Uplink
+from gateway.told import IncidentChanged, PortalCommand, SyncPayload
 from gateway.transports.base import Outcome
 from sos.events import PlaceCall, SendText
 

@@ -19,9 +19,9 @@ from gateway.journal.retention import QUARANTINE_ROWS, drop_oldest
 from gateway.journal.schema import open_for_writing
 from gateway.journal.writer import JournalWriter
 from gateway.local_orders import Replayed, ReplayQuarantine
-from gateway.model import ControlAnswer
 from gateway.plugins import make_codec
 from gateway.quarantine import MAX_NUMBERS, SecondLook, codec_table
+from gateway.told import ControlAnswer
 from gateway.transports.control import Control, OrderRefused, ask_on
 from gateway.transports.tcp import Listener, TcpSettings
 

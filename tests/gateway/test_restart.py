@@ -12,7 +12,8 @@ from gateway.app import Gateway
 from gateway.config import load
 from gateway.incident_rows import Pending
 from gateway.journal.records import Record
-from gateway.model import Alarm, PortalCommand, Why
+from gateway.model import Alarm, Why
+from gateway.told import PortalCommand
 from sos.events import Channel, LegState
 
 ALL = frozenset(Channel)

@@ -7,8 +7,8 @@ import msgspec
 from gateway.bands.registry import Device
 from gateway.clock import ManualClock
 from gateway.config import load
-from gateway.model import Roster
 from gateway.roster import People, announcement
+from gateway.told import Roster
 
 WATCH = Device(device="w2", protocol="watch", wearer="zhang")
 

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from gateway.model import CommandPage, PortalCommand
 from gateway.sync import client as sync_client
 from gateway.sync.batcher import Row, batch_of
 from gateway.sync.client import SyncClient
+from gateway.told import CommandPage, PortalCommand
 from gateway.transports import portal_link
 from gateway.transports.portal_link import PortalLink
 

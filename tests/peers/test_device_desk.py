@@ -19,7 +19,8 @@ from gateway.bands.allow_list import StoredDevice
 from gateway.bands.keys import derive
 from gateway.bands.store import DeviceStore
 from gateway.codecs.jt808_frame import Frame, build
-from gateway.model import DownCommand, PortalCommand
+from gateway.model import DownCommand
+from gateway.told import PortalCommand
 from gateway.transports.control import ask
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 
-from gateway.model import BandOrderChanged
+from gateway.told import BandOrderChanged
 from portal.demo import DEMO_PASSWORD, LOGINS
 
 ROOT = Path(__file__).parents[2]

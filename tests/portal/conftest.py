@@ -28,17 +28,19 @@ from gateway.model import (
     FenceView,
     Fix,
     HeartRate,
+    Reading,
+    WearerView,
+    Why,
+)
+from gateway.told import (
     IncidentChanged,
     IncidentView,
     LegView,
-    Reading,
     Roster,
     SyncBatch,
     SyncEvent,
     SyncPayload,
     Telemetry,
-    WearerView,
-    Why,
 )
 from portal import create_app, demo
 from portal.db import db, upgrade

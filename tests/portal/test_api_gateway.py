@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.model import Alarm, AlarmRaised, CommandDone, Fix, HeartRate, Roster, SyncBatch, Why
+from gateway.model import Alarm, Fix, HeartRate, Why
+from gateway.told import AlarmRaised, CommandDone, Roster, SyncBatch
 from portal.api import commands
 from portal.care.models import (
     AlarmRecord,

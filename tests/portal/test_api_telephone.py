@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from twilio.request_validator import RequestValidator
 
-from gateway.model import CommandDone
+from gateway.told import CommandDone
 from portal.api import telephone
 
 PUBLIC = "http://portal.example:18088"

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.model import SyncBatch
+from gateway.told import SyncBatch
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,8 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
-from gateway.model import CommandDone, Fix
+from gateway.model import Fix
+from gateway.told import CommandDone
 from portal import demo
 
 pytestmark = pytest.mark.slow

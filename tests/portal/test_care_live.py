@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model import BandAlarm, BloodPressure, Fix, HeartRate, Roster
+from gateway.model import BandAlarm, BloodPressure, Fix, HeartRate
+from gateway.told import Roster
 from portal import stream as streams
 from portal.care.changes import CHANGES_KEPT, announce, can_replay, newest_change
 from portal.care.latest import advance, hear, measured_at

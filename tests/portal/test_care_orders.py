@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from gateway.model import BandOrderChanged, CommandDone
+from gateway.told import BandOrderChanged, CommandDone
 from portal.care.models import AuditEntry, BandOrder, Command, Wearer
 from portal.care.order_words import DETAIL_WORDS, ICONS, NAME_WORDS, STATE_WORDS
 from portal.db import db

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
-from gateway.model import BandOrderChanged
+from gateway.told import BandOrderChanged
 from portal import demo
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from gateway.model import CommandDone, Fix, Why
+from gateway.model import Fix, Why
+from gateway.told import CommandDone
 from portal import audit
 from portal.care.models import AuditEntry, Command, Wearer
 from portal.care.places import LAYERS, Gazetteer

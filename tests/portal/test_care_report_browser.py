@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import make_server
 
-from gateway.model import CarrierHealth, GatewayHealth, StoryLine
+from gateway.told import CarrierHealth, GatewayHealth, StoryLine
 from portal import demo
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from gateway.model import CarrierHealth, GatewayHealth, StoryLine
+from gateway.told import CarrierHealth, GatewayHealth, StoryLine
 from portal import audit
 from portal.care.models import AuditEntry, HealthReport, IncidentLine
 from portal.care.sketch import sketch

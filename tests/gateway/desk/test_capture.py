@@ -12,7 +12,7 @@ import shouwang
 from gateway.capture_format import Header, Piece
 from gateway.clock import ManualClock
 from gateway.desk import capture, playback
-from gateway.model import ControlAnswer
+from gateway.told import ControlAnswer
 from gateway.transports.control import Control
 
 WHERE = '"gateway":"g","community":"c","transport":"TRANSPORT"'

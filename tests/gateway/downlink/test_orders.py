@@ -24,7 +24,8 @@ from gateway.downlink.orders import (
     step,
     until,
 )
-from gateway.model import BandOrderState, DownCommand, PortalCommand, SyncPayload
+from gateway.model import BandOrderState, DownCommand
+from gateway.told import PortalCommand, SyncPayload
 
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
 STATES = get_args(BandOrderState)

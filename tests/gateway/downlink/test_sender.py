@@ -11,7 +11,8 @@ from gateway.codecs.base import Order
 from gateway.downlink.orders import DownOrder
 from gateway.downlink.sender import MAX_OF_A_BAND, MAX_SENDS, Downlink
 from gateway.journal.records import Record
-from gateway.model import DownAnswer, DownCommand, FenceView, SyncPayload
+from gateway.model import DownAnswer, DownCommand, FenceView
+from gateway.told import SyncPayload
 
 ZHANG = Device(device="band-zhang", protocol="talks", wearer="zhang", wire_id="123")
 SECOND = Device(device="watch-zhang", protocol="talks", wearer="zhang", wire_id="456")
