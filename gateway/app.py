@@ -73,12 +73,6 @@ class Gateway:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.people = People(settings)
-        self.device_watch = DeviceWatch(
-            devices_path(settings),
-            configured=self.people.configured,
-            known=known_to(settings),
-            take=self._take_devices,
-        )
         self.path = journal_path(settings)
         self.journal = make_journal(
             self.path,
@@ -90,6 +84,14 @@ class Gateway:
         self.reader = JournalReader(self.path)
         self._first_seq = self.journal.seq
         self._roster_digest = self.reader.mark("roster_digest")
+        self.device_watch = DeviceWatch(
+            devices_path(settings),
+            configured=self.people.configured,
+            known=known_to(settings),
+            take=self._take_devices,
+            followed=self.reader.mark("device_changes"),
+            follow=lambda number: self.journal.append(Record(rest=Rest(marks={"device_changes": number}))),
+        )
         self.timers = Timers(self.clock, self._timer_due)
         self.incidents = Incidents(
             people=self.people,
@@ -192,8 +194,7 @@ class Gateway:
         async def announce() -> None:
             """A receiver that is unplugged or a broker that is down must not hold up the rest."""
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(READY_WAIT_S):
-                    await everything.wait()
+                await asyncio.wait_for(everything.wait(), READY_WAIT_S)
             ready({name: addresses.get(name, "waiting for its line") for name in self.transports})
 
         try:
@@ -378,9 +379,8 @@ class Gateway:
         made = None
         if command.name == "drill" and command.wearer is not None:
             made = self.incidents.of(command.wearer, command.kind or "sos", drill=True)
-        return ControlAnswer(
-            done=True, incident=made.incident_id if made else "", ref=made.ref if made else ""
-        )
+        incident, ref = (made.incident_id, made.ref) if made else ("", "")
+        return ControlAnswer(done=True, incident=incident, ref=ref)
 
     def _execute(self, order: LocalOrder) -> AsyncGenerator[LocalAnswer, None]:
         """An order that only this box may give."""

@@ -96,6 +96,11 @@ class DeviceStore:
         number: int = self._connection.execute("pragma data_version").fetchone()[0]
         return number
 
+    def changes(self) -> int:
+        """How many changes were ever made: the number of the last line of the log. Raises sqlite3.Error."""
+        number: int = self._connection.execute("select coalesce(max(number), 0) from changes").fetchone()[0]
+        return number
+
     def rows(self) -> tuple[StoredDevice, ...]:
         """Every band ever provisioned, revoked ones too, by identity. Raises sqlite3.Error, NeedsHuman."""
         found = self._connection.execute(

@@ -26,6 +26,9 @@ class DeviceWatch:
     """Looks whether the store has changed, and hands over the whole new list when it has.
 
     A store that cannot be read changes nothing: the last list stays, `trouble` says why, the log once.
+    A store with fewer changes than were followed before is an older one, put back: it holds, for somebody may
+    have wished it, but bands revoked since are admitted again: `trouble` says so until the next change.
+    One that was followed before and is gone at the start is said likewise.
     """
 
     def __init__(
@@ -35,9 +38,18 @@ class DeviceWatch:
         configured: Sequence[Device],
         known: Known,
         take: Callable[[tuple[Device, ...]], None],
+        followed: int = 0,
+        follow: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`take` gets every new list, on the loop."""
+        """`take` gets every new list, on the loop.
+
+        `followed` is how many changes of the store the last run knew; `follow` gets a new number, to be kept.
+        """
         self.trouble = ""
+        self._followed = followed
+        self._follow = follow
+        self._changes = followed
+        self._older: int | None = None
         self._path = path
         self._configured = tuple(configured)
         self._known = known
@@ -95,18 +107,35 @@ class DeviceWatch:
     def _settle(self, found: Admitted | str | None) -> None:
         if isinstance(found, Admitted):
             before, self._now = self._now, found
-            self._tell("; ".join(found.problems))
+            older = self._is_older()
+            self._tell("; ".join((*older, *found.problems)))
             if found is not before and set(found.devices) != set(before.devices):
                 self._take(found.devices)
         elif found is not None:
             self._tell(found)
+
+    def _is_older(self) -> tuple[str, ...]:
+        """Words for a store that knows less than was followed; a change made to it since settles that."""
+        number = self._changes
+        if number >= self._followed or (self._older is not None and number > self._older):
+            self._older = None
+            if number != self._followed:
+                self._followed = number
+                self._follow(number)
+            return ()
+        self._older = number
+        words = (
+            f"an older store of devices was put back ({number} changes of {self._followed}): bands that were"
+            " revoked or given another key since are as before; look at `shouwang device list`"
+        )
+        return (words,)
 
     def _changed_rows(self) -> tuple[StoredDevice, ...] | None:
         """The rows when they are new; None when nothing has changed, or there is no store and never was."""
         try:
             file = self._path.stat()
         except FileNotFoundError:
-            if self._store is None and self._seen is None:
+            if self._store is None and self._seen is None and not self._followed:
                 return None
             self._let_go()
             raise
@@ -119,6 +148,7 @@ class DeviceWatch:
         if seen == self._seen:
             return None
         rows = self._store.rows()
+        self._changes = self._store.changes()
         self._seen = seen
         return rows
 

@@ -23,7 +23,25 @@ class Rig:
     def __init__(self, path) -> None:
         self.path = path
         self.taken = []
-        self.watch = DeviceWatch(path, configured=[CONFIGURED], known=KNOWN, take=self._take)
+        self.followed = 0
+        self.watch = None
+        self.start()
+
+    def start(self) -> None:
+        """Begin to watch, as a gateway does that is started (again)."""
+        if self.watch is not None:
+            self.watch.close()
+        self.watch = DeviceWatch(
+            self.path,
+            configured=[CONFIGURED],
+            known=KNOWN,
+            take=self._take,
+            followed=self.followed,
+            follow=self._follow,
+        )
+
+    def _follow(self, number) -> None:
+        self.followed = number
 
     def _take(self, devices) -> None:
         self.taken.append(sorted(device.device for device in devices))
@@ -128,3 +146,38 @@ def test_a_store_just_being_made_is_no_trouble(rig):
     assert rig.watch.trouble == ""
     rig.put("b1")
     assert rig.look() == ["b1", "c"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_older_store_that_is_put_back_holds_but_not_in_silence(rig, restarted):
+    rig.put("b1")
+    rig.look()
+    older = rig.path.read_bytes()
+    rig.put("c", state="revoked")
+    assert rig.look() == ["b1"]
+    rig.path.unlink()
+    rig.path.write_bytes(older)
+    if restarted:
+        rig.start()
+    assert rig.look() == ["b1", "c"]
+    assert "older store" in rig.watch.trouble
+    rig.start()
+    rig.look()
+    assert "1 changes of 2" in rig.watch.trouble, "a restart settles nothing"
+    rig.put("b2")
+    assert rig.look() == ["b1", "b2", "c"]
+    assert (rig.watch.trouble, rig.followed) == ("", 2)
+
+
+def test_a_store_that_is_gone_at_the_start_is_said_aloud_and_locks_no_configured_band_out(rig):
+    rig.put("c", state="revoked")
+    rig.look()
+    rig.path.unlink()
+    rig.start()
+    assert rig.look() == []
+    assert "cannot be read" in rig.watch.trouble
+    rig.path.touch()
+    rig.put("b1")
+    rig.put("b2")
+    assert rig.look() == ["b1", "b2", "c"]
+    assert rig.watch.trouble == ""
