@@ -90,6 +90,10 @@ class Limits:
         return "within" if distance_m <= self.exit_margin_m - self.hysteresis_m else "edge"
 
 
+SET_BACK = timedelta(hours=1)
+"""A last fix so far in the future was heard under a clock of ours that was wrong: time begins anew."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
     """One wearer and one fence.
@@ -111,6 +115,9 @@ def on_fix(
 
     Gives the same track, and "ignore", when nothing worth remembering changed.
     """
+    if track.last_at is not None and track.last_at - heard_at > SET_BACK:
+        due_at = None if track.due_at is None else heard_at + dwell
+        track = Track(place=track.place, since=at, due_at=due_at)
     last_at = track.last_at
     if seen == "unsure" or (last_at is not None and at <= last_at):
         return track, "ignore"

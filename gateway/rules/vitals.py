@@ -96,6 +96,8 @@ class VitalsState:
 
 
 FRESH = Run()
+SET_BACK = timedelta(hours=1)
+"""A last reading so far in the future was heard under a clock of ours that was wrong."""
 
 
 class VitalsRule:
@@ -178,6 +180,8 @@ class VitalsRule:
             return state
         for limit in pair:
             old = state.runs.get(limit.code, FRESH)
+            if old.last_at is not None and old.last_at - heard_at > SET_BACK:
+                old = FRESH
             if old.last_at is not None and when <= old.last_at:
                 continue
             new = self._count(old, limit, value, when)

@@ -172,3 +172,11 @@ def test_every_frame_twice_is_as_every_frame_once(moves):
     once = [frame(5 * k, north(m, 5 * k)) for k, m in enumerate(moves)]
     twice = [event for event in once for _ in range(2)]
     assert run(twice) == run(once)
+
+
+def test_our_clock_set_back_blinds_no_fence():
+    ahead = 86_400 * 365
+    state, effects = run([frame(ahead, north(0)), frame(ahead + 60, north(0))])
+    assert alarms(effects) == []
+    _, effects = run([frame(10 * k, north(900)) for k in range(60)], state=state)
+    assert len(alarms(effects)) == 2

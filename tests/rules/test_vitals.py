@@ -184,3 +184,8 @@ def test_a_replay_raises_the_same_alarms_and_no_others(bpm):
     state, first = run(events)
     assert run(events) == (state, first)
     assert {a.alarm_id for a in run(events, state=state)[1]} <= {a.alarm_id for a in first}
+
+
+def test_our_clock_set_back_hides_no_racing_heart():
+    state, _ = run(pulse(80, 190, start_s=86_400 * 365))
+    assert [alarm.why.code for alarm in run(pulse(*[190] * 30), state=state)[1]] == ["heart_rate_high"]
