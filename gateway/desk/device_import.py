@@ -93,3 +93,8 @@ def _write_keys(path: Path, lines: list[Line], keys: dict[int, str]) -> None:
         file.write(out.getvalue())
         file.flush()
         os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

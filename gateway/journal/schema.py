@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -98,10 +100,15 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Open (or make) the journal and bring its tables up to date; gives the one writing connection.
 
+    A new file is for its owner alone (SQLite gives its companions the same mode): where people were, what
+    their hearts did, and the login codes in the frames of terminals are nobody else's on this box.
+
     WAL with synchronous=FULL: a commit that returned is on the disk.
     Raises JournalDamaged when the file is no SQLite database.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
         connection.execute("pragma journal_mode=wal")

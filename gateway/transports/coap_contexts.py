@@ -8,7 +8,7 @@ and once in `STRIDE` messages that any one band is sent under a number of ours:
 
 - `next`: no band was ever sent this number or a higher one (RFC 8613 B.1.1).
   The count also never begins below the milliseconds since 2026, so that not even a lost or restored file
-  makes a nonce come twice.
+  makes a nonce come twice; a lost file and a clock before 2026 together make OSCORE wait for the clock.
 - `windows`: the numbers heard from each band, of a clean stop. They are taken out of the file before the
   first request is believed, so after `kill -9` there are none. A band without a window is asked to prove that
   its request is fresh, by Echo (RFC 8613 B.1.2, RFC 9175); a recorded datagram cannot.
@@ -129,7 +129,7 @@ class Contexts:
         return self._find(key_id) is not None
 
     def open(self) -> bool:
-        """Take over what the last run left; False while the file cannot be read or written (tried again).
+        """Take over what the last run left; False while that cannot be done safely (tried again).
 
         Nothing may be believed or sent before this was true once.
         """
@@ -141,6 +141,10 @@ class Contexts:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             left = _read(self._path)
+            if left is None and self._now_ms() < EPOCH_MS:
+                log.error("OSCORE waits: its numbers are not there, and the clock says it is before 2026")
+                return False
+            left = left or State(next=0)
             first = max(left.next, self._now_ms() - EPOCH_MS, 0)
             self._write(State(next=first + STRIDE))
         except OSError as error:
@@ -222,11 +226,12 @@ def digest(secret: bytes) -> str:
     return hashlib.sha256(b"shouwang oscore digest " + secret).hexdigest()[:16]
 
 
-def _read(path: Path) -> State:
+def _read(path: Path) -> State | None:
+    """What the last run left; None where nothing can be read, and only the clock keeps numbers apart."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=State)
     except FileNotFoundError:
-        return State(next=0)
+        return None
     except msgspec.DecodeError as error:
         log.warning("%s is not understood, bands will be asked for an Echo: %s", path, error)
-        return State(next=0)
+        return None

@@ -28,6 +28,18 @@ async def test_nothing_is_acknowledged_and_nothing_is_done_before_the_commit(hou
     assert {kind for kind, _, _ in house.carried_out} == {"SendText", "PlaceCall"}
 
 
+async def test_a_press_rings_though_its_band_is_revoked_before_the_commit(house, band):
+    house.hear(SOS, band)
+    house.people.take(())
+    house.intake.forget("band-zhang")
+    house.journal.commit()
+    assert {kind for kind, _, _ in house.carried_out} == {"SendText", "PlaceCall"}
+    assert [settlement.outcome for settlement in house.settled] == [Outcome.STORED]
+    house.hear(SOS.replace('"7"', '"8"'), band)
+    house.journal.commit()
+    assert house.settled[-1].outcome is Outcome.QUARANTINED
+
+
 async def test_event_incident_timers_and_orders_of_a_press_are_one_record(house, band):
     house.hear(SOS, band)
     (record,) = house.journal.records

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -49,6 +50,19 @@ async def test_a_commit_is_readable_by_another_connection_when_it_is_reported(jo
     reader = JournalReader(journal.path)
     assert [row["seq"] for row in reader.events(after=0, limit=10)] == [seq] == [1]
     reader.close()
+
+
+async def test_the_files_of_a_new_journal_are_for_their_owner_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        writer = JournalWriter(tmp_path / "new.db")
+        writer.start()
+        await writer.commit(Record(events=[event(1)]))
+        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.glob("new.db*")}
+        await writer.stop()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), 0o600)
 
 
 async def test_records_are_committed_in_the_order_they_were_made_and_reported_with_rising_seq(journal):

@@ -258,3 +258,26 @@ def test_the_installers_sheet_names_the_id_we_answer_under() -> None:
     from gateway.desk import device_sheet
 
     assert device_sheet.SERVER_ID == coap_contexts.SERVER_ID
+
+
+@pytest.mark.parametrize("left", [None, b"", b"{", b"[1]"], ids=repr)
+def test_without_numbers_and_without_a_clock_nothing_is_sent_until_the_clock_is_right(
+    site: Site, left: bytes | None
+) -> None:
+    """A box without a battery wakes up in 1970: to begin at nought again would be a nonce twice."""
+    context_of(site.run()).new_sequence_number()
+    site.path.unlink()
+    if left is not None:
+        site.path.write_bytes(left)
+    site.now_ms = 1000
+    contexts = Contexts(site.path, site.find, now_ms=lambda: site.now_ms, monotonic=lambda: site.uptime_s)
+    assert not contexts.open()
+    site.now_ms, site.uptime_s = EPOCH_MS + 1_100_000, 60.0
+    assert contexts.open()
+    assert context_of(contexts).new_sequence_number() >= 1_100_000
+
+
+def test_a_clock_that_is_wrong_is_no_matter_while_the_file_is_there(site: Site) -> None:
+    used = context_of(site.run()).new_sequence_number()
+    site.now_ms = 1000
+    assert context_of(site.run()).new_sequence_number() > used
