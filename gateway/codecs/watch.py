@@ -46,6 +46,7 @@ _ALARM_BITS: tuple[tuple[int, BandAlarmKind], ...] = (
 )
 """Status bits by what they mean, most severe first (the order of `BAND_ALARM_ORDER`)."""
 _STRAP_BIT = 1 << 3
+_STORED = ("UD2", "UD3")
 _CRIES = frozenset({"sos", "fall"})
 """Alarms for which a frame is never refused."""
 _BINARY = frozenset({"TK", "IMG", "JXTK"})
@@ -142,7 +143,7 @@ class WatchCodec:
             device=wire_id,
             readings=tuple(readings),
             raw=raw,
-            backlog=name[:3] in {"UD2", "UD3"},
+            backlog=name.startswith(_STORED),
             reply=None if answer is None else _frame(self._maker, wire_id, answer, index),
             answers=(DownAnswer(tag=name, done=True),) if name in _OUR_OWN_WORDS else (),
         )
@@ -169,9 +170,9 @@ class WatchCodec:
         name = command.upper()
         if name[:2] in {"UD", "AL", "WT"}:
             is_alarm = name[:2] == "AL"
-            is_echoed = settings.echo_positions and name[:3] not in {"UD2", "UD3"}
+            is_echoed = settings.echo_positions and not name.startswith(_STORED)
             answer = "AL" if is_alarm else command if is_echoed else None
-            return self._position(rest, settings, is_alarm=is_alarm), answer
+            return self._position(name, rest, settings), answer
         health = _HEALTH.get(name)
         if health is not None:
             return health([vitals.number(field) for field in rest.split(b",")]), command
@@ -193,9 +194,9 @@ class WatchCodec:
             self.unknown_commands.add(command)
         return command
 
-    def _position(self, rest: bytes, settings: WatchSettings, *, is_alarm: bool) -> list[Reading]:
+    def _position(self, name: str, rest: bytes, settings: WatchSettings) -> list[Reading]:
         """Read a position string: the fix, alarms and strap of the status word, battery and steps."""
-        fields = rest.split(b",")
+        fields, is_alarm = rest.split(b","), name.startswith("AL")
         if len(fields) < _LON + 2 and not is_alarm:
             raise ValueError("position too short")
         fields += [b""] * (_STATUS + 1 - len(fields))
@@ -215,7 +216,8 @@ class WatchCodec:
                 raise ValueError("position unreadable")
         if kinds:
             stamp, state = (day + time)[:20].decode("latin-1"), fields[_STATUS][:20].decode("latin-1")
-            number = press_number(stamp, at, rest, None if self._now is None else self._now())
+            now = None if self._now is None or name.startswith(_STORED) else self._now()
+            number = press_number(stamp, at, rest, now)
             press = None if number is None else f"{number}-{state}"
             readings += [BandAlarm(alarm=kind, press_id=press, at=at) for kind in kinds]
         if settings.strap_bit != "ignored" and _HEX.fullmatch(fields[_STATUS]):

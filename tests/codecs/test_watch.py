@@ -142,6 +142,14 @@ def test_a_time_far_from_ours_or_none_at_all_numbers_no_press() -> None:
     assert press("010115,000000").press_id != press("010115,000000", battery="41").press_id
 
 
+def test_a_stored_position_of_a_press_has_its_number_however_late() -> None:
+    def press(command: str, now: datetime) -> str | None:
+        uplink = read(command + position("00010000"), WatchCodec(now=lambda: now))
+        return next(one.press_id for one in uplink.readings if isinstance(one, BandAlarm))
+
+    assert press("UD2,", NOW.replace(hour=9)) == press("AL,", NOW) == "050826042900-00010000"
+
+
 def test_a_repeated_alarm_frame_has_the_same_press_and_a_new_press_another() -> None:
     first, again = (read("AL," + position("00010000")).readings[1] for _ in range(2))
     later = read("AL," + position("00010000", when="050826,042955")).readings[1]
