@@ -55,11 +55,15 @@ class MosquittoTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The gateway's own login at the broker, and the loopback port it comes to (None: the bands' own)."""
+    """The gateway's own login at the broker, and the loopback port it comes to (None: the bands' own).
+
+    `workers`: several clients log in with it, so that each needs a client id of its own.
+    """
 
     username: str
     verifier: str
     port: int | None
+    workers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +139,10 @@ def _listener(table: MosquittoTable, account: Account) -> list[str]:
     if account.port is not None:
         lines += ["# the gateway", f"listener {account.port} 127.0.0.1", ""]
     lines += ["# the bands", f"listener {table.port} {table.host}", "max_connections 20000"]
-    if account.port is not None:
+    if account.port is not None or not account.workers:
         lines += [
-            "# A band's client id is its user name, so that none can take over the session of another.",
+            "# A band's client id is its user name, so that none can take over the session of another,",
+            "# nor the gateway's, in which acknowledged readings wait for it.",
             "use_username_as_clientid true",
         ]
     if table.certificate:

@@ -105,7 +105,12 @@ def _made(settings: Any, client: Any, folder: str) -> Files:
     return files(
         admitted_now(settings),
         community=settings.site.community,
-        account=Account(username=client.username, verifier=derive(client.password).verifier, port=own_port),
+        account=Account(
+            username=client.username,
+            verifier=derive(client.password).verifier,
+            port=own_port,
+            workers=bool(client.share),
+        ),
         table=table,
         folder=folder,
     )

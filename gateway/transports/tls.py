@@ -104,11 +104,15 @@ def no_password() -> str:
 
 
 def device_names(certificate: Mapping[str, Any]) -> frozenset[str]:
-    """The devices a verified certificate (`SSLObject.getpeercert`) speaks for: its CN, its SAN URIs."""
-    names = {value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"}
-    names |= {
+    """The devices a verified certificate (`SSLObject.getpeercert`) speaks for: its SAN URIs of ours.
+
+    Only where it has none is it the common name (RFC 6125, 6.4.4): that of a certificate with URIs may be a
+    serial number, and another band's id.
+    """
+    named = {
         value.removeprefix(DEVICE_URN)
         for kind, value in certificate.get("subjectAltName", ())
         if kind == "URI" and value.startswith(DEVICE_URN)
     }
-    return frozenset(names)
+    common = {value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"}
+    return frozenset(named or common)

@@ -214,6 +214,19 @@ async def test_a_band_cannot_take_over_the_session_of_another(desk) -> None:
     assert await made.order("b", b"locate", watching) == b"locate\n"
 
 
+async def test_a_band_that_calls_itself_as_the_gateway_takes_nothing_of_what_waits_for_it(desk) -> None:
+    made = await desk(own_door=False, serve=False)
+    async with contextlib.AsyncExitStack() as once:
+        await connected(made, once)
+    assert (await made.say("b", UP_B, "fell down"))[0] == 0, "acknowledged while the gateway is away"
+    assert (await made.say("a", UP_A, "x", "-i", "shouwang-gw-1"))[0] == 0
+    made.client = TRANSPORT(made.client_settings, made.sink, made.client.site)
+    async with contextlib.AsyncExitStack() as again:
+        await connected(made, again)
+        heard = {await asyncio.wait_for(made.heard(), 10) for _ in range(2)}
+    assert heard == {("b", b"fell down"), ("a", b"x")}
+
+
 async def test_a_revoked_band_that_is_connected_is_out_and_stays_out(desk) -> None:
     made = await desk()
     a, b = [await made.band(name) for name in ("a", "b")]

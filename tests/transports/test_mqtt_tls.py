@@ -256,14 +256,26 @@ async def test_missing_files_need_a_human(secure: Secure, tmp_path: Path) -> Non
         Certificates(ServerTls(certificate=str(tmp_path / "no"), key_file=str(tmp_path / "no")))
 
 
+@pytest.mark.parametrize(
+    ("common", "sans", "names"),
+    [
+        ((), (), set()),
+        (("band-1",), (), {"band-1"}),
+        (("band-1",), (("DNS", "band-8"), ("URI", "urn:x:band-3")), {"band-1"}),
+        (("4711",), (("DNS", "band-8"), ("URI", "urn:dev:sw:band-2"), ("URI", "urn:x:band-3")), {"band-2"}),
+        (("Band-1",), (), {"Band-1"}),
+        (("band-1\0.evil",), (), {"band-1\0.evil"}),
+    ],
+)
+def test_a_certificate_speaks_for_its_uris_and_without_them_for_its_common_name(
+    common: tuple[str, ...], sans: tuple[tuple[str, str], ...], names: set[str]
+) -> None:
+    subject = ((("organizationName", "band-9"),), *((("commonName", name),) for name in common))
+    assert device_names({"subject": subject, "subjectAltName": sans}) == names
+
+
 def test_a_certificate_without_names_speaks_for_nobody() -> None:
     assert device_names({}) == frozenset()
-    assert device_names(
-        {
-            "subject": ((("organizationName", "band-9"),), (("commonName", "band-1"),)),
-            "subjectAltName": (("DNS", "band-8"), ("URI", "urn:dev:sw:band-2"), ("URI", "urn:x:band-3")),
-        }
-    ) == {"band-1", "band-2"}
 
 
 def test_an_unencrypted_network_must_be_said_aloud() -> None:

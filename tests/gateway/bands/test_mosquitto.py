@@ -80,10 +80,12 @@ def test_the_gateway_has_a_door_of_its_own_and_a_band_cannot_take_over_a_session
     assert {"cafile /ca.pem", "require_certificate true", "tls_version tlsv1.2", "user mosquitto"} <= {*lines}
 
 
-def test_a_gateway_that_comes_to_the_bands_door_keeps_its_client_id():
-    conf = made(account=Account(username="gateway", verifier="", port=None))["mosquitto.conf"]
-    assert conf.count("listener ") == 1
-    assert "use_username_as_clientid" not in conf
+def test_only_where_several_workers_come_to_the_bands_door_are_client_ids_free():
+    for workers in (False, True):
+        account = Account(username="gateway", verifier="", port=None, workers=workers)
+        conf = made(account=account)["mosquitto.conf"]
+        assert conf.count("listener ") == 1
+        assert ("use_username_as_clientid" in conf) is not workers
 
 
 @pytest.mark.parametrize(
