@@ -18,8 +18,11 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
+from gateway.strangers import ALL_A_SECOND, ALL_AT_ONCE
+
 FLOOD_LINES = 5000
 LORIS_LINES = 200
+RUBBISH_LINES = 60
 ENDLESS_BYTES = 10 * 1024 * 1024
 PIECE_BYTES = 16 * 1024
 UNKNOWN_S = 5
@@ -223,6 +226,46 @@ async def test_a_besieged_gateway_answers_the_honest_and_stays_small(besieged) -
     assert statistics.median(figures.watch_ms) < 500
     assert statistics.median(figures.band_ms) < 500
     assert len(doubled(there)) == 1
+
+
+async def rubbish(port: int, address: str, lines: int) -> int:
+    """Whole frames of bands nobody knows, as fast as they are taken, on one line after another; how many."""
+    frames = b"".join(b"[3G*%010d*%04X*%s]" % (1_000_000_000 + n, 1000, b"x" * 1000) for n in range(60))
+    for _ in range(lines):
+        line = await Line.open(port, address)
+        with contextlib.suppress(ConnectionError):
+            line.writer.write(frames)
+            await line.writer.drain()
+        await line.lasts()
+        line.close()
+    return lines * 60
+
+
+@pytest.mark.slow
+async def test_strangers_that_send_whole_frames_without_end_fill_neither_disk_nor_journal(besieged) -> None:
+    there, program, ports = besieged
+    figures = Figures(program.process.pid)
+    watch = await Line.open(ports["watch"], "127.0.0.1")
+    await watch.ask(HEARTBEAT)
+    began_bytes, began_s = journal_bytes(there), time.perf_counter()
+    attack = asyncio.gather(*(rubbish(ports["watch"], f"127.0.1.{n}", RUBBISH_LINES) for n in range(1, 7)))
+    while not attack.done():
+        figures.watch_ms.append(await watch.ask(HEARTBEAT))
+        figures.look()
+    took_s = time.perf_counter() - began_s
+    watch.close()
+    ((kept,),) = there.query("select count(*) from quarantine")
+    grown = journal_bytes(there) - began_bytes
+    print(f"\n{sum(attack.result())} frames of strangers from 6 addresses in {took_s:.1f} s: {kept} kept,")
+    print(f"the journal grew by {grown / 1024:.0f} KiB; {figures.latency('honest watch', figures.watch_ms)}")
+    assert kept <= ALL_AT_ONCE + ALL_A_SECOND * took_s
+    assert grown < 16 * 1024 * 1024
+    assert statistics.median(figures.watch_ms) < 500
+
+
+def journal_bytes(house) -> int:
+    """What the journal takes on the disk."""
+    return sum(path.stat().st_size for path in (house.folder / "var").glob("*.journal.db*"))
 
 
 def doubled(house) -> list[tuple]:
