@@ -131,6 +131,15 @@ def until(order: DownOrder) -> datetime:
     return order.given_at + timedelta(seconds=EXPIRES_S[order.command.name])
 
 
+def not_of_the_future(order: DownOrder, now: datetime) -> DownOrder:
+    """The order, of now where it says it is of later: our clock was set back.
+
+    It would otherwise be of use for so much longer, and a band ring for somebody who looked for it last year.
+    """
+    assert order.given_at is not None
+    return order if order.given_at <= now else msgspec.structs.replace(order, given_at=now)
+
+
 def step(band: BandState, fact: Fact, *, answers: bool, detail: str = "") -> BandState:
     """How the order stands after a fact; the same object when it says nothing new.
 

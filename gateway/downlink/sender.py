@@ -17,14 +17,23 @@ import msgspec
 
 from gateway.bands.registry import Device, Registry
 from gateway.clock import Clock
-from gateway.downlink.orders import ONCE, REPLACED_BY_THE_NEXT, BandState, DownOrder, Fact, step, until
+from gateway.downlink.orders import (
+    ONCE,
+    REPLACED_BY_THE_NEXT,
+    BandState,
+    DownOrder,
+    Fact,
+    not_of_the_future,
+    step,
+    until,
+)
 from gateway.downlink.rows import change_row
 from gateway.journal.records import OutboxChange, Record, Rest
 from gateway.model import DownAnswer, FenceView
 from gateway.transports.base import TakesOrders
 
 LOOK_EVERY_S = 5.0
-RESEND_AFTER = timedelta(seconds=60)
+NO_TIME, RESEND_AFTER = timedelta(), timedelta(seconds=60)
 MAX_SENDS = 3
 MAX_OF_A_BAND = 32
 MAX_WAITING = 2000
@@ -215,9 +224,9 @@ class Downlink:
 
     def _try(self, slot: _Slot, now: datetime, *, heard: bool) -> None:
         """Do for one order and band what can be done now."""
-        order = slot.of.order
         if slot.band.final or slot.held:
             return
+        slot.of.order = order = not_of_the_future(slot.of.order, now)
         if now >= until(order):
             self._move(slot, Fact.EXPIRED, now)
             return
@@ -257,7 +266,7 @@ class Downlink:
         came_back = heard and line is not None and line is not slot.line
         if slot.band.state == "delivered":
             return came_back and slot.band.sends < MAX_SENDS
-        return came_back or now - slot.sent_at >= RESEND_AFTER
+        return came_back or not NO_TIME <= now - slot.sent_at < RESEND_AFTER
 
     def _translate(self, slot: _Slot, device: Device) -> bool:
         """Put the order into the words of the band's line of now; False when it has none."""

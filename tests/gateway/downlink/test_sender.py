@@ -429,3 +429,32 @@ def test_taking_an_order_twice_sends_it_once(house):
     order = house.give()
     house.downlink.send(order, (1, 0))
     assert len(house.wire.sent) == 1
+
+
+def test_an_order_given_under_a_clock_that_was_wrong_is_of_use_no_longer_than_any_other(house):
+    house.clock.advance(4 * 365 * 86_400)
+    house.give()
+    house.clock.advance(-4 * 365 * 86_400)
+    house.downlink.look()
+    house.clock.advance(301)
+    house.wire.there = {"123"}
+    house.downlink.look()
+    assert (house.told(), house.wire.sent) == (["expired"], [])
+
+
+def test_an_order_that_was_lost_is_sent_again_though_the_clock_was_set_back(house):
+    house.wire.there = {"123"}
+    house.give("message", command={"text": "吃药"})
+    house.clock.advance(-3600)
+    house.downlink.look()
+    assert len(house.wire.sent) == 2
+
+
+def test_a_call_back_is_not_sent_again_though_the_clock_was_set_back(house):
+    house.wire.there = {"123"}
+    house.give("call_back", command={"phone": "+8613800138000"})
+    house.clock.advance(-3600)
+    house.downlink.look()
+    house.restart()
+    house.hears()
+    assert len(house.wire.sent) == 1
