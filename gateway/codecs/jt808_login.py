@@ -1,7 +1,8 @@
 """Who speaks on a JT/T 808 connection: its number, registration (0x0100), authentication (0x0102). Pure.
 
 A terminal registers once and is given an authentication code, which it sends first on every connection after.
-Here the code is the band's own (`gateway.bands.keys`), so that knowing a telephone number is not enough.
+Here the code is the band's own (`gateway.bands.keys`), so that knowing a telephone number is not enough
+for who cannot register: where the terminal id is written down, that takes the id as well.
 JT/T 808-2013 and -2019, 8.5 to 8.8.
 """
 

@@ -84,7 +84,7 @@ class Page:
         self._of_wire_id = {row.wire_id: row.device for row in self.active()}
         self._known: Known = known_to(settings)
         self._store = store
-        self._who = os.environ.get("SUDO_USER") or getpass.getuser()
+        self._who = os.environ.get("SUDO_USER") or login_name()
 
     def find(self, name: str) -> StoredDevice:
         """The band of this identity, or of this wire id; raises Refused when there is none."""
@@ -189,6 +189,14 @@ class Page:
         if row.state == "revoked":
             raise Refused(f"{row.device} is revoked; `shouwang device add` brings it back")
         return row
+
+
+def login_name() -> str:
+    """Who types here; in a container that has no name for its user, the user's number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 @contextlib.contextmanager

@@ -153,6 +153,8 @@ def _typed(row: StoredDevice, wire: Wire, community: str, *, shown: bool) -> Ite
     elif row.protocol == "jt808":
         yield "phone", row.wire_id
         yield "login code", "none to type: the gateway issues it when the terminal registers"
+        if not row.serial:
+            yield "serial", "none written down: whoever knows the phone number can register as this terminal"
     else:
         yield "id", row.wire_id
 

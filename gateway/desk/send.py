@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -99,9 +98,10 @@ def send(
     say: Say,
 ) -> int:
     """Give the order to the gateway that runs here and tell how it fares; the exit status of `run`."""
+    from gateway.desk.device_book import login_name
     from gateway.desk.incidents import order, reader
 
-    name, by = f"desk.{uuid4().hex}", getpass.getuser()
+    name, by = f"desk.{uuid4().hex}", login_name()
     try:
         journal = reader(settings)
     except FileNotFoundError as error:

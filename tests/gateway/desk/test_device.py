@@ -105,6 +105,9 @@ def test_a_jt808_terminal_has_a_code_that_nobody_types(desk):
     assert (status, len(kept.login_code), "issues it" in printed) == (0, 20, True)
     assert kept.login_code not in printed
     assert "set site.address" in printed, "0.0.0.0 is nothing to type into a terminal"
+    assert "whoever knows the phone number" in printed
+    known = ("add", "--wearer", "zhang", "--protocol", "jt808", "--id", "13800138002", "--serial", "T000001")
+    assert "whoever knows the phone number" not in desk(*known)[1]
 
 
 @pytest.mark.parametrize(
@@ -443,3 +446,11 @@ def test_an_id_that_could_steer_a_terminal_is_refused_and_shown_harmless(desk, t
         assert status == 2
         assert all(line.isprintable() for line in (printed + complaint).splitlines())
     assert not desk.store.exists() or desk.rows() == {}
+
+
+def test_who_has_no_name_on_this_box_is_written_down_by_number(desk, monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    assert desk(*ADD, "b2")[0] == 0
+    assert f"uid {os.getuid()}" in desk("show", "b2")[1]
