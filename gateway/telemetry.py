@@ -47,3 +47,6 @@ def start_logging(*, level: int = logging.INFO) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for room in ("gateway", "sos", "portal", "firmware_sim", "shouwang"):
         logging.getLogger(room).setLevel(level)
+    logging.getLogger("coap-server").setLevel(
+        logging.ERROR
+    )  # it warns of what strangers send; that is counted

@@ -27,7 +27,7 @@ from typing import Any
 from aiocoap import Context, Message
 from aiocoap.error import UnparsableMessage
 from aiocoap.interfaces import EndpointAddress, MessageInterface
-from aiocoap.numbers import ACK, CON, EMPTY, RST, TransportTuning
+from aiocoap.numbers import ACK, CON, EMPTY, NON, RST, TransportTuning
 from aiocoap.util import hostportjoin
 
 MAX_DATAGRAM = 4096
@@ -219,7 +219,7 @@ class Wire(MessageInterface):  # type: ignore[misc]  # aiocoap has no types
 
     def _received(self, data: bytes, peer: Peer) -> None:
         message = decoded(data, peer)
-        if message is None:
+        if message is None or not fits(message):
             self.counts["not CoAP"] += 1
             return
         if message.code.is_request():
@@ -268,6 +268,15 @@ def decoded(data: bytes, peer: Peer) -> Any | None:
         return Message.decode(data, remote=peer)
     except (UnparsableMessage, UnicodeDecodeError):
         return None
+
+
+def fits(message: Any) -> bool:
+    """Whether type and code go together (RFC 7252 table 1); aiocoap would log each one that does not."""
+    if message.code is EMPTY:
+        return message.mtype is not NON
+    if message.code.is_request():
+        return message.mtype in (CON, NON)
+    return bool(message.code.is_response()) and message.mtype is not RST
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import logging
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 import uvloop
 from aiocoap import GET, POST, Message
-from aiocoap.numbers import ACK, CON
+from aiocoap.numbers import ACK, CON, NON, RST
 
 from gateway.transports import coap, coap_wire
 from gateway.transports.base import Inbound, Outcome, Settlement, Site
@@ -109,6 +111,23 @@ async def test_what_is_not_coap_or_too_long_is_counted_and_harms_nobody(tmp_path
         assert answer.code.dotted == "2.04"
         assert transport.counts["datagram too long"] == 1
         assert transport.counts["not CoAP"] >= 3
+
+
+async def test_types_and_codes_that_do_not_go_together_are_counted_without_a_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    kinds = (CON, NON, ACK, RST)
+    codes = (0x00, 0x20, 0x45, 0x84, 0xA0, 0xE1, 0xFF)
+    async with served(tmp_path, "127.0.0.1") as (transport, port):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            pairs = [*itertools.product(kinds, codes), (ACK, 0x01), (RST, 0x02)]
+            for number, (kind, code) in enumerate(pairs):
+                stranger.sendto(bytes((0x40 | kind << 4, code)) + number.to_bytes(2), ("127.0.0.1", port))
+        answer = await answer_from(socket.AF_INET, ("127.0.0.1", port), posted(500))
+        assert answer.code.dotted == "2.04"
+        assert transport.counts["not CoAP"] == 1 + 3 + 4 * 3 + 2
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 async def test_a_full_memory_of_requests_keeps_nobody_out(
