@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -24,7 +25,7 @@ from gateway.paths import devices_path
 from gateway.roster import configured, known_to
 
 ID = re.compile(r"[^\s/+#$]{1,64}")
-ID_WORDS = "1 to 64 visible characters without spaces and / + # $ (it stands in topics)"
+ID_WORDS = "1 to 64 visible characters, none of full width, without spaces and / + # $ (it stands in topics)"
 MOST_CHARACTERS = 64
 
 T = TypeVar("T")
@@ -113,7 +114,7 @@ class Page:
         found += [
             Wrong(column, value, ID_WORDS)
             for value, column in {row.device: "device", row.wire_id: "id"}.items()
-            if not (ID.fullmatch(value) and value.isprintable())
+            if not (ID.fullmatch(value) and value.isprintable() and unicodedata.is_normalized("NFKC", value))
         ]
         found += [
             Wrong(column, value, f"at most {MOST_CHARACTERS} characters on one line")

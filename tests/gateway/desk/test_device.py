@@ -454,3 +454,10 @@ def test_who_has_no_name_on_this_box_is_written_down_by_number(desk, monkeypatch
     monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
     assert desk(*ADD, "b2")[0] == 0
     assert f"uid {os.getuid()}" in desk("show", "b2")[1]
+
+
+@pytest.mark.parametrize("typed", ["４７００", "e\u0301", "ｂ2"], ids=ascii)
+def test_an_id_that_only_looks_like_what_a_band_says_is_refused(desk, typed):
+    status, _, complaint = desk(*ADD, typed)
+    assert (status, "full width" in complaint) == (2, True)
+    assert desk(*ADD, "张家-2号")[0] == 0
