@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ import uvloop
 from rigs.certificates import Authority
 from rigs.mqtt_band import UP, Band, Bench, Make, hello, served
 
+from gateway.codecs import mqtt
 from gateway.codecs.mqtt_packets import V311, ConnAck, PubAck, Publish
 from gateway.errors import NeedsHuman
 from gateway.transports.mqtt_hello import Settings, on_loopback
@@ -183,6 +185,42 @@ async def test_a_certificate_of_a_revoked_band_is_no_login(secure: Secure, autho
     bench = await secure(client_ca=str(authority.ca), certificate_is_login=True)
     bench.sink.revoked.add("band-1")
     assert await greeting(bench, authority.trust(pair(authority, "band-1"))) == NO
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+async def test_a_resumed_tls_session_brings_no_revoked_band_back_nor_another(
+    secure: Secure, authority: Authority, version: ssl.TLSVersion
+) -> None:
+    bench = await secure(client_ca=str(authority.ca), certificate_is_login=True)
+    context = authority.trust(pair(authority, "band-1"))
+    context.minimum_version = context.maximum_version = version
+
+    def answer(session: ssl.SSLSession | None, name: str) -> tuple[bytes, ssl.SSLSession | None, bool]:
+        raw = socket.create_connection(("127.0.0.1", bench.port))
+        with context.wrap_socket(raw, server_hostname="localhost", session=session) as line:
+            line.sendall(mqtt.encode(hello(V311, password=None, username=name), V311))
+            return line.recv(4), line.session, bool(line.session_reused)
+
+    yes, session, _ = await asyncio.to_thread(answer, None, "band-1")
+    assert yes == mqtt.encode(YES, V311)
+    yes, session, resumed = await asyncio.to_thread(answer, session, "band-1")
+    assert (yes, resumed) == (mqtt.encode(YES, V311), True)
+    no, session, resumed = await asyncio.to_thread(answer, session, "band-2")
+    assert (no, resumed) == (mqtt.encode(NO, V311), True)
+    bench.sink.revoked.add("band-1")
+    no, _, resumed = await asyncio.to_thread(answer, session, "band-1")
+    assert (no, resumed) == (mqtt.encode(NO, V311), True)
+
+
+async def test_a_band_revoked_between_its_handshake_and_its_connect_is_refused(
+    secure: Secure, authority: Authority
+) -> None:
+    bench = await secure(client_ca=str(authority.ca), certificate_is_login=True)
+    band = await dial(bench, authority.trust(pair(authority, "band-1")))
+    bench.sink.revoked.add("band-1")
+    bench.listener.forget("band-1")
+    band.say(hello(V311, password=None))
+    assert await band.hear() == NO
 
 
 async def test_a_renewed_certificate_is_used_without_a_restart(
