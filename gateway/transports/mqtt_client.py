@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 DO_NOT_SEND_RETAINED: Final = 2
 FAILURE: Final = 0x80
 V5: Final = 5
+ORDER_KEPT_S: Final = 86_400
+"""As long as any order is of use (`gateway.downlink.orders`): a 5.0 broker keeps none longer for a band that
+is away. A 3.1.1 broker keeps it for as long as it keeps the band's session."""
 _random = SystemRandom()
 
 
@@ -257,11 +260,15 @@ class MqttClient:
 
     async def _publish_downs(self, client: aiomqtt.Client) -> None:
         """Publish the orders one after the other; one that fails stays first for the next connection."""
+        kept = None
+        if self.settings.protocol == V5:
+            kept = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            kept.MessageExpiryInterval = ORDER_KEPT_S
         while True:
             while self._down:
                 down = self._leaving = self._down[0]
                 try:
-                    await client.publish(down.topic, down.payload, qos=1)
+                    await client.publish(down.topic, down.payload, qos=1, properties=kept)
                 finally:
                     self._leaving = None
                 _heed_cancellation()

@@ -191,7 +191,10 @@ async def test_an_order_reaches_mosquitto_sub(mosquitto, gateway, protocol) -> N
     done = asyncio.get_running_loop().create_future()
     assert one.client.send("band-1", b"locate", lambda: done.set_result(None)) is True
     await asyncio.wait_for(done, 30)
-    assert await command("mosquitto_sub", *login, *kept, "-C", "1") == b"locate\n"
+    heard = await command("mosquitto_sub", *login, *kept, "-C", "1", "-V", "5", "-F", "%p %E")
+    words, _, left_s = heard.decode().strip().partition(" ")
+    assert words == "locate"
+    assert not left_s if protocol == 4 else 86_000 < int(left_s) <= 86_400
 
 
 async def test_orders_taken_while_the_broker_is_away_go_out_when_it_is_back(mosquitto, gateway) -> None:
