@@ -126,7 +126,6 @@ def _conf(table: MosquittoTable, account: Account, folder: str) -> str:
         "max_queued_messages 0",
         "max_inflight_messages 1000",
         "max_packet_size 262144",
-        "retain_available false",
         "",
         *_listener(table, account),
     ]

@@ -227,6 +227,19 @@ async def test_a_band_that_calls_itself_as_the_gateway_takes_nothing_of_what_wai
     assert heard == {("b", b"fell down"), ("a", b"x")}
 
 
+async def test_a_band_that_sets_the_retain_flag_is_heard_like_any_other_and_once(desk) -> None:
+    made = await desk()
+    assert (await made.say("a", UP_A, "help", "-r"))[0] == 0
+    assert await asyncio.wait_for(made.heard(), 10) == ("a", b"help")
+    async with contextlib.AsyncExitStack() as another:
+        made.client = TRANSPORT(
+            made.client_settings, made.sink, Site(gateway="gw-2", community="xinhe", data_dir=made.folder)
+        )
+        await connected(made, another)
+        assert (await made.say("a", UP_A, "next"))[0] == 0
+        assert await made.heard() == ("a", b"next"), "what is kept for a new subscriber is old"
+
+
 async def test_a_revoked_band_that_is_connected_is_out_and_stays_out(desk) -> None:
     made = await desk()
     a, b = [await made.band(name) for name in ("a", "b")]
