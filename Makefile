@@ -31,6 +31,7 @@ check: $(VENV)/.installed ## ruff, mypy, import contracts, the shipped configura
 bench: machine $(VENV)/.installed ## figures, as ratios in one run
 	$(BIN)/python -m shouwang bench ingest
 	$(BIN)/python -m shouwang bench sos
+	$(BIN)/python -m shouwang bench wires
 
 sos-proof: $(VENV)/.installed ## crash points to depth 2 and 5,000 seeded schedules; SCHEDULES=100000 for the long form
 	$(BIN)/python -W ignore -m bench.proof
