@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 WRITER_WAIT_MS = 10_000
+RETRY_S = 0.02
 TABLES = """
 create table devices (
     device text primary key, wire_id text not null, protocol text not null, wearer text not null,
@@ -82,7 +84,7 @@ class DeviceStore:
             if make:
                 self._connection.execute("pragma journal_mode=delete")
                 self._connection.execute("pragma synchronous=full")
-                _bring_up_to_date_beside_others(self._connection)
+                _bring_up_to_date_beside_others(self._connection, wait_ms)
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise NeedsHuman(f"{path} cannot be used as the store of devices: {error}") from error
@@ -194,14 +196,24 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
     migrations.apply(Database(connection))
 
 
-def _bring_up_to_date_beside_others(connection: sqlite3.Connection) -> None:
-    """The same, while another command may do it at this moment: whose tables are there first has won."""
-    try:
-        bring_up_to_date(connection)
-    except sqlite3.OperationalError:
-        if connection.in_transaction:
-            connection.execute("rollback")
-        bring_up_to_date(connection)
+def _bring_up_to_date_beside_others(connection: sqlite3.Connection, wait_ms: int) -> None:
+    """The same, while another command may do it at this moment.
+
+    Who has read and now wants to write beside another writer is refused at once, because waiting would be
+    for ever: it lets go and begins anew, until `wait_ms` is over. Raises sqlite3.OperationalError then.
+    """
+    ends_s = time.monotonic() + wait_ms / 1000
+    while True:
+        try:
+            bring_up_to_date(connection)
+        except sqlite3.OperationalError:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            if time.monotonic() >= ends_s:
+                raise
+            time.sleep(RETRY_S)
+        else:
+            return
 
 
 def _make(path: Path) -> None:
