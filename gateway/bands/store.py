@@ -20,6 +20,7 @@ import msgspec
 from gateway.bands.allow_list import StoredDevice
 from gateway.bands.keys import Keys
 from gateway.errors import NeedsHuman
+from gateway.migrations import bring_up_to_date
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -181,21 +182,6 @@ STEPS: tuple[Callable[[Database], None], ...] = (first_tables,)
 """Every migration in order; a new one is appended, an old one never changes."""
 
 
-def bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Apply the migrations this file has not had yet, each with its record in one transaction."""
-    known = connection.execute("select 1 from sqlite_master where name = '_sqlite_migrations'").fetchone()
-    applied = connection.execute("select name from _sqlite_migrations").fetchall() if known else []
-    if {name for (name,) in applied} >= {step.__name__ for step in STEPS}:
-        return
-    from sqlite_utils import Database  # noqa: PLC0415 (slow to import, and seldom needed)
-    from sqlite_utils.migrations import Migrations  # noqa: PLC0415 (the same)
-
-    migrations = Migrations("devices")
-    for step in STEPS:
-        migrations()(step)
-    migrations.apply(Database(connection))
-
-
 def _bring_up_to_date_beside_others(connection: sqlite3.Connection, wait_ms: int) -> None:
     """The same, while another command may do it at this moment.
 
@@ -205,7 +191,7 @@ def _bring_up_to_date_beside_others(connection: sqlite3.Connection, wait_ms: int
     ends_s = time.monotonic() + wait_ms / 1000
     while True:
         try:
-            bring_up_to_date(connection)
+            bring_up_to_date(connection, "devices", STEPS)
         except sqlite3.OperationalError:
             if connection.in_transaction:
                 connection.execute("rollback")

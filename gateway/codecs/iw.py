@@ -16,7 +16,7 @@ from gateway.codecs import vitals
 from gateway.codecs.band_text import text_of
 from gateway.codecs.base import Bands, Order, settings_of
 from gateway.codecs.device_clock import Now, OffsetS, device_time, press_number
-from gateway.codecs.framing import FrameBuffer, Tally, next_or_begun
+from gateway.codecs.framing import FrameBuffer, Framed, Tally, next_or_begun
 from gateway.codecs.iw_cutter import HEADER, IwCutter
 from gateway.errors import FrameError
 from gateway.model import BandAlarm, BandAlarmKind, DownAnswer, DownCommand, Fix, Reading, Uplink
@@ -73,7 +73,7 @@ class IwSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_frame_bytes: Annotated[int, msgspec.Meta(ge=64, le=65536)] = 16384
 
 
-class IwCodec:
+class IwCodec(Framed):
     """Decodes one connection; remembers whom its login named, for later frames name nobody.
 
     Before a login the `device` of an uplink is None.
@@ -96,19 +96,6 @@ class IwCodec:
         self._maker = "IW"
         self._serial = 0 if now is None else int(f"{now():%H%M%S}")
         self._frames = FrameBuffer(IwCutter(), max_frame_bytes=self.settings.max_frame_bytes)
-
-    @property
-    def skipped_bytes(self) -> int:
-        """Bytes that stood between frames."""
-        return self._frames.skipped_bytes
-
-    def feed(self, data: bytes) -> None:
-        """See `Codec.feed`."""
-        self._frames.feed(data)
-
-    def end_of_message(self) -> None:
-        """See `Codec.end_of_message`."""
-        self._frames.end()
 
     def next_event(self) -> Uplink | None:
         """See `Codec.next_event`."""

@@ -14,7 +14,7 @@ from gateway.codecs import jt808_down
 from gateway.codecs.band_text import text_of
 from gateway.codecs.base import Bands, Known, Order, settings_in, settings_of
 from gateway.codecs.device_clock import Now
-from gateway.codecs.framing import FrameBuffer, Tally
+from gateway.codecs.framing import FrameBuffer, Framed, Tally
 from gateway.codecs.jt808_frame import FlagCutter, Frame, build, parse
 from gateway.codecs.jt808_login import ANSWER, DONE, WRONG, Gate, address, names, result
 from gateway.codecs.jt808_messages import LOCATED, POSITION, Messages, tag
@@ -27,7 +27,7 @@ FIND_TEXT = "家人在找您，请看一下手环。"
 ASK_AGAIN = 0x8003
 
 
-class Jt808Codec:
+class Jt808Codec(Framed):
     """Decodes one connection, and answers in the form the terminal speaks (2013 or 2019).
 
     `now` is needed to give the time, to give up long messages that never end, and to tell presses apart.
@@ -53,11 +53,6 @@ class Jt808Codec:
         self._frames = FrameBuffer(FlagCutter(), max_frame_bytes=self.settings.max_frame_bytes)
 
     @property
-    def skipped_bytes(self) -> int:
-        """Bytes that stood between frames."""
-        return self._frames.skipped_bytes
-
-    @property
     def unknown_messages(self) -> Tally:
         """Message ids nobody knows, by how often they came."""
         return self._messages.unknown_messages
@@ -77,13 +72,9 @@ class Jt808Codec:
         """Batches whose count is not that of their records."""
         return self._messages.wrong_counts
 
-    def feed(self, data: bytes) -> None:
-        """See `Codec.feed`."""
-        self._frames.feed(data)
-
     def end_of_message(self) -> None:
         """See `Codec.end_of_message`; a long message that is not whole by now never will be."""
-        self._frames.end()
+        super().end_of_message()
         self._parts.end()
 
     def next_event(self) -> Uplink | None:

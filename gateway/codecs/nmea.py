@@ -18,7 +18,7 @@ import msgspec
 
 from gateway.codecs.base import Bands
 from gateway.codecs.checksum import xor8
-from gateway.codecs.framing import FrameBuffer, LineCutter, Tally
+from gateway.codecs.framing import FrameBuffer, Framed, LineCutter, Tally
 from gateway.errors import FrameError
 from gateway.model import DownCommand, Fix, Uplink
 
@@ -101,7 +101,7 @@ class _Epoch:
         return self.quality is not None and self.quality != _QUALITY_ESTIMATED
 
 
-class NmeaCodec:
+class NmeaCodec(Framed):
     """Joins sentences into fixes; the device is the link's, a receiver knows no id.
 
     `now` is only asked to recognise dates in the future.
@@ -127,12 +127,12 @@ class NmeaCodec:
     def feed(self, data: bytes) -> None:
         """See `Codec.feed`."""
         self._ended = False
-        self._frames.feed(data)
+        super().feed(data)
 
     def end_of_message(self) -> None:
         """See `Codec.end_of_message`; the epoch heard so far is then whole."""
         self._ended = True
-        self._frames.end()
+        super().end_of_message()
 
     def next_event(self) -> Uplink | None:
         """See `Codec.next_event`."""

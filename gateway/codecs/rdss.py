@@ -23,7 +23,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from gateway.codecs.base import Bands, Order
-from gateway.codecs.framing import FrameBuffer, LineCutter, Tally
+from gateway.codecs.framing import FrameBuffer, Framed, LineCutter, Tally
 from gateway.errors import FrameError
 from gateway.model import BandAlarm, BandAlarmKind, Battery, DownCommand, Fix, HeartRate, Reading, Uplink
 from sos.beidou import Answer, BeidouAlarm, pack, unpack
@@ -81,7 +81,7 @@ class _Told:
     since: datetime | None = None
 
 
-class RdssCodec:
+class RdssCodec(Framed):
     """Decodes one port; remembers each elder's last alarm, to answer it, and the answers still owed.
 
     `now` is needed to wait as long as the module tells; without it a refused answer goes out again at once.
@@ -109,14 +109,6 @@ class RdssCodec:
     def owed(self) -> int:
         """Answers the module would not send yet."""
         return len(self._owed)
-
-    def feed(self, data: bytes) -> None:
-        """See `Codec.feed`."""
-        self._frames.feed(data)
-
-    def end_of_message(self) -> None:
-        """See `Codec.end_of_message`."""
-        self._frames.end()
 
     def next_event(self) -> Uplink | None:
         """See `Codec.next_event`; an uplink without a device carries nothing but an owed answer to send."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from gateway.codecs.base import Bands, Order
-from gateway.codecs.framing import FrameBuffer
+from gateway.codecs.framing import FrameBuffer, Framed
 from gateway.codecs.senml import Now, SenmlCodec, SenmlSettings
 from gateway.codecs.senml_pack import cbor_pack
 from gateway.codecs.slip import END, SlipCutter, unwrap, wrap
@@ -23,7 +23,7 @@ FIRST_ARRAY, LAST_ARRAY = 0x80, 0x9F
 """A CBOR array begins with one of these (RFC 8949, 3.1, major type 4), and a pack is an array."""
 
 
-class SenmlSlipCodec:
+class SenmlSlipCodec(Framed):
     """Decodes the packs of a receiver; a frame whose CRC does not fit is a FrameError with its raw bytes.
 
     `skipped_bytes` counts what stood between the frames.
@@ -39,19 +39,6 @@ class SenmlSlipCodec:
         self.packs = SenmlCodec(settings, now=now, bands=bands)
         longest = 2 * self.packs.settings.max_pack_bytes  # every byte of it may be escaped
         self._frames = FrameBuffer(SlipCutter(_begins_pack), max_frame_bytes=longest)
-
-    @property
-    def skipped_bytes(self) -> int:
-        """Bytes between frames that belonged to none."""
-        return self._frames.skipped_bytes
-
-    def feed(self, data: bytes) -> None:
-        """See `Codec.feed`."""
-        self._frames.feed(data)
-
-    def end_of_message(self) -> None:
-        """See `Codec.end_of_message`."""
-        self._frames.end()
 
     def next_event(self) -> Uplink | None:
         """See `Codec.next_event`; an uplink of a named band is answered with the CRC of its frame."""

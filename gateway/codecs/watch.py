@@ -18,7 +18,8 @@ from gateway.codecs import vitals
 from gateway.codecs.band_text import text_of
 from gateway.codecs.base import Bands, Order, settings_of
 from gateway.codecs.device_clock import Now, OffsetS, device_time, press_number
-from gateway.codecs.framing import BracketCutter, FrameBuffer, Tally, next_or_begun
+from gateway.codecs.framing import FrameBuffer, Framed, Tally, next_or_begun
+from gateway.codecs.watch_cutter import BracketCutter
 from gateway.errors import FrameError
 from gateway.model import BandAlarm, BandAlarmKind, DownAnswer, DownCommand, Fix, Reading, Uplink, Worn
 
@@ -80,7 +81,7 @@ class WatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_frame_bytes: Annotated[int, msgspec.Meta(ge=64, le=65536)] = 65536
 
 
-class WatchCodec:
+class WatchCodec(Framed):
     """Decodes one connection; remembers the maker and frame form, to speak to the watch in its own.
 
     `now` is needed for replies that carry the time, and to recognise device times in the future.
@@ -102,19 +103,6 @@ class WatchCodec:
         self._maker = DEFAULT_MAKER
         self._indexed = False
         self._frames = FrameBuffer(BracketCutter(), max_frame_bytes=self.settings.max_frame_bytes)
-
-    @property
-    def skipped_bytes(self) -> int:
-        """Bytes that stood between frames."""
-        return self._frames.skipped_bytes
-
-    def feed(self, data: bytes) -> None:
-        """See `Codec.feed`."""
-        self._frames.feed(data)
-
-    def end_of_message(self) -> None:
-        """See `Codec.end_of_message`."""
-        self._frames.end()
 
     def next_event(self) -> Uplink | None:
         """See `Codec.next_event`."""

@@ -14,7 +14,7 @@ import msgspec
 from gateway.codecs import vitals
 from gateway.codecs.base import Bands, Order, settings_of
 from gateway.codecs.device_clock import Now, OffsetS, device_time
-from gateway.codecs.framing import CUT_BY_NEXT, Cut, FrameBuffer, Tally
+from gateway.codecs.framing import CUT_BY_NEXT, Cut, FrameBuffer, Framed, Tally
 from gateway.errors import FrameError
 from gateway.model import DownCommand, Fix, Reading, Uplink
 
@@ -76,7 +76,7 @@ class YxCutter:
         return Cut(mark.end(), mark.end())
 
 
-class YxCodec:
+class YxCodec(Framed):
     """Decodes one connection. `now` is needed for the time told to a band that says hello."""
 
     name: ClassVar[str] = "yx"
@@ -91,19 +91,6 @@ class YxCodec:
         self._now = now
         self._bands = bands
         self._frames = FrameBuffer(YxCutter(), max_frame_bytes=self.settings.max_frame_bytes)
-
-    @property
-    def skipped_bytes(self) -> int:
-        """Bytes that stood between frames."""
-        return self._frames.skipped_bytes
-
-    def feed(self, data: bytes) -> None:
-        """See `Codec.feed`."""
-        self._frames.feed(data)
-
-    def end_of_message(self) -> None:
-        """See `Codec.end_of_message`."""
-        self._frames.end()
 
     def next_event(self) -> Uplink | None:
         """See `Codec.next_event`."""

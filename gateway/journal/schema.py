@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.errors import JournalDamaged
+from gateway.migrations import bring_up_to_date
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -78,25 +79,6 @@ STEPS: tuple[Callable[[Database], None], ...] = (first_tables, steps_of_incident
 """Every migration in order; a new one is appended, an old one never changes."""
 
 
-def bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Apply the migrations this file has not had yet, each with its record in one transaction.
-
-    sqlite-utils keeps the record and does the work, but it is imported only when there is work:
-    it imports pandas where that is installed, which would cost every start half a second.
-    """
-    known = connection.execute("select 1 from sqlite_master where name = '_sqlite_migrations'").fetchone()
-    applied = connection.execute("select name from _sqlite_migrations").fetchall() if known else []
-    if {name for (name,) in applied} >= {step.__name__ for step in STEPS}:
-        return
-    from sqlite_utils import Database  # noqa: PLC0415 (see above)
-    from sqlite_utils.migrations import Migrations  # noqa: PLC0415 (see above)
-
-    migrations = Migrations("journal")
-    for step in STEPS:
-        migrations()(step)
-    migrations.apply(Database(connection))
-
-
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Open (or make) the journal and bring its tables up to date; gives the one writing connection.
 
@@ -115,7 +97,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         connection.execute("pragma synchronous=full")
         connection.execute("pragma wal_autocheckpoint=2000")
         connection.execute("pragma temp_store=memory")
-        bring_up_to_date(connection)
+        bring_up_to_date(connection, "journal", STEPS)
     except sqlite3.DatabaseError as error:
         connection.close()
         raise JournalDamaged(

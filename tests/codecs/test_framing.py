@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.codecs.framing import MAX_BUFFER_BYTES, BracketCutter, FrameBuffer, LineCutter, PackCutter, Tally
+from gateway.codecs.framing import MAX_BUFFER_BYTES, FrameBuffer, LineCutter, PackCutter, Tally
+from gateway.codecs.watch_cutter import BracketCutter
 from gateway.errors import FrameError
 
 json_text = st.recursive(

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.codecs.decode import decode_lines
-from gateway.codecs.framing import BracketCutter, FrameBuffer
+from gateway.codecs.framing import FrameBuffer
 from gateway.codecs.watch import WatchCodec, unescape
+from gateway.codecs.watch_cutter import BracketCutter
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "watch.jsonl"
 ROWS: list[dict[str, Any]] = [json.loads(line) for line in VECTORS.read_text().splitlines()]
