@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.told import PortalCommand
-from portal.api.ingest import lock_line
+from portal.api.lines import lock_line
 from portal.care.changes import announce
 from portal.care.models import Command, Incident
 from portal.stream import Bell

@@ -35,6 +35,7 @@ from gateway.told import (
     SyncEvent,
     Telemetry,
 )
+from portal.api.lines import insert_once, lock_line
 from portal.care import band_orders
 from portal.care.changes import announce
 from portal.care.history import HistoryRows, milliseconds
@@ -43,7 +44,6 @@ from portal.care.models import (
     AlarmRecord,
     Command,
     Contact,
-    GatewayLine,
     HealthReport,
     Incident,
     IncidentLine,
@@ -94,25 +94,6 @@ def check_rising(batch: SyncBatch) -> None:
         if row.seq <= before:
             raise BatchError(f"row {row.seq} follows row {before}")
         before = row.seq
-
-
-def lock_line(session: Session, gateway: str) -> GatewayLine:
-    """The gateway's line, locked until the transaction ends; made at its first word."""
-    query = sa.select(GatewayLine).where(GatewayLine.gateway == gateway).with_for_update()
-    line = session.scalar(query)
-    if line is None:
-        values = {"gateway": gateway, "through_seq": 0, "last_command": 0, "acknowledged_command": 0}
-        session.execute(_insert_once(session, GatewayLine).values(**values))
-        line = session.scalars(query.execution_options(populate_existing=True)).one()
-    return line
-
-
-def _insert_once(session: Session, model: type[Any]) -> Any:
-    if session.connection().dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415  # one of two dialects is used
-    else:
-        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]  # noqa: PLC0415  # the same
-    return insert(model).on_conflict_do_nothing()
 
 
 @dataclass(slots=True)
@@ -200,7 +181,7 @@ class Projection:
             "late": alarm.late,
             "drill": alarm.drill,
         }
-        self.session.execute(_insert_once(self.session, AlarmRecord).values(**values))
+        self.session.execute(insert_once(self.session, AlarmRecord).values(**values))
         self._changes["wearer", wearer.id] = wearer.id
 
     def _incident(self, view: IncidentView) -> Incident:
@@ -235,7 +216,7 @@ class Projection:
             for n, line in enumerate(story)
         ]
         if rows:
-            self.session.execute(_insert_once(self.session, IncidentLine).values(rows))
+            self.session.execute(insert_once(self.session, IncidentLine).values(rows))
 
     def _health(self, told: GatewayHealth, at: datetime) -> None:
         """Keep the newest word; pages are told only when it says something else than the last."""
