@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import sync_playwright
+from rigs.chromium import WEBGL, chromium_running
 
 SHOTS = Path(__file__).parent / "shots"
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 800}
-FLAGS = [
-    "--no-sandbox",
-    "--enable-unsafe-swiftshader",
-    "--use-angle=swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-    "--no-first-run",
-]
 
 
 @pytest.fixture(scope="module")
 def chromium():
     """The browser; ends with the module."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert program, "Debian's chromium is not installed (make test installs it)"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+    with chromium_running(*WEBGL) as browser:
         yield browser
-        browser.close()
 
 
 class Visitor:

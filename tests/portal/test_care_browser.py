@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
+from rigs.chromium import WEBGL, chromium_running
 from werkzeug.serving import make_server
 
 from gateway.model import Fix
@@ -19,13 +20,6 @@ from portal import demo
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--enable-unsafe-swiftshader",
-    "--use-angle=swiftshader",
-    "--disable-background-networking",
-]
 MAPLIBRE = Path(__file__).parents[2] / "portal" / "static" / "vendor" / "maplibre-gl" / "maplibre-gl.mjs"
 
 
@@ -46,14 +40,10 @@ def address(app) -> Iterator[str]:
 def chromium(address) -> Iterator[object]:
     """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
     del address
-    if not Path(CHROMIUM).exists():
-        pytest.fail("Debian's chromium is not installed")
     if not MAPLIBRE.exists():
         pytest.fail("the front-end libraries are not collected: npm ci && python -m portal.collect_vendor")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium_running(*WEBGL) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

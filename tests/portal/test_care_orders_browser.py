@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
+from rigs.chromium import chromium_running
 from werkzeug.serving import make_server
 
 from gateway.told import BandOrderChanged
@@ -18,7 +19,6 @@ from portal import demo
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SHOTS = ROOT / "tests" / "browser" / "shots"
 TARGETS = "#orders button, #orders input:not([type=hidden]), #orders select"
@@ -45,13 +45,10 @@ def address(app) -> Iterator[str]:
 def chromium(address) -> Iterator[object]:
     """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
     del address
-    if not (CHROMIUM.exists() and AXE.exists()):
-        pytest.fail("needs Debian's chromium and `npm ci`")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+    if not AXE.exists():
+        pytest.fail("needs `npm ci`")
+    with chromium_running() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

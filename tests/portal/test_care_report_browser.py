@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
+from rigs.chromium import chromium_running
 from werkzeug.serving import make_server
 
 from gateway.told import CarrierHealth, GatewayHealth, StoryLine
@@ -19,7 +20,6 @@ from portal import demo
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SHOTS = ROOT / "tests" / "browser" / "shots"
 REPORT = "/care/incidents/inc1/report"
@@ -93,13 +93,10 @@ def address(app, gateway, samples) -> Iterator[str]:
 @pytest.fixture
 def chromium(address) -> Iterator[object]:
     del address
-    if not (CHROMIUM.exists() and AXE.exists()):
-        pytest.fail("needs Debian's chromium and `npm ci`")
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
+    if not AXE.exists():
+        pytest.fail("needs `npm ci`")
+    with chromium_running() as browser:
         yield browser
-        browser.close()
 
 
 def sign_in(page: Page, phone: str) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+from rigs.chromium import WEBGL, chromium_running
 from werkzeug.serving import make_server
 
 from portal import demo
@@ -18,10 +19,8 @@ from portal import demo
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SHOTS = ROOT / "tests" / "browser" / "shots"
-WEBGL = ("--enable-unsafe-swiftshader", "--use-angle=swiftshader")
 PHONES = {login.role.value: login.phone for login in demo.LOGINS}
 PAGES = (
     "/",
@@ -62,13 +61,10 @@ def address(app: Flask) -> Iterator[str]:
 def chromium(address: str) -> Iterator[Browser]:
     """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
     del address
-    if not (CHROMIUM.exists() and AXE.exists()):
-        pytest.fail("needs Debian's chromium and `npm ci`")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking", *WEBGL]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+    if not AXE.exists():
+        pytest.fail("needs `npm ci`")
+    with chromium_running(*WEBGL) as browser:
         yield browser
-        browser.close()
 
 
 class Desk:
