@@ -186,11 +186,28 @@ AlarmKind = Literal["sos", "fall", "fence", "vitals", "silence", "low_battery", 
 Severity = Literal["critical", "warning", "notice"]
 
 
+WHY_READINGS = 8
+"""So many readings, the newest of them, an alarm carries at most: what a person can look through."""
+
+
+class WhyReading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One reading an alarm rests on, in the unit of its `Why`: a measurement, or metres beyond a border.
+
+    `accuracy_m` is that of a fix, where it named one.
+    """
+
+    at: datetime
+    value: float
+    accuracy_m: float | None = None
+
+
 class Why(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a rule raised an alarm, in numbers; a screen turns it into words.
 
     `code` is a stable phrase such as `fence_exit` or `heart_rate_high`;
     `value`, `limit` and `unit` belong together; `place` names the fence.
+    `readings` are the newest it rests on, oldest first, at most `WHY_READINGS`;
+    `count` is how many there were in all, the first of them at `since`.
     """
 
     code: str
@@ -198,6 +215,9 @@ class Why(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit: float | None = None
     unit: str | None = None
     place: str | None = None
+    readings: tuple[WhyReading, ...] = ()
+    count: int | None = None
+    since: datetime | None = None
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
