@@ -49,6 +49,30 @@ class JournalReader:
             {"after": after, "limit": limit, "kind": kind},
         ).fetchall()
 
+    def telemetry_of(self, wearer: str, *, since_ms: int, until_ms: int) -> Iterator[sqlite3.Row]:
+        """What was heard of a wearer in [since_ms, until_ms), in order: seq, wire, payload.
+
+        Walks the whole table once (it has no index of wearers: each would cost every reading its time).
+        """
+        yield from self._connection.execute(
+            "select seq, wire, payload from events where kind = 'telemetry' and wearer = ?"
+            " and received_ms >= ? and received_ms < ? order by seq",
+            (wearer, since_ms, until_ms),
+        )
+
+    def alarms(self, *, since_ms: int, until_ms: int, wearer: str | None = None) -> list[sqlite3.Row]:
+        """Alarms that happened in [since_ms, until_ms), in order, with how their incident stands.
+
+        Columns: body, incident, and incident_body (null for one that opened or joined none).
+        """
+        return self._connection.execute(
+            "select alarms.body, alarms.incident, incidents.body as incident_body from alarms"
+            " left join incidents on incidents.incident_id = alarms.incident"
+            " where alarms.at_ms >= :since_ms and alarms.at_ms < :until_ms"
+            " and (:wearer is null or alarms.wearer = :wearer) order by alarms.seq",
+            {"since_ms": since_ms, "until_ms": until_ms, "wearer": wearer},
+        ).fetchall()
+
     def states(self) -> dict[str, bytes]:
         """Every stored rule state, by owner."""
         return {row["owner"]: row["body"] for row in self._rows("select * from states")}

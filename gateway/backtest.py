@@ -1,0 +1,147 @@
+"""What a rule would have raised over what was heard: tried before it goes live; pure.
+
+The rule itself is stepped, not a copy of it, in the order in which the gateway heard the frames.
+Durable timers ring between the frames at their own time, as `gateway.timers` rings them.
+What was heard comes from the journal (`gateway.history`) or from any other iterable of envelopes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway.effects import ClearTimer, RaiseAlarm, SetTimer
+from gateway.model import Alarm, Envelope, FenceView, Fix
+from gateway.rules.base import Rule, TimerDue
+from gateway.rules.moment import happened_at
+from gateway.rules.position import is_position
+
+SAME_CAUSE = timedelta(minutes=30)
+"""Alarms of one fence, or of one limit, this near each other are held against each other as one cause."""
+
+
+def replay(rule: Rule, heard: Iterable[Envelope], *, until: datetime | None = None) -> Iterator[Alarm]:
+    """Give every alarm the rule would have raised, once each, in the order of raising.
+
+    `heard` is one wearer's, in the order of `received_at`; the rule begins knowing nothing of them.
+    Timers still running at the end ring when they are due by `until`, none where it is None.
+    """
+    stage = _Stage(rule)
+    for envelope in heard:
+        yield from stage.ring(envelope.received_at)
+        yield from stage.judge(envelope, envelope.received_at)
+    if until is not None:
+        yield from stage.ring(until)
+
+
+class _Stage:
+    """One rule with its state and its timers, and the ids it has raised."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._state = rule.initial()
+        self._due: dict[str, datetime] = {}
+        self._heap: list[tuple[datetime, str]] = []
+        self._raised: set[str] = set()
+
+    def judge(self, event: Envelope | TimerDue, now: datetime) -> Iterator[Alarm]:
+        """Step the rule; gives what it raises that it has not raised before."""
+        self._state, effects = self._rule.step(self._state, event, now)
+        for effect in effects:
+            match effect:
+                case SetTimer(name=name, due_at=due_at):
+                    self._due[name] = due_at
+                    heapq.heappush(self._heap, (due_at, name))
+                case ClearTimer(name=name):
+                    self._due.pop(name, None)
+                case RaiseAlarm(alarm=alarm) if alarm.alarm_id not in self._raised:
+                    self._raised.add(alarm.alarm_id)
+                    yield alarm
+
+    def ring(self, now: datetime) -> Iterator[Alarm]:
+        """Ring every timer that is due by `now`, each at its own time."""
+        while self._heap and self._heap[0][0] <= now:
+            due_at, name = heapq.heappop(self._heap)
+            if self._due.get(name) == due_at:
+                del self._due[name]
+                yield from self.judge(TimerDue(name=name, due_at=due_at), due_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A fix that can be judged: when it was taken, where (degrees, WGS-84), its radius in metres if told."""
+
+    at: datetime
+    lat: float
+    lon: float
+    accuracy_m: float | None
+
+
+def positions(heard: Iterable[Envelope]) -> Iterator[Position]:
+    """Give the positions of what was heard live, in its order: stored ones move no rule."""
+    for envelope in heard:
+        if envelope.uplink.backlog:
+            continue
+        for reading in envelope.uplink.readings:
+            if type(reading) is Fix and is_position(reading):
+                at = happened_at(reading.at, envelope.received_at)
+                yield Position(at=at, lat=reading.lat, lon=reading.lon, accuracy_m=reading.accuracy_m)
+
+
+def fence_of(alarm: Alarm, fences: Iterable[FenceView]) -> FenceView | None:
+    """Give the fence an alarm is about; None for one that is about none of these."""
+    if alarm.kind != "fence":
+        return None
+    fits = [one for one in fences if alarm.alarm_id.startswith(f"fence.{alarm.wearer}.{one.fence}.")]
+    return max(fits, key=lambda one: len(one.fence), default=None)
+
+
+def out_s(alarm: Alarm, track: Sequence[Position], wrong_m: Callable[[float, float], float]) -> float | None:
+    """Give how many seconds a wearer was on the wrong side: from the first fix there until one that is not.
+
+    `wrong_m(lat, lon)`: metres beyond the border, positive on the wrong side.
+    None when they were not back by the end of the track.
+    """
+    began = alarm.why.since or alarm.at
+    back = (one.at for one in track if one.at > alarm.at and wrong_m(one.lat, one.lon) <= 0)
+    back_at = next(back, None)
+    return None if back_at is None else (back_at - began).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Would-be alarms held against those that were raised: in both (would, was), only in one."""
+
+    both: tuple[tuple[Alarm, Alarm], ...]
+    only_would: tuple[Alarm, ...]
+    only_raised: tuple[Alarm, ...]
+
+
+def compare(would: Iterable[Alarm], raised: Iterable[Alarm]) -> Compared:
+    """Pair alarms of the same cause: the same id, else the same code and place within `SAME_CAUSE`."""
+    left = {alarm.alarm_id: alarm for alarm in raised}
+    both: list[tuple[Alarm, Alarm]] = []
+    unpaired: list[Alarm] = []
+    for alarm in would:
+        same = left.pop(alarm.alarm_id, None)
+        if same is None:
+            unpaired.append(alarm)
+        else:
+            both.append((alarm, same))
+    only_would: list[Alarm] = []
+    for alarm in unpaired:
+        near = [
+            one
+            for one in left.values()
+            if (one.why.code, one.why.place) == (alarm.why.code, alarm.why.place)
+            and abs(one.at - alarm.at) <= SAME_CAUSE
+        ]
+        if near:
+            nearest = min(near, key=lambda one: abs(one.at - alarm.at))
+            both.append((alarm, left.pop(nearest.alarm_id)))
+        else:
+            only_would.append(alarm)
+    both.sort(key=lambda pair: pair[0].at)
+    return Compared(both=tuple(both), only_would=tuple(only_would), only_raised=tuple(left.values()))
