@@ -77,6 +77,7 @@ def _number(value: float) -> str:
 def _vitals(subject: Subject, *, lang: str, spoken: bool) -> str | None:
     """收缩压 186 mmHg,高于 150; None when the code or the number is not one of ours."""
     measure, _, side = subject.code.rpartition("_")
+    measure = measure.removesuffix("_crisis")
     if measure not in MEASURES or side not in {"high", "low"} or subject.value is None:
         return None
     unit = (subject.unit or "").strip()
@@ -147,6 +148,7 @@ def clock_words(at: datetime, now: datetime, lang: str = "zh", *, spoken: bool =
 def headline_en_short(subject: Subject) -> str:
     """`headline` in English in as few letters as say the same."""
     measure, _, side = subject.code.rpartition("_")
+    measure = measure.removesuffix("_crisis")
     if subject.kind == "vitals":
         if measure not in SHORT_EN or side not in {"high", "low"} or subject.value is None:
             return "abnormal vitals"

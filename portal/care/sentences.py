@@ -162,6 +162,12 @@ def _vital_words(why: Why) -> str:
     for known, words in MEASURES.items():
         if measure.startswith(known):
             value = number_words(why.value, why.unit)
+            if measure.endswith("_crisis"):
+                return str(
+                    gettext("%(measure)s危险地偏高：%(value)s", measure=words, value=value)
+                    if side == "high"
+                    else gettext("%(measure)s危险地偏低：%(value)s", measure=words, value=value)
+                )
             if side == "high":
                 return str(gettext("%(measure)s偏高：%(value)s", measure=words, value=value))
             if side == "low":
@@ -174,7 +180,7 @@ def number_words(value: float | None, unit: str | None) -> str:
     if value is None:
         return ""
     shown = f"{value:.0f}" if abs(value - round(value)) < 0.05 else f"{value:.1f}"  # noqa: PLR2004  # one decimal
-    units = {"bpm": gettext("次/分"), "mmhg": "mmHg", "pct": "%", "c": "℃", "m": gettext("米")}
+    units = {"bpm": gettext("次/分"), "mmhg": "mmHg", "pct": "%", "c": "℃", "°c": "℃", "m": gettext("米")}
     words = units.get((unit or "").lower(), unit or "")
     return f"{shown}{words}" if words == "%" else f"{shown} {words}".strip()
 

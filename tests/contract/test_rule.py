@@ -207,4 +207,11 @@ def test_every_setting_stands_in_the_docs_with_its_default(kind):
     section = re.search(rf"^## `\[rules\.{kind.name}\]`.*?(?=^## |\Z)", DOCS, re.MULTILINE | re.DOTALL)
     assert section is not None, f"docs/rules.md has no section for {kind.name}"
     for setting in msgspec.structs.fields(kind.Settings):
-        assert f"| `{setting.name}` | {setting.default:g} |" in section.group()
+        assert f"| `{setting.name}` | {shown(setting.default)} |" in section.group()
+
+
+def shown(default):
+    """A default as the page shows it."""
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, int | float) else f'`"{default}"`'

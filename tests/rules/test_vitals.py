@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model import BloodPressure, Envelope, HeartRate, Uplink, WearerView, Worn
+from gateway.model import (
+    BloodPressure,
+    BodyTemp,
+    Envelope,
+    Fix,
+    HeartRate,
+    SpO2,
+    Steps,
+    Uplink,
+    WearerView,
+    Worn,
+)
 from gateway.rules.vitals import RULE
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -126,7 +137,7 @@ def test_it_raises_again_only_after_hysteresis_and_cooldown():
 def test_taking_the_band_off_begins_every_count_anew():
     off = frame(70, Worn(worn=False))
     assert run([*pulse(130, 130), off, *pulse(130, start_s=80)])[1] == []
-    assert run([*pulse(130, 130), off])[0] == rule().initial()
+    assert run([*pulse(130, 130), off])[0].runs == {}
     on = frame(70, Worn(worn=True))
     assert len(run([*pulse(130, 130), on, *pulse(130, start_s=80)])[1]) == 1
 
@@ -172,8 +183,9 @@ def test_what_is_raised_was_beyond_its_limit_and_never_sooner_than_the_cooldown(
     _, raised = run(pulse(*bpm, every_s=300))
     for alarm in raised:
         assert (alarm.why.value > 125) == (alarm.why.code == "heart_rate_high")
-        assert (alarm.why.value < 45) == (alarm.why.code == "heart_rate_low")
-    for code in ("heart_rate_low", "heart_rate_high"):
+        assert (alarm.why.value < 45) == (alarm.why.code in {"heart_rate_low", "heart_rate_crisis_low"})
+        assert alarm.why.value < 40 or alarm.severity == "warning"
+    for code in ("heart_rate_low", "heart_rate_high", "heart_rate_crisis_low"):
         times = [alarm.at for alarm in raised if alarm.why.code == code]
         assert all(b - a >= timedelta(seconds=1800) for a, b in pairwise(times))
 
@@ -189,3 +201,129 @@ def test_a_replay_raises_the_same_alarms_and_no_others(bpm):
 def test_our_clock_set_back_hides_no_racing_heart():
     state, _ = run(pulse(80, 190, start_s=86_400 * 365))
     assert [alarm.why.code for alarm in run(pulse(*[190] * 30), state=state)[1]] == ["heart_rate_high"]
+
+
+# --------------------------------------------------------------------------- oxygen, temperature, crisis
+
+
+def oxygen(*pct: float, every_s: float = 60):
+    return [frame(every_s * k, SpO2(spo2_pct=value)) for k, value in enumerate(pct)]
+
+
+def warmth(*celsius: float, every_s: float = 60):
+    return [frame(every_s * k, BodyTemp(body_temp_c=value)) for k, value in enumerate(celsius)]
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        (oxygen(88, 87, 88), "spo2_low"),
+        (oxygen(90, 91, 90), None),
+        (oxygen(0, 40, 101, 49), None),
+        (warmth(38.1, 38.4, 38.6), "body_temp_high"),
+        (warmth(31.0, 31.0, 30.0), None),
+        (warmth(29.9, 45, 0), None),
+    ],
+)
+def test_oxygen_and_temperature_have_limits_too(events, code):
+    assert [alarm.why.code for alarm in run(events)[1]] == ([] if code is None else [code])
+
+
+def test_a_pressure_crisis_is_confirmed_by_one_repeat_and_is_critical():
+    _, (alarm,) = run(pressure((184, 96), (186, 95), (187, 97), (188, 99), every_s=60))
+    assert (alarm.severity, alarm.why.code, alarm.why.limit) == ("critical", "systolic_crisis_high", 180)
+    assert [reading.value for reading in alarm.why.readings] == [184, 186]
+    assert (alarm.why.count, alarm.why.since) == (2, START)
+
+
+def test_a_repeat_at_once_or_too_late_confirms_no_crisis():
+    assert run(pressure((184, 96), (186, 95), every_s=29))[1] == []
+    _, (alarm,) = run(pressure((184, 96), (186, 95), every_s=301))
+    assert (alarm.severity, alarm.why.code) == ("warning", "systolic_high")
+
+
+def test_a_crisis_after_the_plain_limit_is_a_second_and_critical_alarm():
+    _, raised = run(pressure((165, 90), (166, 91), (168, 92), (185, 96), (186, 97), every_s=60))
+    assert [(a.severity, a.why.code) for a in raised] == [
+        ("warning", "systolic_high"),
+        ("critical", "systolic_crisis_high"),
+    ]
+
+
+def test_a_very_slow_heart_is_critical_once_it_lasts_a_minute():
+    _, (alarm,) = run(pulse(38, 37, 38, 37, 38, every_s=30))
+    assert (alarm.severity, alarm.why.code, alarm.at) == (
+        "critical",
+        "heart_rate_crisis_low",
+        START + timedelta(seconds=60),
+    )
+
+
+def test_a_crisis_lies_never_inside_what_a_doctor_allowed_and_can_be_turned_off():
+    assert run(pulse(*[38] * 9), rule(heart_rate_low_bpm=36))[1] == []
+    off = run(pressure((184, 96), (186, 95), (187, 97), every_s=60), rule(crisis=False))[1]
+    assert [a.severity for a in off] == ["warning"]
+
+
+# --------------------------------------------------------------------------- what is doubtful
+
+
+def test_one_pressure_sent_with_every_frame_is_one_measurement():
+    assert run(pressure(*[(170, 80)] * 20, every_s=10))[1] == []
+    _, (alarm,) = run(pressure(*[(170, 80), (171, 82), (170, 80)], every_s=10))
+    assert alarm.why.code == "systolic_high"
+
+
+def test_a_walk_raises_no_heart_alarm_and_standing_still_does():
+    walk = [
+        frame(30 * k, Steps(steps=45 * k), HeartRate(heart_rate_bpm=80 if k < 6 else 140)) for k in range(20)
+    ]
+    assert run(walk)[1] == []
+    still = [frame(600 + 30 * k, Steps(steps=900), HeartRate(heart_rate_bpm=140)) for k in range(20)]
+    assert len(run([*walk, *still])[1]) == 1
+
+
+def test_a_ride_is_no_walk():
+    for speed, alarms in ((0.8, 1), (2.0, 0), (9.0, 1)):
+        fix = Fix(lat=31.1, lon=121.1, valid=True, speed_m_s=speed)
+        events = [frame(30 * k, HeartRate(heart_rate_bpm=140), fix) for k in range(6)]
+        assert len(run(events)[1]) == alarms
+
+
+def test_motion_neither_raises_nor_clears():
+    running = Fix(lat=31.1, lon=121.1, valid=True, speed_m_s=2.5)
+    raised = pulse(130, 130, 130)
+    calm = [frame(100 + k * 10, running, HeartRate(heart_rate_bpm=80)) for k in range(5)]
+    state, alarms = run([*raised, *calm], rule(cooldown_s=0))
+    assert len(alarms) == 1
+    assert not state.runs["heart_rate_high"].armed
+
+
+def test_one_impossible_jump_back_does_not_break_a_row_and_two_do():
+    assert len(run(pulse(150, 150, 70, 150))[1]) == 1
+    assert run(pulse(150, 150, 70, 72, 150))[1] == []
+
+
+def test_what_is_measured_just_after_taking_the_band_off_is_doubtful_until_it_is_worn_again():
+    off, on = frame(0, Worn(worn=False)), frame(5, Worn(worn=True))
+    assert run([off, *pulse(130, 130, 130, start_s=10, every_s=10)])[1] == []
+    assert len(run([off, on, *pulse(130, 130, 130, start_s=10, every_s=10)])[1]) == 1
+    assert len(run([off, *pulse(130, 130, 130, start_s=61)])[1]) == 1
+
+
+@given(st.permutations(range(6)), st.lists(st.floats(20, 250), min_size=6, max_size=6))
+def test_the_order_of_the_readings_in_a_frame_does_not_matter(order, bpm):
+    all_of = [HeartRate(heart_rate_bpm=v, at=START + timedelta(seconds=60 * k)) for k, v in enumerate(bpm)]
+    straight, mixed = frame(400, *all_of), frame(400, *(all_of[k] for k in order))
+    assert run([mixed])[1] == run([straight])[1]
+    assert run([mixed, straight, mixed])[1] == run([straight])[1]
+
+
+@given(st.lists(st.floats(20, 250), max_size=30), st.integers(0, 29))
+def test_a_doubtful_stretch_is_as_if_it_never_came(bpm, begin):
+    running = Fix(lat=31.1, lon=121.1, valid=True, speed_m_s=2.5)
+    events = pulse(*bpm, every_s=300)
+    doubted = frame(begin * 300 + 150, running), frame(begin * 300 + 151, HeartRate(heart_rate_bpm=39))
+    clean = [e for e in events if abs((e.received_at - doubted[0].received_at).total_seconds()) > 120]
+    both = sorted([*events, *doubted], key=lambda event: event.received_at)
+    assert run(both)[1] == run(clean)[1]
