@@ -1,0 +1,301 @@
+"""The map of a trial as inline SVG: streets, fences with their margin, the track, the would-be alarms.
+
+Made here from the community's own map files; nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from gateway.backtest import Position
+from gateway.desk.trial import Found, Seen, Trial
+from gateway.model import FenceView
+from gateway.places import METRES_A_DEGREE
+from sos.shifts import CHINA
+
+WIDTH = 960
+LEAST_HEIGHT, MOST_HEIGHT = 480, 1100
+PADDING = 0.07
+GAP = timedelta(minutes=10)
+"""Fixes farther apart than this are joined by a thin broken line: nobody knows the way between."""
+MOST_POINTS = 20_000
+FAR_M = 3_000.0
+FAR_SHARE = 0.01
+"""Where the fixes span more than FAR_M, this share of them may lie outside the picture:
+one wild fix must not shrink the neighbourhood."""
+NUMBERS_SHOWN = 6
+NEAR_PX = 34.0
+LAYERS = ("boundary", "places", "buildings", "roads")
+BARS_M = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The picture's plane: its middle in degrees, pixels a metre, and its size in pixels."""
+
+    lat: float
+    lon: float
+    scale: float
+    middle: Point
+    height: float
+
+    def point(self, lat: float, lon: float) -> Point:
+        """Pixels from the upper left corner."""
+        return self.pixels(metres(self.lat, self.lon, lat, lon))
+
+    def pixels(self, place: Point) -> Point:
+        """Pixels of a point given in metres east and north of the middle."""
+        x = WIDTH / 2 + (place[0] - self.middle[0]) * self.scale
+        return x, self.height / 2 - (place[1] - self.middle[1]) * self.scale
+
+
+def metres(lat0: float, lon0: float, lat: float, lon: float) -> Point:
+    """Metres east and north of (lat0, lon0), as good as a picture of a neighbourhood needs them."""
+    return (lon - lon0) * METRES_A_DEGREE * math.cos(math.radians(lat0)), (lat - lat0) * METRES_A_DEGREE
+
+
+def svg(trial: Trial, map_dir: Path, lang: Literal["zh", "en"]) -> str:
+    """The whole map; empty where there is neither a fence nor a fix."""
+    lat0, lon0 = _origin(trial)
+    grounds = [
+        (_ground(one.view, lat0, lon0), one.margin_m, _name_at(one.view, lang)) for one in trial.fences
+    ]
+    frame = _frame(trial, grounds, lat0, lon0)
+    if frame is None:
+        return ""
+    parts = [
+        *_streets(map_dir, frame, lang),
+        *(_fence(ground, margin_m, frame) for ground, margin_m, _ in grounds),
+        *_track(trial.track, trial.seen, frame),
+        *(_fence_name(ground, margin_m, name, frame) for ground, margin_m, name in grounds),
+        *_alarms(trial.found, frame),
+        _scale_bar(frame, lang),
+        _north(lang),
+    ]
+    label = "轨迹、围栏和会报警的位置" if lang == "zh" else "track, fences and would-be alarms"
+    return (
+        f'<svg class="map" viewBox="0 0 {WIDTH} {frame.height:.0f}" role="img" aria-label="{label}">'
+        f'<rect class="paper" width="{WIDTH}" height="{frame.height:.0f}"/>{"".join(parts)}</svg>'
+    )
+
+
+def _origin(trial: Trial) -> Point:
+    for one in trial.fences:
+        lat, lon, _ = _corners(one.view)[0]
+        return lat, lon
+    return (trial.track[0].lat, trial.track[0].lon) if trial.track else (0.0, 0.0)
+
+
+def _corners(view: FenceView) -> list[tuple[float, float, float]]:
+    """Every corner (lat, lon) of a fence with what must be seen around it, in metres."""
+    if view.centre is not None:
+        return [(*view.centre, view.radius_m or 0.0)]
+    return [(lat, lon, 0.0) for lat, lon in view.polygon]
+
+
+def _ground(view: FenceView, lat0: float, lon0: float) -> Any:
+    """The ground of a fence in metres around the origin, as a shapely geometry."""
+    import shapely
+
+    if view.centre is not None:
+        return shapely.Point(metres(lat0, lon0, *view.centre)).buffer(view.radius_m or 0.0, quad_segs=32)
+    return shapely.Polygon([metres(lat0, lon0, lat, lon) for lat, lon in view.polygon])
+
+
+def _name_at(view: FenceView, lang: Literal["zh", "en"]) -> str:
+    return f"围栏：{view.name}" if lang == "zh" else f"Fence: {view.name}"
+
+
+def _frame(trial: Trial, grounds: Sequence[tuple[Any, float, str]], lat0: float, lon0: float) -> Frame | None:
+    """What must be seen: the fences with their margins, the alarms, and all but the wildest fixes."""
+    places = [
+        metres(lat0, lon0, one.lat, one.lon)
+        for one, word in zip(trial.track, trial.seen, strict=True)
+        if word != "unsure"
+    ]
+    spots = [
+        metres(lat0, lon0, one.alarm.lat, one.alarm.lon)
+        for one in trial.found
+        if one.alarm.lat is not None and one.alarm.lon is not None
+    ]
+    boxes = [ground.buffer(margin_m).bounds for ground, margin_m, _ in grounds]
+    xs = [x for x, _ in spots] + [x for left, _, right, _ in boxes for x in (left, right)]
+    ys = [y for _, y in spots] + [y for _, low, _, high in boxes for y in (low, high)]
+    xs += _most([x for x, _ in places])
+    ys += _most([y for _, y in places])
+    if not xs:
+        return None
+    wide, high = max(max(xs) - min(xs), 60.0), max(max(ys) - min(ys), 60.0)
+    wide, high = wide * (1 + 2 * PADDING), high * (1 + 2 * PADDING)
+    height = min(max(WIDTH * high / wide, LEAST_HEIGHT), MOST_HEIGHT)
+    scale = min(WIDTH / wide, height / high)
+    return Frame(lat0, lon0, scale, ((min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2), height)
+
+
+def _most(values: list[float]) -> list[float]:
+    """The ends of what they span, where that is far without the outermost `FAR_SHARE` on either side."""
+    if not values:
+        return []
+    ordered = sorted(values)
+    off = int(len(ordered) * FAR_SHARE) if ordered[-1] - ordered[0] > FAR_M else 0
+    return [ordered[off], ordered[-1 - off]]
+
+
+# --------------------------------------------------------------------------- the ground
+
+
+def _streets(map_dir: Path, frame: Frame, lang: Literal["zh", "en"]) -> Iterator[str]:
+    labels: list[str] = []
+    for layer in LAYERS:
+        path = map_dir / f"{layer}.geojson"
+        features = json.loads(path.read_text("utf-8"))["features"] if path.exists() else []
+        for feature in features:
+            about = feature["properties"]
+            outlines = [
+                [frame.point(lat, lon) for lon, lat, *_ in ring] for ring in _rings(feature["geometry"])
+            ]
+            if not outlines:
+                continue
+            closed = "Polygon" in feature["geometry"]["type"]
+            width = (
+                f' stroke-width="{float(about.get("width_m") or 4) * frame.scale:.1f}"' if not closed else ""
+            )
+            drawn = "".join(_path(ring, closed=closed) for ring in outlines)
+            yield f'<path class="{layer}"{width} d="{drawn}"/>'
+            if closed and layer != "boundary":
+                labels.append(_label(about, outlines[0], lang))
+    yield from labels
+
+
+def _rings(geometry: dict[str, Any]) -> list[Any]:
+    corners: list[Any] = geometry["coordinates"]
+    match geometry["type"]:
+        case "Polygon" | "MultiLineString":
+            return corners
+        case "MultiPolygon":
+            return [ring for polygon in corners for ring in polygon]
+        case "LineString":
+            return [corners]
+        case _:
+            return []
+
+
+def _label(about: dict[str, Any], ring: Sequence[Point], lang: Literal["zh", "en"]) -> str:
+    chinese = about.get("name") or ""
+    name = chinese if lang == "zh" else about.get("name_en") or chinese
+    xs, ys = [x for x, _ in ring], [y for _, y in ring]
+    if max(xs) - min(xs) < 12 + 6 * len(name):  # the name would be wider than what it names
+        return ""
+    x, y = (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+    return f'<text class="name" x="{x:.1f}" y="{y + 4:.1f}">{escape(name)}</text>'
+
+
+def _path(points: Iterable[Point], *, closed: bool) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + ("Z" if closed else "")
+
+
+# --------------------------------------------------------------------------- the fences
+
+
+def _fence(ground: Any, margin_m: float, frame: Frame) -> str:
+    left = f'<path class="margin" d="{_outline(ground.buffer(margin_m), frame)}"/>' if margin_m else ""
+    return f'{left}<path class="fence" fill-rule="evenodd" d="{_outline(ground, frame)}"/>'
+
+
+def _outline(ground: Any, frame: Frame) -> str:
+    pieces = getattr(ground, "geoms", [ground])
+    rings = [ring for piece in pieces for ring in (piece.exterior, *piece.interiors) if not piece.is_empty]
+    return "".join(_path((frame.pixels(spot) for spot in ring.coords), closed=True) for ring in rings)
+
+
+def _fence_name(ground: Any, margin_m: float, name: str, frame: Frame) -> str:
+    left, _, right, top = ground.buffer(margin_m).bounds
+    x, y = frame.pixels(((left + right) / 2, top))
+    y = max(y - 8, 18)
+    return f'<text class="fence-name" x="{x:.1f}" y="{y:.1f}">{escape(name)}</text>'
+
+
+# --------------------------------------------------------------------------- where the wearer was
+
+
+def _track(track: Sequence[Position], seen: Sequence[Seen], frame: Frame) -> Iterator[str]:
+    """The way from fix to fix, then the fixes; at most `MOST_POINTS`, evenly left out."""
+    stride = max(1, math.ceil(len(track) / MOST_POINTS))
+    spots = [
+        (frame.point(place.lat, place.lon), place.at, word)
+        for place, word in zip(track[::stride], seen[::stride], strict=True)
+    ]
+    ways: dict[str, list[str]] = {}
+    for (before, at, _), (after, then, word) in pairwise(spots):
+        kind = "gap" if then - at > GAP * stride else word
+        ways.setdefault(kind, []).append(_path((before, after), closed=False))
+    for kind in ("gap", "inside", "unsure", "outside"):
+        if kind in ways:
+            yield f'<path class="way {kind}" d="{"".join(ways[kind])}"/>'
+    for kind in ("inside", "unsure", "outside"):
+        dots = {(round(x), round(y)) for (x, y), _, word in spots if word == kind}
+        if dots:
+            drawn = "".join(f"M{x} {y}h0" for x, y in sorted(dots))
+            yield f'<path class="dot {kind}" d="{drawn}"/>'
+
+
+def _alarms(found: Sequence[Found], frame: Frame) -> Iterator[str]:
+    """A numbered mark an alarm; those that would cover each other share one."""
+    groups: list[tuple[Point, list[Found]]] = []
+    for one in found:
+        if one.alarm.lat is None or one.alarm.lon is None:
+            continue
+        spot = frame.point(one.alarm.lat, one.alarm.lon)
+        near = next((group for at, group in groups if math.dist(at, spot) < NEAR_PX), None)
+        if near is None:
+            groups.append((spot, [one]))
+        else:
+            near.append(one)
+    for (x, y), group in groups:
+        yield _mark(x, y, group)
+
+
+def _mark(x: float, y: float, group: Sequence[Found]) -> str:
+    first = group[0]
+    number = " ".join(str(one.number) for one in group[:NUMBERS_SHOWN])
+    number += "…" if len(group) > NUMBERS_SHOWN else ""
+    half = max(13, 8 + 5 * len(number))
+    when = f"{first.alarm.at.astimezone(CHINA):%m-%d %H:%M}"
+    side, anchor = (half + 6, "start") if x < WIDTH * 0.8 else (-half - 6, "end")
+    return (
+        f'<g class="alarm" transform="translate({x:.1f} {y:.1f})">'
+        f'<rect x="{-half}" y="-13" width="{2 * half}" height="26" rx="13"/>'
+        f'<text class="number" y="5">{number}</text>'
+        f'<text class="when" x="{side}" y="5" text-anchor="{anchor}">{when}</text></g>'
+    )
+
+
+# --------------------------------------------------------------------------- how to read it
+
+
+def _scale_bar(frame: Frame, lang: Literal["zh", "en"]) -> str:
+    length_m = max((one for one in BARS_M if one * frame.scale <= WIDTH / 5), default=BARS_M[0])
+    words = f"{length_m} 米" if lang == "zh" else f"{length_m} m"
+    y, right = frame.height - 22, 24 + length_m * frame.scale
+    return (
+        f'<g class="bar"><path d="M24 {y - 6}V{y}H{right:.1f}V{y - 6}"/>'
+        f'<text x="{(24 + right) / 2:.1f}" y="{y - 8}">{words}</text></g>'
+    )
+
+
+def _north(lang: Literal["zh", "en"]) -> str:
+    word = "北" if lang == "zh" else "N"
+    return (
+        f'<g class="north" transform="translate({WIDTH - 34} 40)"><path d="M0-22L8 2L0-4L-8 2Z"/>'
+        f'<text y="18">{word}</text></g>'
+    )
