@@ -16,6 +16,7 @@ import msgspec
 from gateway import config, errors, plugins
 from gateway.config_tables import SECRET_ENDINGS, is_table, without_none, words
 from gateway.desk.decode import compared
+from gateway.model import FencePart
 from sos.plan import Manner
 
 HERE = Path(__file__).parent
@@ -99,6 +100,7 @@ def configuration() -> str:
         ("[[wearers]]", config.WearerTable),
         ("devices", config.DeviceTable),
         ("fences", config.FenceTable),
+        ("parts", FencePart),
         ("[demo]", config.DemoTable),
     ):
         assert is_table(kind)

@@ -20,6 +20,8 @@ from gateway.bands.models import Profile, load_models
 from gateway.config_checks import cross_check
 from gateway.config_tables import Checker, SecretSource
 from gateway.errors import ConfigError, Problem
+from gateway.model import FencePart
+from geofence.datum import Datum
 from sos.plan import Manner
 
 
@@ -86,13 +88,22 @@ class StationTable(Table, frozen=True):
 
 
 class FenceTable(Table, frozen=True):
-    """One fence: a circle (`centre`, `radius_m`) or a `polygon` of [lat, lon] corners."""
+    """One fence, a piece of ground or several `parts`, each with its places as [lat, lon] of `datum`.
+
+    A piece of ground is a circle (`centre`, `radius_m`); a `polygon` of corners, less its `holes`;
+    or a corridor, everything within `half_width_m` of a `line`.
+    """
 
     id: str
     name: str
     centre: tuple[float, float] | None = None
     radius_m: float | None = None
     polygon: tuple[tuple[float, float], ...] = ()
+    holes: tuple[tuple[tuple[float, float], ...], ...] = ()
+    line: tuple[tuple[float, float], ...] = ()
+    half_width_m: float | None = None
+    parts: tuple[FencePart, ...] = ()
+    datum: Datum = "wgs84"
     exit_margin_m: float = 0.0
 
 

@@ -10,8 +10,8 @@ import phonenumbers
 
 from gateway import plugins
 from gateway.config_tables import Checker
+from gateway.fences import shape_of, view_of
 from gateway.model import AlarmKind
-from geofence.shape import Circle, Polygon
 from sos.beidou import MOST_NUMBER
 from sos.events import Channel
 from sos.plan import diallable
@@ -207,15 +207,7 @@ def _phone(checker: Checker, path: str, phone: str) -> None:
 
 
 def _fence(checker: Checker, path: str, fence: Any) -> None:
-    if (fence.centre is None) == (not fence.polygon):
-        checker.add(path, "(table)", "a circle (centre and radius_m) or a polygon, one of the two")
-        return
     try:
-        if fence.centre is None:
-            Polygon(corners=fence.polygon)
-        elif fence.radius_m is None:
-            checker.add(f"{path}.radius_m", "(missing)", "a number")
-        else:
-            Circle(lat=fence.centre[0], lon=fence.centre[1], radius_m=fence.radius_m)
+        shape_of(view_of(fence))
     except ValueError as error:
         checker.add(path, "(table)", str(error))

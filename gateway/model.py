@@ -274,14 +274,26 @@ class ContactView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     role: Literal["family", "staff"] = "family"
 
 
-class FenceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A fence: `polygon` as (lat, lon) corners, or `centre` and `radius_m`."""
+class FencePart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A circle (`centre`, `radius_m`), a `polygon` less `holes`, or what is near a `line` (`half_width_m`).
+
+    Places are [lat, lon] in degrees: of WGS-84 in a `FenceView`, of the fence's `datum` in a configuration.
+    """
+
+    polygon: tuple[tuple[float, float], ...] = ()
+    holes: tuple[tuple[tuple[float, float], ...], ...] = ()
+    centre: tuple[float, float] | None = None
+    radius_m: float | None = None
+    line: tuple[tuple[float, float], ...] = ()
+    half_width_m: float | None = None
+
+
+class FenceView(FencePart, frozen=True, kw_only=True, omit_defaults=True):
+    """A fence: one piece of ground, or several `parts`."""
 
     fence: str
     name: str
-    polygon: tuple[tuple[float, float], ...] = ()
-    centre: tuple[float, float] | None = None
-    radius_m: float | None = None
+    parts: tuple[FencePart, ...] = ()
     exit_margin_m: float = 0.0
 
 

@@ -15,8 +15,9 @@ from gateway.bands.allow_list import Known
 from gateway.bands.keys import derive
 from gateway.bands.registry import Device, Registry
 from gateway.config import DEFAULT_PLANS, ContactTable, Settings, StaffTable, WearerTable
+from gateway.fences import view_of
 from gateway.journal.records import EventRow, Record, Rest, to_ms
-from gateway.model import ContactView, FenceView, WearerView
+from gateway.model import ContactView, WearerView
 from gateway.told import Roster
 from sos.events import Channel
 from sos.plan import Contact, Manner, Plan
@@ -154,15 +155,5 @@ def _view(wearer: WearerTable, settings: Settings) -> WearerView:
             *(_contact_view(table, "family") for table in wearer.contacts),
             *(_contact_view(table, "staff") for table in settings.staff),
         ),
-        fences=tuple(
-            FenceView(
-                fence=fence.id,
-                name=fence.name,
-                polygon=fence.polygon,
-                centre=fence.centre,
-                radius_m=fence.radius_m,
-                exit_margin_m=fence.exit_margin_m,
-            )
-            for fence in wearer.fences
-        ),
+        fences=tuple(view_of(fence) for fence in wearer.fences),
     )

@@ -65,6 +65,10 @@ def write_fences(path: Path, fences: tuple[NamedShape, ...]) -> None:
         if isinstance(shape, Circle):
             geometries.append(shapely.Point(shape.lon, shape.lat))
             radii_m.append(shape.radius_m)
+        elif not isinstance(shape, Polygon):
+            raise TypeError(
+                f"{fence.name}: only circles and polygons are written, not {type(shape).__name__}"
+            )
         else:
             geometries.append(shapely.Polygon([(lon, lat) for lat, lon in shape.corners]))
             radii_m.append(None)

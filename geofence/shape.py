@@ -1,12 +1,10 @@
 """Shapes on the ground and how far a point is from their border; pure Python, no I/O.
 
-A shape is projected once onto a plane that touches the WGS-84 ellipsoid at its middle,
-and a point is projected the same way when it is asked about.
-The plane is the equirectangular one with its two second-order terms
-(meridians converge, parallels bend; see `_plane`).
-Against geodesics on the ellipsoid (pyproj.Geod) the error stays under 0.1 m while shape and point
-are within 10 km of each other; at 50 km it is about 3 m.
-A shape that reaches farther from its middle than that is refused.
+Every shape answers `signed_distance_m`, quick and exact near the border, and `exact_distance_m`,
+exact everywhere; both are negative inside.
+Against geodesics on WGS-84 (pyproj.Geod) both are within 0.1 m while the point is within 30 km
+of the place on the border it is measured to; farther away the exact one stays within 0.5 %.
+An edge is the geodesic between its corners.
 
 Not for shapes that touch a pole or the 180th meridian: these are refused.
 """
@@ -14,22 +12,21 @@ Not for shapes that touch a pole or the 180th meridian: these are refused.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import cos, hypot, inf, radians, sin, sqrt
+from math import asin, atan, cos, hypot, radians, sin, sqrt
 
-AXIS_M = 6378137.0
-"""Semi-major axis of WGS-84, in metres (NIMA TR8350.2)."""
-FLATTENING = 1 / 298.257223563
-"""Flattening of WGS-84 (NIMA TR8350.2)."""
+from geofence.ellipsoid import AXIS_M, SQUASH, arc_m, check_place, mean_radius_m, place_m
+from geofence.plane import Plane, around, on_plane, plane_at
+from geofence.ring import MAX_CORNERS, Corner, Edge, clean, deepest, edges, named, to_line, to_rings
 
-MAX_LAT_DEG = 85.0
-MAX_LON_DEG = 180.0
 MAX_REACH_M = 50_000.0
-MAX_CORNERS = 1_000
-MIN_CORNERS = 3
-MIN_AREA_M2 = 1.0
+MAX_HALF_WIDTH_M = 5_000.0
+MAX_PARTS = 50
 NEAR_M = 200.0
+HALF_DEGREE = radians(0.5)
+DEGREE = radians(1.0)
 
-Plane = tuple[float, float, float, float, float, float]
+Box = tuple[float, float, float, float]
+"""South, north, west and east in degrees: outside it a shape is farther than its `near_m`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,26 +39,30 @@ class Circle:
     lat: float
     lon: float
     radius_m: float
-    _plane: Plane = field(init=False, repr=False, compare=False)
+    _centre: tuple[float, float, float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check_place(self.lat, self.lon, "the centre")
+        check_place(self.lat, self.lon, "the centre")
         if not (1.0 <= self.radius_m <= MAX_REACH_M):
             raise ValueError(f"a circle's radius_m is 1 to {MAX_REACH_M:.0f}, not {self.radius_m}")
-        object.__setattr__(self, "_plane", _plane(self.lat, self.lon))
+        out_m, _, up_m = place_m(self.lat, 0.0)
+        object.__setattr__(self, "_centre", (out_m, up_m, 2 * mean_radius_m(self.lat)))
 
     def signed_distance_m(self, lat: float, lon: float) -> float:
-        """Give the metres from the border to (lat, lon) in degrees: negative inside, always exact."""
-        lat0, lon0, per_lat_m, per_lon_m, converge, bend = self._plane
-        north_deg = lat - lat0
-        east_deg = lon - lon0
-        return (
-            hypot(
-                east_deg * (per_lon_m - converge * north_deg),
-                north_deg * per_lat_m + bend * east_deg * east_deg,
-            )
-            - self.radius_m
-        )
+        """Give the metres from the border to (lat, lon) in degrees: negative inside, always exact.
+
+        The straight line through the earth, from how far both places are from its axis and from the
+        equator, bent onto the ground.
+        """
+        out0_m, up0_m, diameter_m = self._centre
+        sine = sin(lat * DEGREE)
+        across_m = AXIS_M / sqrt(1 - SQUASH * sine * sine)
+        out_m = across_m * cos(lat * DEGREE)
+        turn = sin((lon - self.lon) * HALF_DEGREE)
+        rise_m = across_m * (1 - SQUASH) * sine - up0_m
+        square = (out_m - out0_m) ** 2 + rise_m * rise_m + 4 * out_m * out0_m * turn * turn
+        half = sqrt(square) / diameter_m
+        return diameter_m * asin(half if half < 1.0 else 1.0) - self.radius_m  # noqa: FURB136 (min is a call)
 
     def exact_distance_m(self, lat: float, lon: float) -> float:
         """Give the same as `signed_distance_m`, so that every shape can be asked alike."""
@@ -70,172 +71,179 @@ class Circle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polygon:
-    """The ground inside a ring of (lat, lon) corners, in degrees; either direction, closed or not.
+    """The ground inside a ring of (lat, lon) corners, in degrees, less its `holes`, rings like it.
 
+    A ring goes in either direction, closed or not.
     `near_m`: how near the border `signed_distance_m` has to be exact, in metres.
-    Raises ValueError, saying which corner, when a corner is out of range, fewer than three differ,
-    there are more than 1,000, the ring crosses or touches itself, or a corner is 50 km from the middle.
+    Raises ValueError, saying which ring and corner, when a corner is out of range, fewer than three differ,
+    there are more than 1,000, a ring crosses or touches itself or another, a hole is not inside,
+    or a corner is 50 km from the middle.
     """
 
     corners: tuple[tuple[float, float], ...]
+    holes: tuple[tuple[tuple[float, float], ...], ...] = ()
     near_m: float = field(default=NEAR_M, compare=False)
-    _frame: tuple[Plane, tuple[float, float, float, float], tuple[float, float, float]] = field(
-        init=False, repr=False, compare=False
-    )
-    _edges: tuple[tuple[float, float, float, float, float, float, float], ...] = field(
-        init=False, repr=False, compare=False
-    )
+    _frame: tuple[Box, Plane, tuple[float, float, float]] = field(init=False, repr=False, compare=False)
+    _edges: tuple[Edge, ...] = field(init=False, repr=False, compare=False)
+    _places: tuple[tuple[tuple[float, float, float], ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        ring = _ring(self.corners)
-        lats = [lat for lat, _ in ring]
-        lons = [lon for _, lon in ring]
-        plane = _plane((min(lats) + max(lats)) / 2, (min(lons) + max(lons)) / 2)
-        points = [_project(plane, lat, lon) for lat, lon in ring]
-        xs = [x for x, _ in points]
-        ys = [y for _, y in points]
-        for number, (x, y) in enumerate(points, start=1):
-            if hypot(x, y) > MAX_REACH_M:
-                raise ValueError(f"corner {number} is more than {MAX_REACH_M:.0f} m from the middle")
-        box = (min(xs), min(ys), max(xs), max(ys))
-        object.__setattr__(self, "_frame", (plane, box, _deepest(points)))
-        object.__setattr__(self, "_edges", _edges(points))
+        given = (self.corners, *self.holes)
+        if sum(map(len, given)) > MAX_CORNERS:
+            raise ValueError(f"a polygon has at most {MAX_CORNERS} corners, not {sum(map(len, given))}")
+        rings = [clean(ring, closed=True, what=named(place)) for place, ring in enumerate(given)]
+        plane = _middle(rings[0])
+        points = [_laid_out(plane, ring, named(place)) for place, ring in enumerate(rings)]
+        core = deepest(points, [[number for number, _, _ in ring] for ring in rings])
+        drawn = tuple(edge for ring in points for edge in edges(ring, closed=True))
+        places = tuple(tuple(place_m(lat, lon) for _, lat, lon in ring) for ring in rings)
+        object.__setattr__(self, "_frame", (_box(rings[0], self.near_m), plane, core))
+        object.__setattr__(self, "_edges", drawn)
+        object.__setattr__(self, "_places", places)
 
     def signed_distance_m(self, lat: float, lon: float) -> float:
         """Give the metres from the border to (lat, lon) in degrees: negative inside.
 
         Exact while the true distance is at most `near_m`.
         Farther away the sign is right and the amount is between `near_m` and the true one:
-        outside it is the distance to the bounding box, inside the depth in the largest inner circle.
+        outside the bounding box it is `near_m`, inside the largest inner circle the depth in that.
         """
-        (
-            (lat0, lon0, per_lat_m, per_lon_m, converge, bend),
-            (left, bottom, right, top),
-            (core_x, core_y, core_m),
-        ) = self._frame
-        north_deg = lat - lat0
-        east_deg = lon - lon0
-        x = east_deg * (per_lon_m - converge * north_deg)
-        y = north_deg * per_lat_m + bend * east_deg * east_deg
-        near_m = self.near_m
-        beside = left - x if x < left else x - right
-        above = bottom - y if y < bottom else y - top
-        if beside > near_m or above > near_m:
-            return hypot(max(beside, 0.0), max(above, 0.0))
+        (south, north, west, east), plane, (core_x, core_y, core_m) = self._frame
+        if not (south < lat < north and west < lon < east):
+            return self.near_m
+        x, y, shrink = on_plane(plane, lat, lon)
         depth = core_m - hypot(x - core_x, y - core_y)
-        if depth > near_m:
-            return -depth
-        return _to_ring(self._edges, x, y)
+        if depth > self.near_m:
+            return -depth * shrink
+        return to_rings(self._edges, x, y) * shrink
 
     def exact_distance_m(self, lat: float, lon: float) -> float:
         """Give the exact metres from the border to (lat, lon) in degrees, however far: negative inside."""
-        x, y = _project(self._frame[0], lat, lon)
-        return _to_ring(self._edges, x, y)
+        seen = [around(lat, lon, ring) for ring in self._places]
+        drawn = tuple(edge for ring in seen if ring is not None for edge in edges(ring, closed=True))
+        if len(drawn) < len(self._edges):
+            return _far(lat, lon, self._places[0])
+        return _along(lat, to_rings(drawn, 0.0, 0.0))
 
 
-FenceShape = Circle | Polygon
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corridor:
+    """Everything within `half_width_m` metres of a line of (lat, lon) corners, in degrees: a usual walk.
 
-
-def _to_ring(
-    edges: tuple[tuple[float, float, float, float, float, float, float], ...], x: float, y: float
-) -> float:
-    """Signed metres from the ring: the nearest edge, and a ray to the east for the side."""
-    best = inf
-    inside = False
-    for from_x, from_y, to_y, run_x, run_y, per_square, slope in edges:
-        off_x = x - from_x
-        off_y = y - from_y
-        along = (off_x * run_x + off_y * run_y) * per_square
-        if along <= 0.0:
-            square = off_x * off_x + off_y * off_y
-        elif along >= 1.0:
-            off_x -= run_x
-            square = off_x * off_x + (y - to_y) ** 2
-        else:
-            across = off_x * run_y - off_y * run_x
-            square = across * across * per_square
-        if square < best:  # noqa: PLR1730 (a call of min costs more than the whole comparison)
-            best = square
-        if (from_y > y) is not (to_y > y) and x < from_x + (y - from_y) * slope:
-            inside = not inside
-    return -sqrt(best) if inside else sqrt(best)
-
-
-def _plane(lat: float, lon: float) -> Plane:
-    """Metres per degree around (lat, lon), to the second order.
-
-    With M the meridian radius of curvature and N the prime vertical one (both in metres):
-    east = dlon * (N cos(lat) - M sin(lat) dlat), north = M dlat + dlon^2 N sin(lat) cos(lat) / 2.
+    Its ends are round; the line may cross itself.
+    `near_m`: how near the border `signed_distance_m` has to be exact, in metres.
+    Raises ValueError, saying which corner, when one is out of range or 50 km from the middle,
+    fewer than two differ, there are more than 1,000, or the half width is not 1 m to 5 km.
     """
-    squash = FLATTENING * (2 - FLATTENING)
-    sine, cosine = sin(radians(lat)), cos(radians(lat))
-    bulge = 1 - squash * sine * sine
-    meridian_m = AXIS_M * (1 - squash) / (bulge * sqrt(bulge))
-    vertical_m = AXIS_M / sqrt(bulge)
-    degree = radians(1.0)
-    return (
-        lat,
-        lon,
-        meridian_m * degree,
-        vertical_m * cosine * degree,
-        meridian_m * sine * degree * degree,
-        vertical_m * sine * cosine * degree * degree / 2,
-    )
+
+    line: tuple[tuple[float, float], ...]
+    half_width_m: float
+    near_m: float = field(default=NEAR_M, compare=False)
+    _frame: tuple[Box, Plane] = field(init=False, repr=False, compare=False)
+    _edges: tuple[Edge, ...] = field(init=False, repr=False, compare=False)
+    _places: tuple[tuple[float, float, float], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not (1.0 <= self.half_width_m <= MAX_HALF_WIDTH_M):
+            raise ValueError(
+                f"a corridor's half_width_m is 1 to {MAX_HALF_WIDTH_M:.0f}, not {self.half_width_m}"
+            )
+        if len(self.line) > MAX_CORNERS:
+            raise ValueError(f"a line has at most {MAX_CORNERS} corners, not {len(self.line)}")
+        corners = clean(self.line, closed=False, what="line: ")
+        plane = _middle(corners)
+        points = _laid_out(plane, corners, "line: ")
+        box = _box(corners, self.near_m + self.half_width_m)
+        object.__setattr__(self, "_frame", (box, plane))
+        object.__setattr__(self, "_edges", tuple(edges(points, closed=False)))
+        object.__setattr__(self, "_places", tuple(place_m(lat, lon) for _, lat, lon in corners))
+
+    def signed_distance_m(self, lat: float, lon: float) -> float:
+        """Give the metres from the border to (lat, lon) in degrees: negative inside.
+
+        Exact inside the bounding box grown by `near_m`; outside that it is `near_m`.
+        """
+        (south, north, west, east), plane = self._frame
+        if not (south < lat < north and west < lon < east):
+            return self.near_m
+        x, y, shrink = on_plane(plane, lat, lon)
+        return to_line(self._edges, x, y) * shrink - self.half_width_m
+
+    def exact_distance_m(self, lat: float, lon: float) -> float:
+        """Give the exact metres from the border to (lat, lon) in degrees, however far: negative inside."""
+        seen = around(lat, lon, self._places)
+        if seen is None:
+            return _far(lat, lon, self._places) - self.half_width_m
+        return _along(lat, to_line(tuple(edges(seen, closed=False)), 0.0, 0.0)) - self.half_width_m
 
 
-def _project(plane: Plane, lat: float, lon: float) -> tuple[float, float]:
-    lat0, lon0, per_lat_m, per_lon_m, converge, bend = plane
-    north_deg = lat - lat0
-    east_deg = lon - lon0
-    return (
-        east_deg * (per_lon_m - converge * north_deg),
-        north_deg * per_lat_m + bend * east_deg * east_deg,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The ground of one part or another: home and the park and the way between them.
+
+    Where parts overlap, the depth is that in the part where it is deepest.
+    Raises ValueError when there are none, or more than 50.
+    """
+
+    parts: tuple[Circle | Polygon | Corridor, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.parts) <= MAX_PARTS:
+            raise ValueError(f"a fence has 1 to {MAX_PARTS} parts, not {len(self.parts)}")
+
+    def signed_distance_m(self, lat: float, lon: float) -> float:
+        """Give the least of the parts' distances, exact near the border as theirs are."""
+        return min(part.signed_distance_m(lat, lon) for part in self.parts)
+
+    def exact_distance_m(self, lat: float, lon: float) -> float:
+        """Give the least of the parts' exact distances, in metres."""
+        return min(part.exact_distance_m(lat, lon) for part in self.parts)
 
 
-def _check_place(lat: float, lon: float, what: str) -> None:
-    if not (-MAX_LAT_DEG <= lat <= MAX_LAT_DEG and -MAX_LON_DEG < lon < MAX_LON_DEG):
-        raise ValueError(f"{what} ({lat}, {lon}) is no (lat, lon): lat -85 to 85 and lon -180 to 180 degrees")
+FenceShape = Circle | Polygon | Corridor | Parts
 
 
-def _ring(corners: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
-    """The corners without a closing one and without immediate repeats, each in range."""
-    if len(corners) > MAX_CORNERS:
-        raise ValueError(f"a polygon has at most {MAX_CORNERS} corners, not {len(corners)}")
-    ring: list[tuple[float, float]] = []
-    for number, (lat, lon) in enumerate(corners, start=1):
-        _check_place(lat, lon, f"corner {number}")
-        if not ring or ring[-1] != (lat, lon):
-            ring.append((lat, lon))
-    while len(ring) > 1 and ring[0] == ring[-1]:
-        ring.pop()
-    if len(ring) < MIN_CORNERS:
-        raise ValueError(f"a polygon has at least {MIN_CORNERS} different corners, not {len(ring)}")
-    return ring
+def _middle(corners: list[Corner]) -> Plane:
+    """The plane that touches at the middle of the corners' box."""
+    lats = [lat for _, lat, _ in corners]
+    lons = [lon for _, _, lon in corners]
+    return plane_at((min(lats) + max(lats)) / 2, (min(lons) + max(lons)) / 2)
 
 
-def _edges(
-    points: list[tuple[float, float]],
-) -> tuple[tuple[float, float, float, float, float, float, float], ...]:
-    """Each edge with what the distance loop would otherwise compute every time."""
-    found = []
-    for (from_x, from_y), (to_x, to_y) in zip(points, [*points[1:], points[0]], strict=True):
-        run_x, run_y = to_x - from_x, to_y - from_y
-        slope = run_x / run_y if run_y else 0.0
-        found.append((from_x, from_y, to_y, run_x, run_y, 1 / (run_x * run_x + run_y * run_y), slope))
-    return tuple(found)
+def _laid_out(plane: Plane, corners: list[Corner], what: str) -> list[tuple[float, float]]:
+    """The corners on the plane, each within reach of its middle."""
+    lat0, lon0, *_ = plane
+    middle = Circle(lat=lat0, lon=lon0, radius_m=MAX_REACH_M)
+    points = []
+    for number, lat, lon in corners:
+        if middle.signed_distance_m(lat, lon) > 0:
+            raise ValueError(f"{what}corner {number} is more than {MAX_REACH_M:.0f} m from the middle")
+        x, y, _ = on_plane(plane, lat, lon)
+        points.append((x, y))
+    return points
 
 
-def _deepest(points: list[tuple[float, float]]) -> tuple[float, float, float]:
-    """Check that the ring is simple and give its largest inner circle: x, y, radius in metres."""
-    import shapely  # noqa: PLC0415 (90 ms and 29 MiB: only who has a polygon pays)
+def _box(corners: list[Corner], grown_m: float) -> Box:
+    """The box in degrees, grown by some metres and by what the edges bulge over their corners' parallels."""
+    lats = [lat for _, lat, _ in corners]
+    lons = [lon for _, _, lon in corners]
+    south, north, west, east = min(lats), max(lats), min(lons), max(lons)
+    steepest = max(abs(south), abs(north))
+    wide = radians(east - west)
+    bulge_m = AXIS_M * sin(radians(steepest)) * wide * wide / 8
+    lat_deg = (grown_m + bulge_m + 1.0) / 110_000
+    lon_deg = (grown_m + 1.0) * 1.01 / (111_000 * cos(radians(min(steepest + lat_deg, 89.0))))
+    return south - lat_deg, north + lat_deg, west - lon_deg, east + lon_deg
 
-    ground = shapely.Polygon(points)
-    if not ground.is_valid or ground.area < MIN_AREA_M2:
-        reason = shapely.is_valid_reason(ground).split("[")[0]
-        if ground.is_valid or not ground.area:
-            reason = "no area"
-        raise ValueError(f"the corners, in this order, make no simple polygon: {reason}")
-    radius = shapely.maximum_inscribed_circle(ground, tolerance=1.0)
-    (core_x, core_y), _ = radius.coords
-    return core_x, core_y, -_to_ring(_edges(points), core_x, core_y)
+
+def _along(lat: float, plane_m: float) -> float:
+    """A length from the middle of a plane at this latitude, as it is on the ground."""
+    radius_m = mean_radius_m(lat)
+    return radius_m * atan(plane_m / radius_m)
+
+
+def _far(lat: float, lon: float, places_m: tuple[tuple[float, float, float], ...]) -> float:
+    """To the nearest corner round the earth: a shape is small from so far away."""
+    x, y, z = place_m(lat, lon)
+    chord_m = min(hypot(px - x, py - y, pz - z) for px, py, pz in places_m)
+    return arc_m(chord_m, mean_radius_m(lat))

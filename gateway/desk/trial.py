@@ -13,10 +13,11 @@ import msgspec
 from gateway import history
 from gateway.backtest import Compared, Position, compare, fence_of, out_s, positions, replay
 from gateway.config import Settings
+from gateway.fences import shape_of, view_for
 from gateway.journal.reader import JournalReader
 from gateway.model import Alarm, FenceView, WearerView
-from gateway.rules.fence import FenceRule, FenceSettings, shape_of
-from geofence.shape import Circle, FenceShape
+from gateway.rules.fence import FenceRule, FenceSettings
+from geofence.shape import FenceShape
 
 if TYPE_CHECKING:
     from geofence.files import NamedShape
@@ -132,12 +133,7 @@ def fences_of(path: Path) -> tuple[FenceView, ...]:
 
 
 def _view(number: int, named: NamedShape) -> FenceView:
-    shape, name = named.shape, named.name or f"#{number}"
-    if isinstance(shape, Circle):
-        return FenceView(
-            fence=f"tried-{number}", name=name, centre=(shape.lat, shape.lon), radius_m=shape.radius_m
-        )
-    return FenceView(fence=f"tried-{number}", name=name, polygon=shape.corners)
+    return view_for(named.shape, fence=f"tried-{number}", name=named.name or f"#{number}")
 
 
 def changed_settings(today: FenceSettings, changed: Mapping[str, float]) -> FenceSettings:

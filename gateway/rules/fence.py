@@ -9,11 +9,12 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from gateway.effects import ClearTimer, Effect, RaiseAlarm, SetTimer
+from gateway.fences import shape_of
 from gateway.model import Alarm, Envelope, FenceView, Fix, WearerView, Why
 from gateway.rules.base import RuleEvent, TimerDue
 from gateway.rules.moment import happened_at, milliseconds
 from gateway.rules.position import is_position
-from geofence.shape import Circle, FenceShape, Polygon
+from geofence.shape import FenceShape
 from geofence.tracker import Act, Limits, Track, on_fix, on_timer
 
 TIMER = "dwell:"
@@ -61,21 +62,6 @@ class Watched:
     view: FenceView
     shape: FenceShape
     limits: Limits
-
-
-def shape_of(view: FenceView, *, near_m: float = 200.0) -> FenceShape:
-    """Build the shape of a configured fence.
-
-    `near_m`: how near its border distances must be exact, in metres.
-    Raises ValueError, in words for the installer, when it is neither one circle nor one good polygon.
-    """
-    if view.polygon:
-        if view.centre is not None or view.radius_m is not None:
-            raise ValueError("a fence is a polygon, or a centre and a radius_m, not both")
-        return Polygon(corners=view.polygon, near_m=near_m)
-    if view.centre is None or view.radius_m is None:
-        raise ValueError("a fence needs a polygon, or a centre and a radius_m")
-    return Circle(lat=view.centre[0], lon=view.centre[1], radius_m=view.radius_m)
 
 
 class FenceRule:

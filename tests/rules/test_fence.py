@@ -144,7 +144,7 @@ def test_a_fix_from_the_future_counts_as_now():
 
 def test_a_fence_that_is_no_shape_is_refused_when_the_rule_is_built():
     bad = msgspec.structs.replace(WANG, fences=(FenceView(fence="x", name="x"),))
-    with pytest.raises(ValueError, match="a polygon, or a centre and a radius_m"):
+    with pytest.raises(ValueError, match="a polygon, a centre and a radius_m"):
         RULE(bad, RULE.Settings())
     both = msgspec.structs.replace(HOME, polygon=ESTATE.polygon)
     with pytest.raises(ValueError, match="not both"):
