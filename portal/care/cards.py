@@ -25,6 +25,7 @@ from portal.care.sentences import (
     what_words,
     where_words,
 )
+from portal.care.why_words import rule_words, why_words
 
 if TYPE_CHECKING:
     from gateway.told import LegView
@@ -88,6 +89,10 @@ class IncidentCard:
     doing: str
     wanted: int
     """How many more people are wanted; 0 once enough have taken it on."""
+    rule: str
+    """The rule that raised it; empty where none of ours did."""
+    why: tuple[str, ...]
+    """On what it rests, a sentence each."""
     groups: tuple[LegGroup, ...]
 
 
@@ -122,6 +127,8 @@ def incident_card(case: Case) -> IncidentCard:
         where=place_words(position(view.lat, view.lon)),
         doing=doing_words(view),
         wanted=still_wanted(view),
+        rule=rule_words(view.kind),
+        why=why_words(view.kind, view.why),
         groups=tuple(_groups(view.legs)),
     )
 
