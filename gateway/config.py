@@ -10,16 +10,18 @@ from __future__ import annotations
 import os
 import secrets
 import tomllib
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from gateway import plugins
 from gateway.bands.models import Profile, load_models
-from gateway.config_checks import cross_check
+from gateway.config_checks import check_schedules, cross_check
 from gateway.config_tables import Checker, SecretSource
 from gateway.errors import ConfigError, Problem
+from gateway.holidays import load_holidays
 from gateway.model import FencePart
 from geofence.datum import Datum
 from sos.plan import Manner
@@ -38,6 +40,7 @@ class SiteTable(Table, frozen=True):
     data_dir: str = "data/var"
     map_dir: str = "data/seed"
     models_dir: str = "data/models"
+    holidays_file: str = "data/holidays.toml"
     address: str = ""
 
 
@@ -92,6 +95,7 @@ class FenceTable(Table, frozen=True):
 
     A piece of ground is a circle (`centre`, `radius_m`); a `polygon` of corners, less its `holes`;
     or a corridor, everything within `half_width_m` of a `line`.
+    `keep = "out"`: a place to keep away from. `schedule`: when it counts (`geofence.schedule`).
     """
 
     id: str
@@ -105,6 +109,12 @@ class FenceTable(Table, frozen=True):
     parts: tuple[FencePart, ...] = ()
     datum: Datum = "wgs84"
     exit_margin_m: float = 0.0
+    keep: Literal["in", "out"] = "in"
+    hysteresis_m: Annotated[float, msgspec.Meta(ge=0, le=5_000)] | None = None
+    dwell_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] | None = None
+    schedule: tuple[str, ...] = ()
+    approach_m: Annotated[float, msgspec.Meta(ge=0, le=5_000)] = 0.0
+    escalate_m: tuple[float, ...] = ()
 
 
 class WearerTable(Table, frozen=True):
@@ -273,7 +283,9 @@ def _settings(document: dict[str, Any], checker: Checker, base: Path) -> Setting
         models={name: profile for name, (profile, _) in models.items()},
         mode=mode,
     )
-    wearer_rules = _wearer_rules(document, checker)
+    holidays = () if site is None else load_holidays(base / site.holidays_file, checker)
+    wearer_rules = _wearer_rules(document, checker, holidays)
+    check_schedules(checker, wearers, wearer_rules)
     if site is None or journal is None or sos is None:
         return None
     return Settings(
@@ -308,7 +320,9 @@ def _plugin_tables(document: dict[str, Any], checker: Checker, kind: str) -> dic
     return built
 
 
-def _wearer_rules(document: dict[str, Any], checker: Checker) -> dict[tuple[str, str], Any]:
+def _wearer_rules(
+    document: dict[str, Any], checker: Checker, holidays: tuple[date, ...]
+) -> dict[tuple[str, str], Any]:
     """Every wearer's settings of every rule: the community's table, overridden by the wearer's key by key.
 
     A problem is noted once: in the community's table where it stands there, else at the wearer.
@@ -330,6 +344,8 @@ def _wearer_rules(document: dict[str, Any], checker: Checker) -> dict[tuple[str,
             kind = plugins.settings_of("rule", name)
             if "max_event_age_s" in journal and "max_event_age_s" in kind.__struct_fields__:
                 base = {"max_event_age_s": journal["max_event_age_s"]} | base
+            if holidays and "holidays" in kind.__struct_fields__:
+                base = {"holidays": holidays} | base
             trial = Checker(checker.source)
             settings = trial.table(base | over, kind, f"wearers[{index}].rules.{name}")
             merged[wearer.get("id", ""), name] = settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, get_args
 
 import phonenumbers
@@ -12,6 +13,7 @@ from gateway import plugins
 from gateway.config_tables import Checker
 from gateway.fences import shape_of, view_of
 from gateway.model import AlarmKind
+from geofence.schedule import parse_line
 from sos.beidou import MOST_NUMBER
 from sos.events import Channel
 from sos.plan import diallable
@@ -206,7 +208,27 @@ def _phone(checker: Checker, path: str, phone: str) -> None:
         checker.add(path, phone, expected)
 
 
+def check_schedules(
+    checker: Checker, wearers: Sequence[Any], wearer_rules: Mapping[tuple[str, str], Any]
+) -> None:
+    """Note schedules of fences that cannot be read, or name holidays where none are known."""
+    for wearer in wearers:
+        settings = wearer_rules.get((wearer.id, "fence"))
+        for fence in wearer.fences:
+            for line in fence.schedule:
+                path = f"wearers.{wearer.id}.fences.{fence.id}.schedule"
+                try:
+                    on = parse_line(line).on
+                except ValueError as error:
+                    checker.add(path, line, str(error))
+                    continue
+                if on != "any" and settings is not None and not settings.holidays:
+                    checker.add(path, line, "a list of public holidays in site.holidays_file")
+
+
 def _fence(checker: Checker, path: str, fence: Any) -> None:
+    if any(before >= after for before, after in pairwise((0.0, *fence.escalate_m))):
+        checker.add(f"{path}.escalate_m", list(fence.escalate_m), "metres that rise, such as [300, 1000]")
     try:
         shape_of(view_of(fence))
     except ValueError as error:

@@ -50,6 +50,8 @@ from sos.telling import RINGING_PHASES, USEFUL
 REMEMBERED_ALARMS = 20_000
 REMEMBERED_OVER = 200
 """Incidents that are over and whose last texts are still on their way."""
+RINGS_NOBODY = frozenset({"fence_approach", "fence_return", "fence_clear"})
+"""Notices of a kind whose plan rings telephones, by their code: the portal shows them, nobody is rung."""
 
 encode = msgspec.json.encode
 log = logging.getLogger(__name__)
@@ -150,10 +152,14 @@ class Incidents:
         """Open an incident or join the open one of this wearer and kind; the same alarm twice is one.
 
         A real alarm ends every drill: the telephones are needed.
+        A notice that rings nobody is written down beside the open incident, if there is one, and no more.
         """
         if alarm.alarm_id in self._seen:
             return
         self._remember(alarm.alarm_id)
+        if alarm.why.code in RINGS_NOBODY:
+            alarm_rows(alarm, self._by_kind.get((alarm.wearer, alarm.kind, alarm.drill)), record, now)
+            return
         if not alarm.drill:
             self._end_drills(record, pending, now)
         seen = self._seen_last.get(alarm.wearer)

@@ -289,12 +289,38 @@ class FencePart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FenceView(FencePart, frozen=True, kw_only=True, omit_defaults=True):
-    """A fence: one piece of ground, or several `parts`."""
+    """A fence: one piece of ground, or several `parts`.
+
+    `keep` says on which side the wearer should be; `exit_margin_m` 0, `hysteresis_m` and `dwell_s` None
+    are the community's (`gateway.rules.fence.FenceSettings`).
+    `schedule`: the lines that say when it counts (`geofence.schedule`), none: always.
+    `approach_m`: a notice so near before the border, 0: none.
+    `escalate_m`: past each of these metres beyond the border the alarm is raised again; rising.
+    """
 
     fence: str
     name: str
     parts: tuple[FencePart, ...] = ()
     exit_margin_m: float = 0.0
+    keep: Literal["in", "out"] = "in"
+    hysteresis_m: float | None = None
+    dwell_s: float | None = None
+    schedule: tuple[str, ...] = ()
+    approach_m: float = 0.0
+    escalate_m: tuple[float, ...] = ()
+
+
+class FenceSuspension(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A wearer's fence does not count `until` a time, because somebody said so: out with the daughter.
+
+    `fence` empty: all of the wearer's fences.
+    """
+
+    until: datetime
+    by: str
+    given_at: datetime
+    fence: str = ""
+    note: str = ""
 
 
 class WearerView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

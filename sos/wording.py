@@ -43,6 +43,8 @@ BAND = {
     "cry_without_login": ("手环求救但未通过登录验证", "has a band that calls for help and is not logged in"),
 }
 """The same for alarms about the band itself."""
+ENTERED = frozenset({"fence_enter", "fence_deeper"})
+"""Alarms about a place to keep away from."""
 MEASURES = {
     "heart_rate": ("心率", "heart rate"),
     "systolic": ("收缩压", "systolic pressure"),
@@ -100,16 +102,16 @@ def _vitals(subject: Subject, *, lang: str, spoken: bool) -> str | None:
 
 
 def _fence(subject: Subject, *, lang: str) -> str | None:
-    """离开 5栋与中心花园 已超出 35 米; None when no fence is named."""
+    """离开 5栋与中心花园 已超出 35 米, 进入 池塘 已深入 12 米; None when no fence is named."""
     if not subject.place:
         return None
+    entered = subject.code in ENTERED
+    metres = "" if subject.value is None else _number(round(subject.value))
     if lang == "en":
-        return f"left {subject.place}" + (
-            "" if subject.value is None else f", {_number(round(subject.value))} m outside"
-        )
-    return f"离开 {subject.place}" + (
-        "" if subject.value is None else f" 已超出 {_number(round(subject.value))} 米"
-    )
+        far = f", {metres} m {'inside' if entered else 'outside'}" if metres else ""
+        return f"{'entered' if entered else 'left'} {subject.place}{far}"
+    far = f" 已{'深入' if entered else '超出'} {metres} 米" if metres else ""
+    return f"{'进入' if entered else '离开'} {subject.place}{far}"
 
 
 def headline(subject: Subject, lang: str = "zh", *, spoken: bool = False) -> str:
@@ -156,7 +158,8 @@ def headline_en_short(subject: Subject) -> str:
         return f"{SHORT_EN[measure]} {_number(subject.value)}{beyond}"
     if subject.kind == "fence":
         where = "" if subject.value is None else f" {_number(round(subject.value))} m"
-        return f"left {subject.place}{where}" if subject.place else "left safe area"
+        verb = "entered" if subject.code in ENTERED else "left"
+        return f"{verb} {subject.place}{where}" if subject.place else "left safe area"
     words = {
         "sos": "SOS",
         "fall": "fall?",

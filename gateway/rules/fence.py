@@ -2,70 +2,94 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Annotated, ClassVar
 
 import msgspec
 
 from gateway.effects import ClearTimer, Effect, RaiseAlarm, SetTimer
 from gateway.fences import shape_of
-from gateway.model import Alarm, Envelope, FenceView, Fix, WearerView, Why
+from gateway.model import FenceSuspension, FenceView, Fix, WearerView, WhyReading
+from gateway.rules import fence_alarms, fence_suspensions
 from gateway.rules.base import RuleEvent, TimerDue
-from gateway.rules.moment import happened_at, milliseconds
+from gateway.rules.fence_alarms import Sighting
+from gateway.rules.moment import happened_at
 from gateway.rules.position import is_position
+from geofence.certainty import Certainty, certainty
+from geofence.schedule import Line, counts, parse_line
 from geofence.shape import FenceShape
-from geofence.tracker import Act, Limits, Track, on_fix, on_timer
+from geofence.tracker import Act, Limits, Track, on_fix, on_timer, switch_off
 
 TIMER = "dwell:"
 """The timer of a fence is this and the fence's id."""
+NEAR_REACH_M = 60.0
+"""Fixes that need more metres than this to be sure are measured exactly, however far they are."""
+
+Metres = Annotated[float, msgspec.Meta(ge=0, le=5_000)]
+Accuracy = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 
 
 class FenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[rules.fence]; a fence's own exit_margin_m above zero wins over the one here.
+    """[rules.fence]; what a fence says of itself wins over what stands here.
 
-    exit_margin_m: metres beyond the border that count as left.
+    exit_margin_m: metres beyond the border that count as left (of a fence to keep out: 0 unless its own).
     hysteresis_m: metres nearer than that to count as back.
     dwell_s: seconds it must last, out or back.
-    max_accuracy_m: fixes vaguer than this are not judged; one that names no accuracy is.
+    gnss_accuracy_m, wifi_accuracy_m, cell_accuracy_m: 68 % radius of fixes that name none, by their source.
+    max_accuracy_m: fixes vaguer than this are not judged at all.
     max_event_age_s: older fixes fill the history only.
+    holidays: public days off, for schedules that name them; `data/holidays.toml` where left out.
     """
 
-    exit_margin_m: Annotated[float, msgspec.Meta(ge=0, le=5_000)] = 20.0
-    hysteresis_m: Annotated[float, msgspec.Meta(ge=0, le=5_000)] = 10.0
+    exit_margin_m: Metres = 20.0
+    hysteresis_m: Metres = 10.0
     dwell_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 10.0
-    max_accuracy_m: Annotated[float, msgspec.Meta(gt=0, le=10_000)] = 60.0
+    gnss_accuracy_m: Accuracy = 10.0
+    wifi_accuracy_m: Accuracy = 40.0
+    cell_accuracy_m: Accuracy = 500.0
+    max_accuracy_m: Accuracy = 1_000.0
     max_event_age_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """The last fix outside a fence: degrees, and metres beyond the border."""
-
-    lat: float
-    lon: float
-    distance_m: float
+    holidays: tuple[date, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FenceState:
-    """By fence id: the track, and where the wearer was last seen while leaving."""
+    """By fence id: the track, and where the wearer was last seen past the border; what is suspended."""
 
     tracks: dict[str, Track] = field(default_factory=dict)
     sightings: dict[str, Sighting] = field(default_factory=dict)
+    suspensions: tuple[FenceSuspension, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """One fence made ready: its view, its shape and its limits."""
+    """One fence made ready: its view, its shape, its limits and when it counts.
+
+    `side` is 1 for a fence to keep in, -1 for one to keep out of.
+    """
 
     view: FenceView
     shape: FenceShape
     limits: Limits
+    schedule: tuple[Line, ...]
+    side: float
+
+    def breach_m(self, fix: Fix, sure: Certainty) -> float:
+        """Give the metres past the border: exact where a line may be near."""
+        shape = self.shape
+        if sure.reach_m > NEAR_REACH_M:
+            return self.side * shape.exact_distance_m(fix.lat, fix.lon)
+        return self.side * shape.signed_distance_m(fix.lat, fix.lon)
+
+    def exact_breach_m(self, fix: Fix) -> float:
+        """Give the exact metres past the border."""
+        return self.side * self.shape.exact_distance_m(fix.lat, fix.lon)
 
 
 class FenceRule:
-    """Watches every fence of one wearer; raises ValueError when built with a fence that is no shape."""
+    """Watches every fence of one wearer; raises ValueError when built with a fence that is none."""
 
     name: ClassVar[str] = "fence"
     Settings: ClassVar[type[FenceSettings]] = FenceSettings
@@ -75,14 +99,14 @@ class FenceRule:
         self._wearer = wearer.wearer
         self._max_accuracy_m = settings.max_accuracy_m
         self._max_age = timedelta(seconds=settings.max_event_age_s)
-        self._dwell = timedelta(seconds=settings.dwell_s)
-        self._watched = tuple(self._watch(view, settings) for view in wearer.fences)
-
-    def _watch(self, view: FenceView, settings: FenceSettings) -> Watched:
-        margin_m = view.exit_margin_m if view.exit_margin_m > 0 else settings.exit_margin_m
-        limits = Limits(exit_margin_m=margin_m, hysteresis_m=settings.hysteresis_m, dwell=self._dwell)
-        near_m = margin_m + settings.hysteresis_m + 1.0
-        return Watched(view=view, shape=shape_of(view, near_m=near_m), limits=limits)
+        self._holidays = frozenset(settings.holidays)
+        self._sure_of = {
+            None: certainty(settings.gnss_accuracy_m),
+            "gnss": certainty(settings.gnss_accuracy_m),
+            "wifi": certainty(settings.wifi_accuracy_m),
+            "cell": certainty(settings.cell_accuracy_m),
+        }
+        self._watched = tuple(watch(view, settings) for view in wearer.fences)
 
     def initial(self) -> FenceState:
         """Give the state of a wearer never seen: where they are is unknown."""
@@ -91,86 +115,188 @@ class FenceRule:
     def step(
         self, state: FenceState, event: RuleEvent, now: datetime
     ) -> tuple[FenceState, tuple[Effect, ...]]:
-        """Judge a frame's fixes, or a dwell that is over."""
+        """Judge a frame's fixes in the order they were taken, or a dwell or a suspension that is over."""
         del now  # the frame and the timer carry their own times, so that a replay gives the same
-        if not self._watched:
-            return state, ()
         if isinstance(event, TimerDue):
             return self._on_timer(state, event)
-        if event.uplink.backlog:
+        if not self._watched or event.uplink.backlog:
             return state, ()
+        heard_at = event.received_at
+        fixes = [
+            (happened_at(reading.at, heard_at), reading)
+            for reading in event.uplink.readings
+            if type(reading) is Fix and is_position(reading)
+        ]
+        if len(fixes) > 1:
+            fixes.sort(key=lambda one: one[0])
         effects: list[Effect] = []
-        for reading in event.uplink.readings:
-            if type(reading) is Fix:
-                state = self._on_fix(state, reading, event, effects)
+        for at, fix in fixes:
+            if heard_at - at <= self._max_age:
+                state = self._on_fix(state, fix, at, heard_at, effects)
         return state, tuple(effects)
 
-    def _on_fix(self, state: FenceState, fix: Fix, event: Envelope, effects: list[Effect]) -> FenceState:
-        lat, lon, heard_at = fix.lat, fix.lon, event.received_at
-        if not is_position(fix) or (fix.accuracy_m is not None and fix.accuracy_m > self._max_accuracy_m):
-            return state
-        at = happened_at(fix.at, heard_at)
-        if heard_at - at > self._max_age:
+    # ------------------------------------------------------------------ suspensions
+
+    def suspend(
+        self, state: FenceState, order: FenceSuspension, now: datetime
+    ) -> tuple[FenceState, tuple[Effect, ...]]:
+        """Let fences not count until a time; an order for the same fences before is replaced.
+
+        Raises ValueError, in words, when there is no such fence or time.
+        """
+        fence_suspensions.check(order, self._fences(), now)
+        suspensions = fence_suspensions.added(state.suspensions, order)
+        tracks = dict(state.tracks)
+        effects: list[Effect] = [fence_suspensions.timer(order)]
+        for fence, track in state.tracks.items():
+            if order.fence in ("", fence):
+                tracks[fence], act = switch_off(track, now)
+                if act == "stop":
+                    effects.append(ClearTimer(name=TIMER + fence))
+        return replace(state, tracks=tracks, suspensions=suspensions), tuple(effects)
+
+    def resume(self, state: FenceState, fence: str, now: datetime) -> tuple[FenceState, tuple[Effect, ...]]:
+        """Let a fence, or all of them (""), count again before its time.
+
+        Raises ValueError, in words, when it is not suspended.
+        """
+        ended = fence_suspensions.named(state.suspensions, fence)
+        effects = tuple(ClearTimer(name=fence_suspensions.TIMER + one.fence) for one in ended)
+        return self._counts_again(state, ended, now), effects
+
+    def _fences(self) -> tuple[str, ...]:
+        return tuple(watched.view.fence for watched in self._watched)
+
+    def _counts_again(
+        self, state: FenceState, ended: tuple[FenceSuspension, ...], at: datetime
+    ) -> FenceState:
+        """End suspensions; what was seen before `at` is history, so the next fix taken after it judges."""
+        names = {one.fence for one in ended}
+        tracks = {
+            fence: replace(track, last_at=max(track.last_at or at, at))
+            if names & {"", fence} and track.place in ("off", "away")
+            else track
+            for fence, track in state.tracks.items()
+        }
+        left = tuple(one for one in state.suspensions if one not in ended)
+        return replace(state, tracks=tracks, suspensions=left)
+
+    # ------------------------------------------------------------------ fixes and timers
+
+    def _counts(self, state: FenceState, watched: Watched, at: datetime) -> bool:
+        fence = watched.view.fence
+        if state.suspensions and fence_suspensions.suspended(state.suspensions, fence, at):
+            return False
+        return not watched.schedule or counts(watched.schedule, at, self._holidays)
+
+    def _on_fix(
+        self, state: FenceState, fix: Fix, at: datetime, heard_at: datetime, effects: list[Effect]
+    ) -> FenceState:
+        accuracy_m = fix.accuracy_m
+        if accuracy_m is None or not accuracy_m > 0:
+            sure = self._sure_of[fix.source]
+        elif accuracy_m <= self._max_accuracy_m:
+            sure = certainty(accuracy_m)
+        else:
             return state
         for watched in self._watched:
-            fence = watched.view.fence
+            fence, limits = watched.view.fence, watched.limits
             old = state.tracks.get(fence) or UNSEEN
-            seen = watched.limits.judge(watched.shape.signed_distance_m(lat, lon))
-            new, act = on_fix(old, seen, at=at, heard_at=heard_at, dwell=self._dwell)
+            seen = limits.judge(watched.breach_m(fix, sure), sure, place=old.place)
+            steps = 0
+            if seen == "beyond" and limits.escalate_m:
+                steps = limits.passed(watched.exact_breach_m(fix), sure)
+            new, acts = on_fix(
+                old,
+                seen,
+                at=at,
+                heard_at=heard_at,
+                dwell=limits.dwell,
+                steps=steps,
+                counts=self._counts(state, watched, at),
+            )
             if new is old:
                 continue
             sightings = state.sightings
-            if seen == "beyond" and (new.place == "leaving" or act == "raise"):
-                distance_m = round(watched.shape.exact_distance_m(lat, lon), 1)
-                sightings = {**sightings, fence: Sighting(lat=lat, lon=lon, distance_m=distance_m)}
-            state = FenceState(tracks={**state.tracks, fence: new}, sightings=sightings)
-            effects.extend(self._order(watched, state, act, at))
+            if seen == "beyond" and (new.place == "leaving" or "raise" in acts or "escalate" in acts):
+                before = None if "start" in acts or old.place != "leaving" else sightings.get(fence)
+                sighting = _sighting(fix, at, watched.exact_breach_m(fix)).then(before)
+                sightings = {**sightings, fence: sighting}
+            state = replace(state, tracks={**state.tracks, fence: new}, sightings=sightings)
+            for act in acts:
+                here = _sighting(fix, at, watched.exact_breach_m(fix)) if act in ("warn", "back") else None
+                effects.extend(self._order(watched, state, act, at, here))
         return state
 
     def _on_timer(self, state: FenceState, event: TimerDue) -> tuple[FenceState, tuple[Effect, ...]]:
+        ended = fence_suspensions.due(state.suspensions, event)
+        if ended:
+            return self._counts_again(state, ended, ended[0].until), ()
         for watched in self._watched:
             fence = watched.view.fence
             old = state.tracks.get(fence)
             if old is None or event.name != TIMER + fence:
                 continue
-            new, act = on_timer(old, event.due_at)
+            new, act = on_timer(old, event.due_at, counts=self._counts(state, watched, event.due_at))
             if new is not old:
-                state = FenceState(tracks={**state.tracks, fence: new}, sightings=state.sightings)
-                return state, self._order(watched, state, act, event.due_at)
+                state = replace(state, tracks={**state.tracks, fence: new})
+                return state, self._order(watched, state, act, event.due_at, None)
         return state, ()
 
-    def _order(self, watched: Watched, state: FenceState, act: Act, at: datetime) -> tuple[Effect, ...]:
-        """Turn what the table says into orders."""
-        timer = TIMER + watched.view.fence
-        track = state.tracks[watched.view.fence]
-        if act == "start" and track.due_at is not None:
-            return (SetTimer(name=timer, due_at=track.due_at),)
-        if act in ("stop", "back"):
-            return (ClearTimer(name=timer),)
-        if act == "raise":
-            return (ClearTimer(name=timer), RaiseAlarm(alarm=self._alarm(watched, state, at)))
-        return ()
+    def _order(
+        self, watched: Watched, state: FenceState, act: Act, at: datetime, here: Sighting | None
+    ) -> tuple[Effect, ...]:
+        """Turn what the table says into orders; `here` is the fix of a notice."""
+        view, limits = watched.view, watched.limits
+        timer, track = TIMER + view.fence, state.tracks[view.fence]
+        sighting, limit_m = state.sightings.get(view.fence), limits.exit_margin_m
+        match act:
+            case "ignore" | "note":
+                return ()
+            case "start":
+                return () if track.due_at is None else (SetTimer(name=timer, due_at=track.due_at),)
+            case "stop":
+                return (ClearTimer(name=timer),)
+            case "escalate":
+                limit_m = limits.escalate_m[track.steps - 1]
+            case "warn":
+                sighting, limit_m = here, limits.approach_m
+            case "back":
+                sighting = here
+        told = fence_alarms.alarm(act, view, track, sighting, wearer=self._wearer, at=at, limit_m=limit_m)
+        clear = (ClearTimer(name=timer),) if act in ("raise", "back") else ()
+        return (*clear, RaiseAlarm(alarm=told))
 
-    def _alarm(self, watched: Watched, state: FenceState, at: datetime) -> Alarm:
-        fence = watched.view.fence
-        sighting = state.sightings[fence]
-        began = state.tracks[fence].since or at
-        return Alarm(
-            alarm_id=f"fence.{self._wearer}.{fence}.{milliseconds(began)}",
-            wearer=self._wearer,
-            kind="fence",
-            severity="critical",
-            why=Why(
-                code="fence_exit",
-                value=sighting.distance_m,
-                limit=watched.limits.exit_margin_m,
-                unit="m",
-                place=watched.view.name,
-            ),
-            at=at,
-            lat=sighting.lat,
-            lon=sighting.lon,
-        )
+
+def watch(view: FenceView, settings: FenceSettings) -> Watched:
+    """Make a fence ready; raises ValueError, in words for the installer, when something in it is wrong."""
+    if any(before >= after for before, after in pairwise((0.0, *view.escalate_m))):
+        raise ValueError("escalate_m are metres that rise, such as [300, 1000]")
+    margin_m = view.exit_margin_m
+    if margin_m <= 0:
+        margin_m = settings.exit_margin_m if view.keep == "in" else 0.0
+    hysteresis_m = settings.hysteresis_m if view.hysteresis_m is None else view.hysteresis_m
+    limits = Limits(
+        exit_margin_m=margin_m,
+        hysteresis_m=hysteresis_m,
+        dwell=timedelta(seconds=settings.dwell_s if view.dwell_s is None else view.dwell_s),
+        approach_m=view.approach_m,
+        escalate_m=view.escalate_m,
+    )
+    near_m = max(margin_m, view.approach_m) + hysteresis_m + NEAR_REACH_M + 1.0
+    return Watched(
+        view=view,
+        shape=shape_of(view, near_m=near_m),
+        limits=limits,
+        schedule=tuple(map(parse_line, view.schedule)),
+        side=1.0 if view.keep == "in" else -1.0,
+    )
+
+
+def _sighting(fix: Fix, at: datetime, breach_m: float) -> Sighting:
+    distance_m = round(breach_m, 1)
+    reading = WhyReading(at=at, value=distance_m, accuracy_m=fix.accuracy_m)
+    return Sighting(lat=fix.lat, lon=fix.lon, distance_m=distance_m, readings=(reading,))
 
 
 UNSEEN = Track()

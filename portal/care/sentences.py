@@ -147,7 +147,7 @@ def initials(name: str) -> str:
 def what_words(kind: str, why: Why) -> str:
     """Say what happened: "按下求救", "离开了「5栋与中心花园」", "心率偏高:131 次/分"."""
     if kind == "fence" and why.place:
-        return str(gettext("离开了「%(place)s」", place=why.place))
+        return _fence_words(why.code, why.place)
     if kind == "vitals":
         return _vital_words(why)
     if kind == "low_battery" and why.value is not None:
@@ -155,6 +155,20 @@ def what_words(kind: str, why: Why) -> str:
     if kind == "band" and why.code in BAND_WORDS:
         return str(BAND_WORDS[why.code])
     return str(KIND_WORDS.get(kind, KIND_WORDS["system"]))
+
+
+def _fence_words(code: str, place: str) -> str:
+    match code:
+        case "fence_enter" | "fence_deeper":
+            return str(gettext("进入了不宜去的「%(place)s」", place=place))
+        case "fence_return":
+            return str(gettext("回到了「%(place)s」", place=place))
+        case "fence_clear":
+            return str(gettext("离开了不宜去的「%(place)s」", place=place))
+        case "fence_approach":
+            return str(gettext("接近「%(place)s」的边界", place=place))
+        case _:
+            return str(gettext("离开了「%(place)s」", place=place))
 
 
 def _vital_words(why: Why) -> str:

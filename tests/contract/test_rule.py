@@ -212,6 +212,8 @@ def test_every_setting_stands_in_the_docs_with_its_default(kind):
 
 def shown(default):
     """A default as the page shows it."""
+    if default == ():
+        return "none"
     if isinstance(default, bool):
         return str(default).lower()
     return f"{default:g}" if isinstance(default, int | float) else f'`"{default}"`'

@@ -101,7 +101,8 @@ def test_far_away_the_distance_told_is_still_exact():
     "fix",
     [
         north(500, valid=False),
-        north(500, accuracy_m=61),
+        north(500, accuracy_m=1001),
+        north(500, accuracy_m=600),
         Fix(lat=0, lon=0, valid=True),
         Fix(lat=float("nan"), lon=LON, valid=True),
         Fix(lat=LAT, lon=float("inf"), valid=True),
