@@ -18,6 +18,8 @@ Plane = tuple[
 ]
 """lat, lon of the middle; p0 to p3; q1 to q3; s0, s1; v0, v1; half the curvature. See `plane_at`."""
 
+BACK_STEPS = 6
+
 
 def plane_at(lat: float, lon: float) -> Plane:
     """Give the plane that touches at (lat, lon) in degrees.
@@ -68,6 +70,16 @@ def on_plane(plane: Plane, lat: float, lon: float) -> tuple[float, float, float]
     y = n * (q1 + n * (q2 + n * q3)) + p * ee * (v0 - v1 * ee)
     rise = (x * x + y * y) * curl
     return x + x * rise, y + y * rise, 1 - 1.5 * rise
+
+
+def off_plane(plane: Plane, x: float, y: float) -> tuple[float, float]:
+    """Give the (lat, lon) in degrees of a place on the plane: the way back, by steps, to 1 mm."""
+    lat, lon, per_lat_m, per_lon_m = plane[0], plane[1], plane[6], plane[2] * plane[9]
+    for _ in range(BACK_STEPS):
+        there_x, there_y, _ = on_plane(plane, lat, lon)
+        lat += (y - there_y) / per_lat_m
+        lon += (x - there_x) / per_lon_m
+    return lat, lon
 
 
 def around(

@@ -232,7 +232,11 @@ def _bodies(command: DownCommand, settings: Jt808Settings, version: int | None) 
 
 
 def _fences(fences: tuple[FenceView, ...], version: int | None) -> list[tuple[int, bytes]]:
-    """Circles and polygons; the ids count from 1."""
+    """Circles and polygons; the ids count from 1.
+
+    A polygon goes without its holes. Corridors and fences of several parts stay with the gateway alone:
+    their parts, told one by one, would each raise when the next is entered.
+    """
     numbered = list(enumerate(fences, start=1))
     circles = [
         (number, fence.name, *fence.centre, fence.radius_m)

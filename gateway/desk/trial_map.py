@@ -17,8 +17,10 @@ from typing import Any, Literal
 
 from gateway.backtest import Position
 from gateway.desk.trial import Found, Seen, Trial
+from gateway.fences import shape_of
 from gateway.model import FenceView
 from gateway.places import METRES_A_DEGREE
+from geofence.outline import outline
 from sos.shifts import CHINA
 
 WIDTH = 960
@@ -91,25 +93,19 @@ def svg(trial: Trial, map_dir: Path, lang: Literal["zh", "en"]) -> str:
 
 def _origin(trial: Trial) -> Point:
     for one in trial.fences:
-        lat, lon, _ = _corners(one.view)[0]
-        return lat, lon
+        return outline(shape_of(one.view))[0][0][0]
     return (trial.track[0].lat, trial.track[0].lon) if trial.track else (0.0, 0.0)
-
-
-def _corners(view: FenceView) -> list[tuple[float, float, float]]:
-    """Every corner (lat, lon) of a fence with what must be seen around it, in metres."""
-    if view.centre is not None:
-        return [(*view.centre, view.radius_m or 0.0)]
-    return [(lat, lon, 0.0) for lat, lon in view.polygon]
 
 
 def _ground(view: FenceView, lat0: float, lon0: float) -> Any:
     """The ground of a fence in metres around the origin, as a shapely geometry."""
     import shapely
 
-    if view.centre is not None:
-        return shapely.Point(metres(lat0, lon0, *view.centre)).buffer(view.radius_m or 0.0, quad_segs=32)
-    return shapely.Polygon([metres(lat0, lon0, lat, lon) for lat, lon in view.polygon])
+    areas = [
+        [[metres(lat0, lon0, lat, lon) for lat, lon in ring] for ring in area]
+        for area in outline(shape_of(view))
+    ]
+    return shapely.union_all([shapely.Polygon(outer, holes) for outer, *holes in areas])
 
 
 def _name_at(view: FenceView, lang: Literal["zh", "en"]) -> str:

@@ -29,6 +29,7 @@ from portal.care import band_orders, order_views, queries, report_views
 from portal.care.basemap import Theme, style
 from portal.care.cards import incident_card, wearer_card
 from portal.care.changes import newest_change
+from portal.care.fence_areas import fence_areas
 from portal.care.health import troubles
 from portal.care.live import init_app as init_live
 from portal.care.live import marker, missed
@@ -133,7 +134,7 @@ def markers() -> Response:
     """Every visible wearer as the map draws them, with their fences."""
     wearers = queries.visible_wearers(db.session, viewer())
     alarms = queries.alarming_wearers(db.session, [wearer.id for wearer in wearers])
-    drawn = [{**marker(row, alarms.get(row.id)), "fences": row.fences} for row in wearers]
+    drawn = [{**marker(row, alarms.get(row.id)), "fences": fence_areas(row.fences)} for row in wearers]
     return jsonify(wearers=drawn, now=now().isoformat())
 
 

@@ -31,12 +31,6 @@ function circle(lat, lon, radius_m) {
   return { type: "Polygon", coordinates: [ring] };
 }
 
-function fenceShape(fence) {
-  if (fence.centre) return circle(fence.centre[0], fence.centre[1], fence.radius_m);
-  const ring = fence.polygon.map(([lat, lon]) => [lon, lat]);
-  return { type: "Polygon", coordinates: [[...ring, ring[0]]] };
-}
-
 const collection = (features) => ({ type: "FeatureCollection", features });
 const feature = (geometry, properties = {}) => ({ type: "Feature", geometry, properties });
 
@@ -52,7 +46,7 @@ function halos() {
 function fences() {
   const features = [];
   for (const { data } of wearers.values()) {
-    for (const fence of data.fences ?? []) features.push(feature(fenceShape(fence), { name: fence.name }));
+    for (const fence of data.fences ?? []) features.push(feature(fence.area, { name: fence.name }));
   }
   return collection(features);
 }
