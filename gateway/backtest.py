@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway.effects import ClearTimer, RaiseAlarm, SetTimer
-from gateway.model import Alarm, Envelope, FenceView, Fix
+from gateway.model import RINGS_NOBODY, Alarm, Envelope, FenceView, Fix
 from gateway.rules.base import Rule, TimerDue
 from gateway.rules.moment import happened_at
 from gateway.rules.position import is_position
@@ -26,6 +26,7 @@ def replay(rule: Rule, heard: Iterable[Envelope], *, until: datetime | None = No
     """Give every alarm the rule would have raised, once each, in the order of raising.
 
     `heard` is one wearer's, in the order of `received_at`; the rule begins knowing nothing of them.
+    Notices that ring nobody (back again, near the border) are left out.
     Timers still running at the end ring when they are due by `until`, none where it is None.
     """
     stage = _Stage(rule)
@@ -56,6 +57,8 @@ class _Stage:
                     heapq.heappush(self._heap, (due_at, name))
                 case ClearTimer(name=name):
                     self._due.pop(name, None)
+                case RaiseAlarm(alarm=alarm) if alarm.why.code in RINGS_NOBODY:
+                    continue
                 case RaiseAlarm(alarm=alarm) if alarm.alarm_id not in self._raised:
                     self._raised.add(alarm.alarm_id)
                     yield alarm

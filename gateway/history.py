@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.journal.reader import JournalReader
 from gateway.journal.records import to_ms
-from gateway.model import Alarm, Envelope, Uplink
+from gateway.model import RINGS_NOBODY, Alarm, Envelope, Uplink
 from gateway.told import Telemetry
 
 _telemetry = msgspec.json.Decoder(Telemetry).decode
@@ -38,7 +38,8 @@ def raised(
 ) -> list[Alarm]:
     """Give the alarms that were really raised in [since, until), oldest first; of everybody without a wearer.
 
-    Drills are left out.
+    Drills are left out, and notices that ring nobody.
     """
     rows = reader.alarms(since_ms=to_ms(since), until_ms=to_ms(until), wearer=wearer)
-    return [alarm for alarm in (_alarm(row["body"]) for row in rows) if not alarm.drill]
+    told = (_alarm(row["body"]) for row in rows)
+    return [alarm for alarm in told if not alarm.drill and alarm.why.code not in RINGS_NOBODY]

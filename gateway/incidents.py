@@ -19,7 +19,7 @@ import msgspec
 from gateway.downlink.rows import Pending
 from gateway.incident_rows import Stored, alarm_rows, change_rows, order_row
 from gateway.journal.records import Record, StepRow, to_ms
-from gateway.model import Alarm, AlarmKind, Battery, Fix, HeartRate, Reading, Why
+from gateway.model import RINGS_NOBODY, Alarm, AlarmKind, Battery, Fix, HeartRate, Reading, Why
 from gateway.roster import People
 from gateway.steps import Opening, Step, encode_opening, encode_step
 from gateway.steps import decode as decode_step
@@ -50,8 +50,6 @@ from sos.telling import RINGING_PHASES, USEFUL
 REMEMBERED_ALARMS = 20_000
 REMEMBERED_OVER = 200
 """Incidents that are over and whose last texts are still on their way."""
-RINGS_NOBODY = frozenset({"fence_approach", "fence_return", "fence_clear"})
-"""Notices of a kind whose plan rings telephones, by their code: the portal shows them, nobody is rung."""
 
 encode = msgspec.json.encode
 log = logging.getLogger(__name__)

@@ -201,6 +201,10 @@ class WhyReading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     accuracy_m: float | None = None
 
 
+RINGS_NOBODY = frozenset({"fence_approach", "fence_return", "fence_clear"})
+"""Notices of a kind whose plan rings telephones, by the code of their `Why`: shown, and nobody is rung."""
+
+
 class Why(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a rule raised an alarm, in numbers; a screen turns it into words.
 

@@ -85,7 +85,7 @@ def test_each_alarm_has_its_time_fence_distance_and_how_long_it_lasted(tried) ->
     status, printed, _ = tried("--lang", "en")
     assert status == 0
     lines = printed.splitlines()
-    assert re.fullmatch(r"  1  \d{4}-\d\d-\d\d \d\d:\d\d  花园  2\d m beyond  out for 50 s", lines[2])
+    assert re.fullmatch(r"  1  \d{4}-\d\d-\d\d \d\d:\d\d  花园  2\d m beyond  out for 30 s", lines[2])
     assert lines[3].endswith("not seen back")
     assert lines[-2] == "2 would-be alarms, 2.0 a week"
     assert lines[-1] == "really raised: 2; of these 2 again and 0 not; 0 new"
