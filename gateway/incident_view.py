@@ -29,6 +29,7 @@ def as_view(incident: Incident, alarm: Alarm) -> IncidentView:
         resolved_by=incident.resolved_by,
         resolved_at=incident.resolved_at,
         note=incident.note,
+        verdict=incident.verdict,
         late=incident.late,
         drill=incident.drill,
     )

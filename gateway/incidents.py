@@ -280,7 +280,7 @@ class Incidents:
             case "acknowledge":
                 event = Acknowledged(by=by, at=now, via="portal")
             case "resolve":
-                event = Resolved(by=by, at=now, note=command.note or "")
+                event = Resolved(by=by, at=now, note=command.note or "", verdict=command.verdict)
             case _:
                 event = KeyPressed(leg_id=command.leg or "", digit=command.digit or "", at=now)
         self._step(incident_id, event, record, pending, now)

@@ -12,6 +12,9 @@ import msgspec
 
 from gateway.model import Alarm, AlarmKind, BandOrderState, DownCommand, Reading, Severity, WearerView, Why
 
+Verdict = Literal["true", "false", "test"]
+"""What whoever closed an incident found its alarm to be (`sos.events.Verdict`)."""
+
 
 class LegView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One text or call of a cascade, as the portal shows it.
@@ -56,6 +59,7 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     resolved_by: str | None = None
     resolved_at: datetime | None = None
     note: str | None = None
+    verdict: Verdict | None = None
     late: bool = False
     drill: bool = False
 
@@ -193,7 +197,7 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """One order from the portal to a gateway.
 
     `number` rises by one a gateway; `command` is unique for ever, so a repeat is recognised.
-    acknowledge and resolve carry `incident`, `by`, `note`;
+    acknowledge and resolve carry `incident`, `by`, `note`, and resolve the `verdict`, where one was given;
     key_pressed and leg_status carry `leg` with `digit`, or with the carrier's `status` and `sequence`;
     drill carries `wearer`, and `kind` (an SOS where it is left out).
     send_down carries `down` with `wearer` or `device` (only this band), `by`, and when it was given:
@@ -212,6 +216,7 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     carrier_ref: str | None = None
     by: str | None = None
     note: str | None = None
+    verdict: Verdict | None = None
     down: DownCommand | None = None
     device: str | None = None
     given_at: datetime | None = None

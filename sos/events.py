@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
+
+Verdict = Literal["true", "false", "test"]
+"""What an alarm turned out to be: help was needed, nothing was the matter, or somebody tried it out."""
 
 
 class Channel(StrEnum):
@@ -180,11 +184,12 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """A person closed the incident."""
+    """A person closed the incident; `verdict` is what they found the alarm to be, where they said."""
 
     by: str
     at: datetime
     note: str = ""
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

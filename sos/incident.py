@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2s
 
-from sos.events import LEG_ENDS, Channel, Leg, LegState
+from sos.events import LEG_ENDS, Channel, Leg, LegState, Verdict
 from sos.plan import Contact, Plan, diallable
 
 REF_LETTERS = "ACDEFGHJKLMNPQRTUVWXY3479"
@@ -178,6 +178,7 @@ class Incident:
     resolved_by: str | None = None
     resolved_at: datetime | None = None
     note: str | None = None
+    verdict: Verdict | None = None
 
     @property
     def is_over(self) -> bool:

@@ -106,7 +106,7 @@ def resolve(draft: Draft, event: Resolved) -> None:
     """A person closes it; people are told of the end of a drill."""
     told = () if draft.incident.phase is Phase.OPEN else told_so_far(draft.incident)
     be_quiet(draft, Phase.RESOLVED)
-    draft.change(resolved_by=event.by, resolved_at=event.at, note=event.note or None)
+    draft.change(resolved_by=event.by, resolved_at=event.at, note=event.note or None, verdict=event.verdict)
     if draft.incident.drill:
         tell(draft, told, "drill_over")
 

@@ -19,7 +19,7 @@ from gateway.config import Settings
 from gateway.journal.reader import JournalReader
 from gateway.model import AlarmKind
 from gateway.paths import control_path, journal_path, state_path
-from gateway.told import ControlAnswer, IncidentChanged, PortalCommand
+from gateway.told import ControlAnswer, IncidentChanged, PortalCommand, Verdict
 from sos.story import Line, What
 
 LOOK_EVERY_S = 0.5
@@ -85,13 +85,21 @@ def follow(journal: JournalReader, incident: str, *, after: int, until_s: float)
 
 
 def close(
-    settings: Settings, *, what: Literal["acknowledge", "resolve"], incident: str, by: str, note: str
+    settings: Settings,
+    *,
+    what: Literal["acknowledge", "resolve"],
+    incident: str,
+    by: str,
+    note: str,
+    verdict: Verdict | None = None,
 ) -> str:
     """Take an incident on, or close it, by its id or short reference; empty, or why that cannot be done."""
     row = reader(settings).incident(incident)
     if row is None:
         return f"the journal has no incident {incident}"
-    answer = order(settings, name=what, incident=row["incident_id"], by=by, note=note or None)
+    answer = order(
+        settings, name=what, incident=row["incident_id"], by=by, note=note or None, verdict=verdict
+    )
     return "" if answer.done else answer.reason
 
 

@@ -31,6 +31,10 @@ def add_to(commands: Any) -> None:
         closing.add_argument("incident", help="its id, or its short reference such as A7K2")
         closing.add_argument("--by", required=True, help="who says so")
         closing.add_argument("--note", default="")
+        closing.set_defaults(verdict=None)
+    closing.add_argument(
+        "--verdict", choices=("true", "false", "test"), help="what the alarm turned out to be"
+    )
     replay.add_argument("incident", help="its id, or its short reference such as A7K2")
     for ask in (drill, replay):
         ask.add_argument("--lang", choices=("zh", "en"), default="zh")
@@ -66,7 +70,12 @@ def run(options: argparse.Namespace) -> int:
             return 0
         case closing:
             refusal = incidents.close(
-                settings, what=closing, incident=options.incident, by=options.by, note=options.note
+                settings,
+                what=closing,
+                incident=options.incident,
+                by=options.by,
+                note=options.note,
+                verdict=options.verdict,
             )
             print(refusal or "done")
             return 1 if refusal else 0

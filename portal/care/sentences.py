@@ -46,6 +46,12 @@ MEASURES: Mapping[str, object] = {
     "spo2": lazy_gettext("血氧"),
     "body_temp": lazy_gettext("体温"),
 }
+VERDICTS: Mapping[str, object] = {
+    "true": lazy_gettext("确有其事"),
+    "false": lazy_gettext("误报"),
+    "test": lazy_gettext("测试"),
+}
+"""What an alarm turned out to be, said by whoever closes the incident (`gateway.told.Verdict`)."""
 LEG_WORDS: Mapping[str, object] = {
     "ordered": lazy_gettext("准备中"),
     "intended": lazy_gettext("正在发起"),

@@ -35,6 +35,7 @@ from portal.care.live import init_app as init_live
 from portal.care.live import marker, missed
 from portal.care.order_words import order_rows
 from portal.care.places import LAYERS, read_layer
+from portal.care.sentences import VERDICTS
 from portal.care.story import story_rows
 from portal.care.wearer_page import wearer_page
 from portal.db import db, writing
@@ -90,8 +91,9 @@ def on_duty() -> dict[str, Any]:
     """Give the templates `standing_alarms()`: what whoever is on duty sees on top of every page.
 
     It is None, and nothing is asked for by itself, where the viewer is not one of them.
+    `verdicts` is what an alarm can have been, in words.
     """
-    return {"standing_alarms": standing_alarms if viewer().roles & WATCHERS else None}
+    return {"verdicts": VERDICTS, "standing_alarms": standing_alarms if viewer().roles & WATCHERS else None}
 
 
 def standing_alarms() -> list[IncidentCard]:
@@ -234,7 +236,8 @@ def resolve(code: str) -> ResponseReturnValue:
     if len(note) > NOTE_CHARACTERS:
         flash(gettext("说明太长了，请控制在 %(count)d 字以内。", count=NOTE_CHARACTERS), "danger")
         return _back(code)
-    _order(code, "resolve", note=note or None)
+    verdict = request.form.get("verdict", "")
+    _order(code, "resolve", note=note or None, verdict=verdict if verdict in VERDICTS else None)
     return _back(code)
 
 
@@ -280,7 +283,7 @@ def _case(code: str) -> Case:
     return found
 
 
-def _order(code: str, name: str, *, note: str | None = None) -> None:
+def _order(code: str, name: str, *, note: str | None = None, verdict: str | None = None) -> None:
     """Queue one order about an incident and record who gave it; pressing twice is one order."""
     case, who = _case(code), viewer()
     if name in case.waiting or not case.open:
@@ -299,6 +302,7 @@ def _order(code: str, name: str, *, note: str | None = None) -> None:
         incident=code,
         by=who.name,
         note=note,
+        verdict=verdict,
     )
     audit.record(
         db.session,
@@ -306,7 +310,7 @@ def _order(code: str, name: str, *, note: str | None = None) -> None:
         actor=f"user:{who.user}",
         action=name,
         subject=f"incident:{code}",
-        detail=note or "",
+        detail=" ".join(filter(None, (verdict, note))),
     )
     db.session.commit()
     ring()

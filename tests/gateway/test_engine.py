@@ -165,6 +165,18 @@ async def test_the_portal_acknowledges_and_resolves_and_is_answered_each_time(ho
     ]
 
 
+async def test_what_an_alarm_turned_out_to_be_is_journalled_and_told(house, band):
+    house.hear(SOS, band)
+    house.journal.commit()
+    incident = house.events("incident")[-1].incident.incident_id
+    house.engine.ordered(
+        PortalCommand(number=1, command="c1", name="resolve", incident=incident, by="周敏", verdict="false")
+    )
+    house.journal.commit()
+    view = house.events("incident")[-1].incident
+    assert (view.state, view.resolved_by, view.verdict) == ("resolved", "周敏", "false")
+
+
 async def test_an_order_for_an_incident_that_is_over_is_refused_with_a_reason(house):
     house.engine.ordered(PortalCommand(number=1, command="c", name="acknowledge", incident="gone"))
     house.journal.commit()

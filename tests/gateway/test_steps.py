@@ -34,6 +34,7 @@ OF = {
     "float | None": st.none() | DEGREES,
     "str | None": st.none() | TEXT,
     "int | None": st.none() | st.integers(min_value=0, max_value=2**40),
+    "Verdict | None": st.none() | st.sampled_from(get_args(events.Verdict)),
     "LegState": st.sampled_from(events.LegState),
 }
 
