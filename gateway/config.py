@@ -21,6 +21,7 @@ from gateway.bands.models import Profile, load_models
 from gateway.config_checks import check_schedules, cross_check
 from gateway.config_tables import Checker, SecretSource
 from gateway.errors import ConfigError, Problem
+from gateway.fence_files import with_drawn
 from gateway.holidays import load_holidays
 from gateway.model import FencePart
 from geofence.datum import Datum
@@ -40,6 +41,7 @@ class SiteTable(Table, frozen=True):
     data_dir: str = "data/var"
     map_dir: str = "data/seed"
     models_dir: str = "data/models"
+    fences_dir: str = "data/fences"
     holidays_file: str = "data/holidays.toml"
     address: str = ""
 
@@ -265,6 +267,8 @@ def _settings(document: dict[str, Any], checker: Checker, base: Path) -> Setting
     journal = checker.table(document.get("journal", {}), JournalTable, "journal")
     sos = checker.table(document.get("sos", {}), SosTable, "sos")
     wearers = checker.tables(document.get("wearers", []), WearerTable, "wearers")
+    if site is not None:
+        wearers = with_drawn(wearers, base / site.fences_dir, checker, FenceTable)
     staff = checker.tables(document.get("staff", []), StaffTable, "staff")
     kinds = {kind: _plugin_tables(document, checker, kind) for kind in ("transport", "rule", "carrier")}
     parts: dict[str, Any] = {}

@@ -75,8 +75,9 @@ def _wearers(checker: Checker, wearers: Sequence[Any], *, staffed: bool, models:
             checker.add(f"{path}.contacts", "(empty)", "at least one person to tell, or [[staff]]")
         for contact in wearer.contacts:
             _phone(checker, f"{path}.contacts.{contact.id}.phone", contact.phone)
+        _unique(checker, f"{path}.fences", [fence.id for fence in wearer.fences])
         for fence in wearer.fences:
-            _fence(checker, f"{path}.fences.{fence.id}", fence)
+            check_fence(checker, f"{path}.fences.{fence.id}", fence)
 
 
 def _staff(checker: Checker, staff: Sequence[Any]) -> None:
@@ -226,7 +227,8 @@ def check_schedules(
                     checker.add(path, line, "a list of public holidays in site.holidays_file")
 
 
-def _fence(checker: Checker, path: str, fence: Any) -> None:
+def check_fence(checker: Checker, path: str, fence: Any) -> None:
+    """Note what is wrong with one `[[wearers.fences]]` table."""
     if any(before >= after for before, after in pairwise((0.0, *fence.escalate_m))):
         checker.add(f"{path}.escalate_m", list(fence.escalate_m), "metres that rise, such as [300, 1000]")
     try:

@@ -6,21 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from gateway import history
 from gateway.backtest import Compared, Position, compare, fence_of, out_s, positions, replay
 from gateway.config import Settings
-from gateway.fences import shape_of, view_for
+from gateway.fences import shape_of
 from gateway.journal.reader import JournalReader
 from gateway.model import Alarm, FenceView, WearerView
 from gateway.rules.fence import FenceRule, FenceSettings
 from geofence.shape import FenceShape
-
-if TYPE_CHECKING:
-    from geofence.files import NamedShape
 
 WEEK = timedelta(days=7)
 WARM_UP = timedelta(days=1)
@@ -123,17 +120,17 @@ def try_fences(
 
 
 def fences_of(path: Path) -> tuple[FenceView, ...]:
-    """Give the fences of a map file; raises OSError or ValueError, in words, for one that has none."""
-    from geofence.files import read_fences
+    """Give the fences of a map file; raises OSError or ValueError, in words, when one of them is none."""
+    from gateway.fence_files import view_of_drawn
+    from geofence.files import read
+    from geofence.judging import judge
 
-    found = tuple(_view(number, one) for number, one in enumerate(read_fences(path), start=1))
-    if not found:
-        raise ValueError(f"{path} has no fence")
-    return found
-
-
-def _view(number: int, named: NamedShape) -> FenceView:
-    return view_for(named.shape, fence=f"tried-{number}", name=named.name or f"#{number}")
+    reading = read(path)
+    judged = judge(reading.features, site=None)
+    wrong = [one for one in (*reading.findings, *judged.findings) if one.weight == "error"]
+    if wrong:
+        raise ValueError(f"{path}\n" + "\n".join(map(str, wrong)))
+    return tuple(view_of_drawn(fence) for fence in judged.fences)
 
 
 def changed_settings(today: FenceSettings, changed: Mapping[str, float]) -> FenceSettings:
