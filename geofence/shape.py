@@ -48,6 +48,10 @@ class Circle:
         out_m, _, up_m = place_m(self.lat, 0.0)
         object.__setattr__(self, "_centre", (out_m, up_m, 2 * mean_radius_m(self.lat)))
 
+    def box(self, grown_m: float) -> Box:
+        """Give a box in degrees that holds all within `grown_m` of the shape."""
+        return _box(((self.lat, self.lon),), self.radius_m + grown_m)
+
     def signed_distance_m(self, lat: float, lon: float) -> float:
         """Give the metres from the border to (lat, lon) in degrees: negative inside, always exact.
 
@@ -97,9 +101,13 @@ class Polygon:
         core = deepest(points, [[number for number, _, _ in ring] for ring in rings])
         drawn = tuple(edge for ring in points for edge in edges(ring, closed=True))
         places = tuple(tuple(place_m(lat, lon) for _, lat, lon in ring) for ring in rings)
-        object.__setattr__(self, "_frame", (_box(rings[0], self.near_m), plane, core))
+        object.__setattr__(self, "_frame", (self.box(self.near_m), plane, core))
         object.__setattr__(self, "_edges", drawn)
         object.__setattr__(self, "_places", places)
+
+    def box(self, grown_m: float) -> Box:
+        """Give a box in degrees that holds all within `grown_m` of the shape."""
+        return _box(self.corners, grown_m)
 
     def signed_distance_m(self, lat: float, lon: float) -> float:
         """Give the metres from the border to (lat, lon) in degrees: negative inside.
@@ -124,6 +132,14 @@ class Polygon:
         if len(drawn) < len(self._edges):
             return _far(lat, lon, self._places[0])
         return _along(lat, to_rings(drawn, 0.0, 0.0))
+
+    def plane(self) -> Plane:
+        """Give the plane the edges are drawn on."""
+        return self._frame[1]
+
+    def drawn(self) -> tuple[Edge, ...]:
+        """Give the edges on that plane."""
+        return self._edges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,10 +169,13 @@ class Corridor:
         corners = clean(self.line, closed=False, what="line: ")
         plane = _middle(corners)
         points = _laid_out(plane, corners, "line: ")
-        box = _box(corners, self.near_m + self.half_width_m)
-        object.__setattr__(self, "_frame", (box, plane))
+        object.__setattr__(self, "_frame", (self.box(self.near_m), plane))
         object.__setattr__(self, "_edges", tuple(edges(points, closed=False)))
         object.__setattr__(self, "_places", tuple(place_m(lat, lon) for _, lat, lon in corners))
+
+    def box(self, grown_m: float) -> Box:
+        """Give a box in degrees that holds all within `grown_m` of the shape."""
+        return _box(self.line, self.half_width_m + grown_m)
 
     def signed_distance_m(self, lat: float, lon: float) -> float:
         """Give the metres from the border to (lat, lon) in degrees: negative inside.
@@ -176,6 +195,14 @@ class Corridor:
             return _far(lat, lon, self._places) - self.half_width_m
         return _along(lat, to_line(tuple(edges(seen, closed=False)), 0.0, 0.0)) - self.half_width_m
 
+    def plane(self) -> Plane:
+        """Give the plane the edges are drawn on."""
+        return self._frame[1]
+
+    def drawn(self) -> tuple[Edge, ...]:
+        """Give the edges on that plane."""
+        return self._edges
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
@@ -190,6 +217,11 @@ class Parts:
     def __post_init__(self) -> None:
         if not 1 <= len(self.parts) <= MAX_PARTS:
             raise ValueError(f"a fence has 1 to {MAX_PARTS} parts, not {len(self.parts)}")
+
+    def box(self, grown_m: float) -> Box:
+        """Give a box in degrees that holds all within `grown_m` of the shape."""
+        souths, norths, wests, easts = zip(*(part.box(grown_m) for part in self.parts), strict=True)
+        return min(souths), max(norths), min(wests), max(easts)
 
     def signed_distance_m(self, lat: float, lon: float) -> float:
         """Give the least of the parts' distances, exact near the border as theirs are."""
@@ -223,10 +255,9 @@ def _laid_out(plane: Plane, corners: list[Corner], what: str) -> list[tuple[floa
     return points
 
 
-def _box(corners: list[Corner], grown_m: float) -> Box:
+def _box(corners: tuple[tuple[float, float], ...], grown_m: float) -> Box:
     """The box in degrees, grown by some metres and by what the edges bulge over their corners' parallels."""
-    lats = [lat for _, lat, _ in corners]
-    lons = [lon for _, _, lon in corners]
+    lats, lons = zip(*corners, strict=True)
     south, north, west, east = min(lats), max(lats), min(lons), max(lons)
     steepest = max(abs(south), abs(north))
     wide = radians(east - west)
