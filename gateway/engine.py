@@ -24,8 +24,9 @@ from gateway.incidents import Incidents
 from gateway.journal.records import EventRow, Record, Rest, to_ms
 from gateway.model import Alarm, DownAnswer, DownCommand, Envelope
 from gateway.rules.base import Rule, TimerDue
+from gateway.suspensions import Suspendable, ordered
 from gateway.timers import TimerBook
-from gateway.told import CommandDone, PortalCommand, Telemetry
+from gateway.told import CommandDone, FencesSuspended, PortalCommand, Telemetry
 from sos.events import KeyPressed, LegReported
 
 encode = msgspec.json.encode
@@ -241,8 +242,31 @@ class Engine:
                 return None
             case "drill" if command.wearer is not None:
                 return self._incidents.drill(command.wearer, command.kind or "sos", record, pending, now)
+            case "suspend_fences" | "resume_fences" if command.wearer is not None:
+                return self._about_fences(command, command.wearer, record, pending, now)
             case _:
                 return f"{command.name} is not something this gateway can do"
+
+    def _about_fences(
+        self, command: PortalCommand, wearer: str, record: Record, pending: Pending, now: datetime
+    ) -> str | None:
+        """Let fences of a wearer not count for a while, or count again; tell the portal how it is then."""
+        owner = f"fence/{wearer}"
+        rule = self._rule_of.get(owner)
+        if rule is None or not isinstance(rule, Suspendable):
+            return f"there is no wearer {wearer}"
+        try:
+            state, effects = ordered(rule, self._states[owner], command, now)
+        except ValueError as error:
+            return str(error)
+        self._states[owner] = state
+        record.states[owner] = encode(state)
+        for effect in effects:
+            self._apply(effect, owner, wearer, record, pending, now)
+        told = FencesSuspended(wearer=wearer, suspensions=state.suspensions)
+        now_ms = to_ms(now)
+        record.events.append(EventRow(now_ms, now_ms, "suspensions", None, wearer, None, encode(told), None))
+        return None
 
     def _send_down(
         self, command: PortalCommand, down: DownCommand, record: Record, pending: Pending, now: datetime

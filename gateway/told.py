@@ -10,7 +10,17 @@ from typing import Literal
 
 import msgspec
 
-from gateway.model import Alarm, AlarmKind, BandOrderState, DownCommand, Reading, Severity, WearerView, Why
+from gateway.model import (
+    Alarm,
+    AlarmKind,
+    BandOrderState,
+    DownCommand,
+    FenceSuspension,
+    Reading,
+    Severity,
+    WearerView,
+    Why,
+)
 
 Verdict = Literal["true", "false", "test"]
 """What whoever closed an incident found its alarm to be (`sos.events.Verdict`)."""
@@ -167,8 +177,25 @@ class BandOrderChanged(
     final: bool = False
 
 
+class FencesSuspended(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="suspensions"):
+    """Which fences of a wearer do not count now, and until when; each one sent replaces the last.
+
+    One whose end has passed is over, whether or not the portal is told again.
+    """
+
+    wearer: str
+    suspensions: tuple[FenceSuspension, ...]
+
+
 SyncPayload = (
-    Roster | Telemetry | AlarmRaised | IncidentChanged | CommandDone | GatewayHealth | BandOrderChanged
+    Roster
+    | Telemetry
+    | AlarmRaised
+    | IncidentChanged
+    | CommandDone
+    | GatewayHealth
+    | BandOrderChanged
+    | FencesSuspended
 )
 
 
@@ -202,11 +229,22 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     drill carries `wearer`, and `kind` (an SOS where it is left out).
     send_down carries `down` with `wearer` or `device` (only this band), `by`, and when it was given:
     an order that was long on its way to the gateway is as old as that.
+    suspend_fences carries `wearer`, `until`, `by`, `note`, and `fence` where it is not about all of them;
+    resume_fences carries `wearer`, and `fence`.
     """
 
     number: int
     command: str
-    name: Literal["acknowledge", "resolve", "key_pressed", "leg_status", "drill", "send_down"]
+    name: Literal[
+        "acknowledge",
+        "resolve",
+        "key_pressed",
+        "leg_status",
+        "drill",
+        "send_down",
+        "suspend_fences",
+        "resume_fences",
+    ]
     incident: str | None = None
     wearer: str | None = None
     leg: str | None = None
@@ -221,6 +259,8 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     device: str | None = None
     given_at: datetime | None = None
     kind: AlarmKind | None = None
+    fence: str | None = None
+    until: datetime | None = None
 
 
 class ControlAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,7 +16,7 @@ from gateway.desk.configured import CONFIG_WRONG, checked_settings
 from geofence.datum import Datum
 from geofence.findings import Finding, exit_status
 
-EXTENSIONS: tuple[str, ...] = ("fence_backtest",)
+EXTENSIONS: tuple[str, ...] = ("fence_backtest", "fence_suspend")
 """Rooms of `gateway/desk` with a sub-command of `fence` each: `add_to(asks)`, and their own `run`."""
 
 
@@ -26,7 +26,7 @@ class Refused(Exception):
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser."""
-    words = "the fences of the wearers: map files in and out, and what they would have alarmed"
+    words = "the fences of the wearers: map files in and out, trials over the past, suspensions"
     parser = commands.add_parser("fence", help=words, description=words)
     asks = parser.add_subparsers(title="what", required=True, metavar="WHAT")
 
