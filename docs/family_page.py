@@ -44,6 +44,9 @@ SUBJECTS = {
         name="陈秀英", kind="vitals", code="systolic_high", value=168, limit=150, unit="mmHg"
     ),
     "手环失去联系 · Band out of reach": Subject(name="刘素珍", kind="silence", value=1920, unit="s"),
+    "久未活动 · No movement": Subject(
+        name="徐文彬", kind="inactivity", code="not_up", value=36_000, unit="s"
+    ),
 }
 ANSWERS = {
     "confirmed": ("按 1", "1"),

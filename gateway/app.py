@@ -180,6 +180,7 @@ class Gateway:
         self.device_watch.look()
         self._restore()
         self._announce_roster()
+        self.engine.await_first()
         inner: list[asyncio.Task[None]] = []
         outer: list[asyncio.Task[None]] = []
         addresses: dict[str, str] = {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway.effects import ClearTimer, RaiseAlarm, SetTimer
-from gateway.model import RINGS_NOBODY, Alarm, Envelope, FenceView, Fix
+from gateway.model import Alarm, Envelope, FenceView, Fix, rings_nobody
 from gateway.rules.base import Rule, TimerDue
 from gateway.rules.moment import happened_at
 from gateway.rules.position import is_position
@@ -57,7 +57,7 @@ class _Stage:
                     heapq.heappush(self._heap, (due_at, name))
                 case ClearTimer(name=name):
                     self._due.pop(name, None)
-                case RaiseAlarm(alarm=alarm) if alarm.why.code in RINGS_NOBODY:
+                case RaiseAlarm(alarm=alarm) if rings_nobody(alarm):
                     continue
                 case RaiseAlarm(alarm=alarm) if alarm.alarm_id not in self._raised:
                     self._raised.add(alarm.alarm_id)

@@ -188,6 +188,7 @@ DEFAULT_PLANS = {
     "fence": Manner(calls_after_s=60),
     "vitals": Manner(calls_after_s=120, position_text_interval_s=0),
     "silence": Manner(calls_after_s=300, rounds=1, position_text_interval_s=0),
+    "inactivity": Manner(calls_after_s=180, position_text_interval_s=0),
 }
 """Alarms of another kind are shown on the portal and ring nobody, unless a plan is written for them."""
 

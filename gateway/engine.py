@@ -23,7 +23,7 @@ from gateway.effects import CancelAlarm, ClearTimer, Effect, RaiseAlarm, SendDow
 from gateway.incidents import Incidents
 from gateway.journal.records import EventRow, Record, Rest, to_ms
 from gateway.model import Alarm, DownAnswer, DownCommand, Envelope
-from gateway.rules.base import Rule, TimerDue
+from gateway.rules.base import FIRST_AWAITED, Rule, TimerDue
 from gateway.suspensions import Suspendable, ordered
 from gateway.timers import TimerBook
 from gateway.told import CommandDone, FencesSuspended, PortalCommand, Telemetry
@@ -120,6 +120,12 @@ class Engine:
                 self._states[owner] = msgspec.json.decode(body, type=rule.State)
             except msgspec.DecodeError:
                 self.counts["states that no longer fit"] += 1
+
+    def await_first(self) -> None:
+        """Tell the rules that wait for a wearer's first frame of the wearers never heard of."""
+        for owner, rule in self._rule_of.items():
+            if getattr(rule, "awaits_first", False) and self._states[owner] == rule.initial():
+                self.timer_due(owner, FIRST_AWAITED, self._clock.now())
 
     # ------------------------------------------------------------------ what comes in
 

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.journal.reader import JournalReader
 from gateway.journal.records import to_ms
-from gateway.model import RINGS_NOBODY, Alarm, Envelope, Uplink
+from gateway.model import Alarm, Envelope, Uplink, rings_nobody
 from gateway.told import Telemetry
 
 _telemetry = msgspec.json.Decoder(Telemetry).decode
@@ -42,4 +42,4 @@ def raised(
     """
     rows = reader.alarms(since_ms=to_ms(since), until_ms=to_ms(until), wearer=wearer)
     told = (_alarm(row["body"]) for row in rows)
-    return [alarm for alarm in told if not alarm.drill and alarm.why.code not in RINGS_NOBODY]
+    return [alarm for alarm in told if not alarm.drill and not rings_nobody(alarm)]

@@ -19,7 +19,7 @@ import msgspec
 from gateway.downlink.rows import Pending
 from gateway.incident_rows import Stored, alarm_rows, change_rows, order_row
 from gateway.journal.records import Record, StepRow, to_ms
-from gateway.model import RINGS_NOBODY, Alarm, AlarmKind, Battery, Fix, HeartRate, Reading, Why
+from gateway.model import Alarm, AlarmKind, Battery, Fix, HeartRate, Reading, Why, rings_nobody
 from gateway.roster import People
 from gateway.steps import Opening, Step, encode_opening, encode_step
 from gateway.steps import decode as decode_step
@@ -155,7 +155,7 @@ class Incidents:
         if alarm.alarm_id in self._seen:
             return
         self._remember(alarm.alarm_id)
-        if alarm.why.code in RINGS_NOBODY:
+        if rings_nobody(alarm):
             alarm_rows(alarm, self._by_kind.get((alarm.wearer, alarm.kind, alarm.drill)), record, now)
             return
         if not alarm.drill:

@@ -182,7 +182,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 # --------------------------------------------------------------------------- what people answer for
 
-AlarmKind = Literal["sos", "fall", "fence", "vitals", "silence", "low_battery", "removed", "band", "system"]
+AlarmKind = Literal[
+    "sos", "fall", "fence", "vitals", "silence", "low_battery", "removed", "band", "system", "inactivity"
+]
 Severity = Literal["critical", "warning", "notice"]
 
 
@@ -199,10 +201,6 @@ class WhyReading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: datetime
     value: float
     accuracy_m: float | None = None
-
-
-RINGS_NOBODY = frozenset({"fence_approach", "fence_return", "fence_clear"})
-"""Notices of a kind whose plan rings telephones, by the code of their `Why`: shown, and nobody is rung."""
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -241,6 +239,15 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lon: float | None = None
     late: bool = False
     drill: bool = False
+
+
+LOUD = frozenset({"fence", "vitals", "silence", "inactivity"})
+"""The kinds whose plan rings telephones, and of which there are mere notices too."""
+
+
+def rings_nobody(alarm: Alarm) -> bool:
+    """Whether this is a mere notice of a kind that rings telephones: it is shown, and nobody is told."""
+    return alarm.severity == "notice" and alarm.kind in LOUD
 
 
 class DownCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -28,7 +28,18 @@ Answer = Literal["", "received", "taken"]
 
 VERSION = 1
 BODY_BYTES = 20
-KINDS = ("sos", "fall", "fence", "vitals", "silence", "low_battery", "removed", "band", "system")
+KINDS = (
+    "sos",
+    "fall",
+    "fence",
+    "vitals",
+    "silence",
+    "low_battery",
+    "removed",
+    "band",
+    "system",
+    "inactivity",
+)
 """`gateway.model.AlarmKind`, in the order of the wire; append only."""
 ANSWERS: tuple[Answer, ...] = ("", "received", "taken")
 NOWHERE = -(2**31)

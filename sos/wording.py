@@ -30,6 +30,7 @@ KINDS = {
     "removed": ("手环被取下", "has taken the band off"),
     "band": ("手环报警", "has a band alarm"),
     "system": ("系统故障，请检查", "has a system fault, please check"),
+    "inactivity": ("久未活动，请去看看", "has not moved for long, please look in"),
 }
 SYSTEM = {
     "carriers": ("系统无法拨打电话和发送短信", "has a system that can neither call nor text"),
@@ -114,6 +115,15 @@ def _fence(subject: Subject, *, lang: str) -> str | None:
     return f"{'进入' if entered else '离开'} {subject.place}{far}"
 
 
+def _still(value_s: float, *, lang: str) -> str:
+    """已 4 小时没有活动; up to an hour and a half in minutes."""
+    hours = value_s / 3600 >= 1.5  # noqa: PLR2004
+    number = _number(max(1, round(value_s / (3600 if hours else 60))))
+    if lang == "en":
+        return f"has not moved for {number} {'hours' if hours else 'min'}"
+    return f"已 {number} {'小时' if hours else '分钟'}没有活动"
+
+
 def headline(subject: Subject, lang: str = "zh", *, spoken: bool = False) -> str:
     """What happened, to follow the wearer's name in a sentence; `spoken` writes units out."""
     words = None
@@ -124,6 +134,8 @@ def headline(subject: Subject, lang: str = "zh", *, spoken: bool = False) -> str
     elif subject.kind == "silence" and subject.value is not None and subject.unit == "s":
         minutes = _number(max(1, round(subject.value / 60)))
         words = f"no data from the band for {minutes} min" if lang == "en" else f"手环已 {minutes} 分钟无数据"
+    elif subject.kind == "inactivity" and subject.value is not None:
+        words = _still(subject.value, lang=lang)
     elif subject.kind == "low_battery" and subject.value is not None:
         charge = _number(subject.value)
         words = f"has a band at {charge}% battery" if lang == "en" else f"手环电量仅剩 {charge}%"
@@ -167,6 +179,8 @@ def headline_en_short(subject: Subject) -> str:
         "removed": "band off",
         "system": "system fault",
     }
+    if subject.kind == "inactivity" and subject.value is not None:
+        return f"no movement {_number(max(1, round(subject.value / 3600)))} h"
     if subject.kind == "silence":
         minutes = "" if subject.value is None else f" {_number(max(1, round(subject.value / 60)))} min"
         return f"no data{minutes}"

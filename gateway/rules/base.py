@@ -9,7 +9,11 @@ from gateway.effects import Effect
 from gateway.model import Envelope
 from sos.events import TimerDue
 
-__all__ = ["Rule", "RuleEvent", "TimerDue"]
+__all__ = ["FIRST_AWAITED", "Rule", "RuleEvent", "TimerDue"]
+
+FIRST_AWAITED = "first_awaited"
+"""The name of the timer given at each start to a rule that declares `awaits_first = True`,
+while its state is still the initial one: of this wearer nothing was ever heard."""
 
 
 RuleEvent = Envelope | TimerDue

@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.effects import Effect, RaiseAlarm, SetTimer
 from gateway.model import Alarm, WearerView, Why
-from gateway.rules.base import RuleEvent, TimerDue
+from gateway.rules.base import FIRST_AWAITED, RuleEvent, TimerDue
 from gateway.rules.moment import milliseconds
 
 TIMER = "silent"
@@ -28,9 +28,11 @@ class SilenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """[rules.silence].
 
     silent_after_s: seconds without any frame, stored ones included, that raise.
+    never_heard_after_s: a wearer registered so long without a single frame is noticed once; 0: never.
     """
 
     silent_after_s: Annotated[float, msgspec.Meta(ge=60, le=2_592_000)] = 1800.0
+    never_heard_after_s: Annotated[float, msgspec.Meta(ge=0, le=2_592_000)] = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +40,13 @@ class SilenceState:
     """`heard_at`: the last frame, to a tenth of the wait.
 
     `due_at`: the timer, None while the silence is raised.
+    `waiting_since`: since when a first frame is waited for; `never_told`: that there was none is noticed.
     """
 
     heard_at: datetime | None = None
     due_at: datetime | None = None
+    waiting_since: datetime | None = None
+    never_told: bool = False
 
 
 class SilenceRule:
@@ -50,12 +55,14 @@ class SilenceRule:
     name: ClassVar[str] = "silence"
     Settings: ClassVar[type[SilenceSettings]] = SilenceSettings
     State: ClassVar[type[SilenceState]] = SilenceState
+    awaits_first: ClassVar[bool] = True
 
     def __init__(self, wearer: WearerView, settings: SilenceSettings) -> None:
         self._wearer = wearer.wearer
         self._wait_s = settings.silent_after_s
         self._step = timedelta(seconds=settings.silent_after_s / 10)
         self._wait = timedelta(seconds=settings.silent_after_s) + self._step
+        self._never = timedelta(seconds=settings.never_heard_after_s)
 
     def initial(self) -> SilenceState:
         """Give the state of a wearer never heard of: nobody is waited for yet."""
@@ -81,10 +88,13 @@ class SilenceRule:
         self, state: SilenceState, event: TimerDue, now: datetime
     ) -> tuple[SilenceState, tuple[Effect, ...]]:
         heard_at = state.heard_at
-        if event.name != TIMER or heard_at is None or state.due_at is None:
+        if event.name == FIRST_AWAITED and self._never and state == SilenceState():
+            due_at = now + self._never
+            return SilenceState(due_at=due_at, waiting_since=now), (SetTimer(name=TIMER, due_at=due_at),)
+        if event.name != TIMER or state.due_at is None or event.due_at < state.due_at - TIMER_SLACK:
             return state, ()
-        if event.due_at < state.due_at - TIMER_SLACK:
-            return state, ()
+        if heard_at is None:
+            return self._never_heard(state, event)
         if now - event.due_at > GRACE:
             due_at = now + self._wait
             return SilenceState(heard_at=heard_at, due_at=due_at), (SetTimer(name=TIMER, due_at=due_at),)
@@ -99,6 +109,25 @@ class SilenceRule:
             at=event.due_at,
         )
         return SilenceState(heard_at=heard_at), (RaiseAlarm(alarm=alarm),)
+
+    def _never_heard(self, state: SilenceState, event: TimerDue) -> tuple[SilenceState, tuple[Effect, ...]]:
+        """Notice a wearer of whose bands there never was a frame: a wrong number, or still in its box."""
+        since = state.waiting_since or event.due_at - self._never
+        alarm = Alarm(
+            alarm_id=f"silence.{self._wearer}.never",
+            wearer=self._wearer,
+            kind="silence",
+            severity="notice",
+            why=Why(
+                code="never_heard",
+                value=(event.due_at - since).total_seconds(),
+                limit=self._never.total_seconds(),
+                unit="s",
+                since=since,
+            ),
+            at=event.due_at,
+        )
+        return SilenceState(never_told=True), (RaiseAlarm(alarm=alarm),)
 
 
 RULE = SilenceRule

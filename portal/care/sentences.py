@@ -14,6 +14,7 @@ from gateway.model import Why
 from gateway.told import IncidentView, LegView
 from portal.care.places import Where
 from portal.people.language import chosen_language
+from portal.words import span
 
 FRESH = timedelta(minutes=3)
 FADING = timedelta(minutes=15)
@@ -33,12 +34,21 @@ KIND_WORDS: Mapping[str, object] = {
     "removed": lazy_gettext("手环被取下"),
     "band": lazy_gettext("手环发出提醒"),
     "system": lazy_gettext("守望设备需要检查"),
+    "inactivity": lazy_gettext("很久没有活动"),
 }
 BAND_WORDS: Mapping[str, object] = {
     "id_claimed_twice": lazy_gettext("有两台设备自称是这只手环，请检查"),
     "cry_without_login": lazy_gettext("手环在求救，但没有通过登录验证，请立即联系佩戴者"),
 }
 """Alarms about the band itself, by their code."""
+LASTING_WORDS: Mapping[str, object] = {
+    "not_up": lazy_gettext("今天还没有活动，已 %(lasting)s"),
+    "still": lazy_gettext("已 %(lasting)s没有活动"),
+    "vitals_missing": lazy_gettext("手环戴着，但已 %(lasting)s没有测到身体指标"),
+    "off_wrist": lazy_gettext("手环取下已 %(lasting)s，没有在充电"),
+    "never_heard": lazy_gettext("手环登记后从未有过消息，已 %(lasting)s"),
+}
+"""Alarms about a time that lasts, by their code; the value is in seconds."""
 MEASURES: Mapping[str, object] = {
     "heart_rate": lazy_gettext("心率"),
     "systolic": lazy_gettext("收缩压"),
@@ -52,6 +62,17 @@ VERDICTS: Mapping[str, object] = {
     "test": lazy_gettext("测试"),
 }
 """What an alarm turned out to be, said by whoever closes the incident (`gateway.told.Verdict`)."""
+VITAL_WORDS: Mapping[str, object] = {
+    "_crisis_high": lazy_gettext("%(measure)s危险地偏高：%(value)s"),
+    "_crisis_low": lazy_gettext("%(measure)s危险地偏低：%(value)s"),
+    "_unusual_high": lazy_gettext("%(measure)s比平时偏高：%(value)s"),
+    "_unusual_low": lazy_gettext("%(measure)s比平时偏低：%(value)s"),
+    "_rise": lazy_gettext("%(measure)s短时间内升高到 %(value)s"),
+    "_fall": lazy_gettext("%(measure)s短时间内降到 %(value)s"),
+    "_high": lazy_gettext("%(measure)s偏高：%(value)s"),
+    "_low": lazy_gettext("%(measure)s偏低：%(value)s"),
+}
+"""What is said of a measure, by the end of the alarm's code; the longer endings first."""
 LEG_WORDS: Mapping[str, object] = {
     "ordered": lazy_gettext("准备中"),
     "intended": lazy_gettext("正在发起"),
@@ -154,6 +175,8 @@ def what_words(kind: str, why: Why) -> str:
     """Say what happened: "按下求救", "离开了「5栋与中心花园」", "心率偏高:131 次/分"."""
     if kind == "fence" and why.place:
         return _fence_words(why.code, why.place)
+    if why.code in LASTING_WORDS and why.value is not None:
+        return str(LASTING_WORDS[why.code]) % {"lasting": span(why.value)}
     if kind == "vitals":
         return _vital_words(why)
     if kind == "low_battery" and why.value is not None:
@@ -178,20 +201,10 @@ def _fence_words(code: str, place: str) -> str:
 
 
 def _vital_words(why: Why) -> str:
-    measure, _, side = why.code.rpartition("_")
-    for known, words in MEASURES.items():
-        if measure.startswith(known):
-            value = number_words(why.value, why.unit)
-            if measure.endswith("_crisis"):
-                return str(
-                    gettext("%(measure)s危险地偏高：%(value)s", measure=words, value=value)
-                    if side == "high"
-                    else gettext("%(measure)s危险地偏低：%(value)s", measure=words, value=value)
-                )
-            if side == "high":
-                return str(gettext("%(measure)s偏高：%(value)s", measure=words, value=value))
-            if side == "low":
-                return str(gettext("%(measure)s偏低：%(value)s", measure=words, value=value))
+    for ending, words in VITAL_WORDS.items():
+        measure = MEASURES.get(why.code.removesuffix(ending))
+        if why.code.endswith(ending) and measure is not None:
+            return str(words) % {"measure": measure, "value": number_words(why.value, why.unit)}
     return str(KIND_WORDS["vitals"])
 
 

@@ -19,6 +19,7 @@ RULE_WORDS: Mapping[str, object] = {
     "vitals": lazy_gettext("身体指标"),
     "silence": lazy_gettext("手环静默"),
     "low_battery": lazy_gettext("手环电量"),
+    "inactivity": lazy_gettext("活动"),
 }
 """The rule behind a kind of alarm; other kinds come from the band itself."""
 
@@ -41,6 +42,9 @@ def why_words(kind: str, why: Why) -> tuple[str, ...]:
     if kind == "silence":
         spans = {"quiet": span(why.value), "limit": span(why.limit)}
         return (str(gettext("%(quiet)s没有任何消息，超过 %(limit)s", **spans)),)
+    if why.unit == "s":
+        spans = {"lasting": span(why.value), "limit": span(why.limit)}
+        return (str(gettext("已 %(lasting)s，超过 %(limit)s", **spans)),)
     value = number_words(why.value, why.unit)
     return (f"{value}{_comma()}{_against(why, number_words(why.limit, why.unit), all_of_them=False)}",)
 

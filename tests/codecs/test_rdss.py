@@ -117,6 +117,7 @@ def test_every_kind_of_alarm_is_one_a_band_can_raise(codec):
         "removed": "removed",
         "band": "general",
         "system": "general",
+        "inactivity": "general",
     }
 
 

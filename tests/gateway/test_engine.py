@@ -11,7 +11,7 @@ import pytest
 from gateway.downlink.orders import DownOrder
 from gateway.incident_rows import Stored
 from gateway.intake import MAX_BAD_KEPT
-from gateway.model import DownAnswer, DownCommand, Envelope, HeartRate, Uplink
+from gateway.model import Alarm, DownAnswer, DownCommand, Envelope, HeartRate, Uplink, Why
 from gateway.told import IncidentChanged, PortalCommand, SyncPayload
 from gateway.transports.base import Outcome
 from sos.events import PlaceCall, SendText
@@ -321,3 +321,33 @@ async def test_a_portal_cannot_make_a_band_ring_a_telephone_and_the_box_can(hous
     assert house.engine.ordered_here(order, lambda _: None) is None
     house.journal.commit()
     assert [order.command for _, order, _ in house.carried_out] == [call]
+
+
+@pytest.mark.parametrize(("severity", "told"), [("notice", False), ("warning", True)])
+async def test_a_notice_is_shown_and_wakes_nobody(house, severity, told):
+    alarm = Alarm(
+        alarm_id="vitals.zhang.1",
+        wearer="zhang",
+        kind="vitals",
+        severity=severity,
+        why=Why(code="heart_rate_unusual_high"),
+        at=house.clock.now(),
+    )
+    house.engine.noticed(alarm)
+    house.journal.commit()
+    assert len(house.events("alarm")) == 1
+    assert bool(len(house.incidents)) is told
+    assert bool(house.carried_out) is told
+
+
+async def test_a_wearer_never_heard_of_is_noticed_once_after_a_day(house):
+    house.engine.await_first()
+    house.engine.await_first()
+    house.advance(86_399)
+    assert house.events("alarm") == []
+    house.advance(2)
+    (alarm, *others) = house.events("alarm")
+    assert (alarm.alarm.why.code, alarm.alarm.severity) == ("never_heard", "notice")
+    house.engine.await_first()
+    house.advance(200_000)
+    assert house.events("alarm") == [alarm, *others]

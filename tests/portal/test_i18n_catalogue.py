@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from flask import session
 
+from gateway.model import Why
+from portal.care.sentences import what_words
 from portal.cases.services import services
 from portal.i18n import CATALOGUE, catalogues
 from portal.posts.boards import boards
@@ -183,12 +186,51 @@ def test_times_are_those_of_shanghai(app, samples, language):
     ],
 )
 def test_an_id_that_is_claimed_twice_is_said_in_words(app, language, words):
-    from flask import session
-
-    from gateway.model import Why
-    from portal.care.sentences import what_words
-
     with app.test_request_context():
         session["language"] = language
         said = what_words("band", Why(code="id_claimed_twice", place="192.0.2.7:1, 192.0.2.8:2"))
     assert said == words
+
+
+@pytest.mark.parametrize(
+    ("kind", "why", "chinese", "in_english"),
+    [
+        (
+            "vitals",
+            Why(code="systolic_crisis_high", value=186, unit="mmHg"),
+            "收缩压危险地偏高：186 mmHg",
+            "– Systolic pressure is dangerously high: 186 mmHg",
+        ),
+        (
+            "vitals",
+            Why(code="body_temp_unusual_high", value=37.6, unit="°C"),
+            "体温比平时偏高：37.6 ℃",
+            "– Temperature is higher than usual: 37.6 ℃",
+        ),
+        (
+            "vitals",
+            Why(code="vitals_missing", value=4800, unit="s"),
+            "手环戴着，但已 1 小时 20 分没有测到身体指标",
+            "has a wristband that is heard but has measured nothing for 1 h 20 min",
+        ),
+        ("vitals", Why(code="something_new", value=1), "身体指标异常", "has unusual vital signs"),
+        (
+            "inactivity",
+            Why(code="not_up", value=36_000, unit="s"),
+            "今天还没有活动，已 10 小时 00 分",
+            "has not moved today, for 10 h 00 min",
+        ),
+        ("inactivity", Why(code="drill"), "很久没有活动", "has not moved for long"),
+        (
+            "silence",
+            Why(code="never_heard", value=259_200, unit="s"),
+            "手环登记后从未有过消息，已 72 小时 00 分",
+            "has a wristband never heard since it was registered, 72 h 00 min ago",
+        ),
+    ],
+)
+def test_what_happened_to_a_body_is_said_in_both_languages(app, kind, why, chinese, in_english):
+    for language, words in (("zh", chinese), ("en", in_english)):
+        with app.test_request_context():
+            session["language"] = language
+            assert what_words(kind, why) == words

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.effects import RaiseAlarm, SetTimer
 from gateway.model import Envelope, Uplink, WearerView
-from gateway.rules.base import TimerDue
+from gateway.rules.base import FIRST_AWAITED, TimerDue
 from gateway.rules.silence import RULE
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -106,3 +106,20 @@ def test_our_clock_set_back_waits_from_now_on_and_not_from_the_wrong_time():
     state, _ = RULE_OF_XU.step(RULE_OF_XU.initial(), frame(86_400 * 365), START)
     state, effects = RULE_OF_XU.step(state, frame(0), START)
     assert effects == (SetTimer(name="silent", due_at=START + timedelta(seconds=1980)),)
+
+
+def test_a_wearer_never_heard_of_is_waited_for_a_day_and_the_first_frame_ends_it():
+    first = TimerDue(name=FIRST_AWAITED, due_at=START)
+    state, effects = RULE_OF_XU.step(RULE_OF_XU.initial(), first, START)
+    assert effects == (SetTimer(name="silent", due_at=START + timedelta(days=1)),)
+    assert RULE_OF_XU.step(state, first, START) == (state, ())
+    told, (raised,) = RULE_OF_XU.step(state, TimerDue(name="silent", due_at=state.due_at), state.due_at)
+    assert (raised.alarm.why.code, raised.alarm.severity, raised.alarm.why.value) == (
+        "never_heard",
+        "notice",
+        86_400,
+    )
+    assert told != RULE_OF_XU.initial()
+    heard, (timer,) = RULE_OF_XU.step(state, frame(60), START)
+    assert heard.heard_at == START + timedelta(seconds=60)
+    assert timer.due_at == heard.due_at
