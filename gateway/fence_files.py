@@ -138,10 +138,11 @@ def drawn(view: FenceView) -> MapFence:
 
 def table_of(fence: MapFence) -> dict[str, Any]:
     """Give a fence of a map file as a `[[wearers.fences]]` table; what it leaves out has its default."""
-    plain = msgspec.to_builtins(view_for(fence.shape, fence=fence.id, name=fence.name))
+    plain: dict[str, Any] = msgspec.to_builtins(view_for(fence.shape, fence=fence.id, name=fence.name))
     name = plain.pop("fence")
-    found: dict[str, Any] = {**({"id": name} if name else {}), **plain, **fence.extra}
-    return found
+    if "parts" in plain:
+        plain["parts"] = list(plain["parts"])  # an array of tables is a list in a configuration
+    return {**({"id": name} if name else {}), **plain, **fence.extra}
 
 
 def view_of_drawn(fence: MapFence) -> FenceView:

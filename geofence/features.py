@@ -86,13 +86,12 @@ def moved(geometry: Geometry, change: Callable[[float, float], tuple[float, floa
         }
 
     def walk(coordinates: Any) -> Any:
-        if isinstance(coordinates[0], int | float):
+        if coordinates and isinstance(coordinates[0], int | float):
             lat, lon = change(coordinates[1], coordinates[0])
             return [lon, lat]
         return [walk(inner) for inner in coordinates]
 
-    found = geometry["coordinates"]
-    return {"type": geometry["type"], "coordinates": walk(found) if found else found}
+    return {"type": geometry["type"], "coordinates": walk(geometry["coordinates"])}
 
 
 def shape_of_parts(

@@ -112,6 +112,8 @@ def _parts(geometry: Geometry | None, found: list[Finding]) -> tuple[Geometry, .
 
 
 def _places(coordinates: Any) -> Iterable[tuple[float, float]]:
+    if not coordinates:
+        return
     if isinstance(coordinates[0], int | float):
         yield coordinates[0], coordinates[1]
         return

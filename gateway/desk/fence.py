@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         return RUNS[options.what](settings, options)
     except (Refused, ConfigError, OSError) as error:
-        print(error, file=sys.stderr)
+        _complain(error)
         return CONFIG_WRONG
 
 
@@ -196,6 +196,13 @@ def _write_tables(path: Path, fences: Iterable[Any]) -> None:
             file.write(text)
     except FileExistsError as error:
         raise Refused(f"{path} exists already; nothing was written") from error
+
+
+def _complain(error: Exception) -> None:
+    from gateway.desk.device_words import harmless
+
+    for line in str(error).splitlines():
+        print(harmless(line), file=sys.stderr)
 
 
 def _tell(findings: Iterable[Finding]) -> None:
