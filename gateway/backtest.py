@@ -74,12 +74,20 @@ class _Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """A fix that can be judged: when it was taken, where (degrees, WGS-84), its radius in metres if told."""
+    """A fix that can be judged: when it was taken, and the fix itself."""
 
     at: datetime
-    lat: float
-    lon: float
-    accuracy_m: float | None
+    fix: Fix
+
+    @property
+    def lat(self) -> float:
+        """Degrees, WGS-84."""
+        return self.fix.lat
+
+    @property
+    def lon(self) -> float:
+        """Degrees, WGS-84."""
+        return self.fix.lon
 
 
 def positions(heard: Iterable[Envelope]) -> Iterator[Position]:
@@ -89,8 +97,7 @@ def positions(heard: Iterable[Envelope]) -> Iterator[Position]:
             continue
         for reading in envelope.uplink.readings:
             if type(reading) is Fix and is_position(reading):
-                at = happened_at(reading.at, envelope.received_at)
-                yield Position(at=at, lat=reading.lat, lon=reading.lon, accuracy_m=reading.accuracy_m)
+                yield Position(at=happened_at(reading.at, envelope.received_at), fix=reading)
 
 
 def fence_of(alarm: Alarm, fences: Iterable[FenceView]) -> FenceView | None:
@@ -101,14 +108,14 @@ def fence_of(alarm: Alarm, fences: Iterable[FenceView]) -> FenceView | None:
     return max(fits, key=lambda one: len(one.fence), default=None)
 
 
-def out_s(alarm: Alarm, track: Sequence[Position], wrong_m: Callable[[float, float], float]) -> float | None:
+def out_s(alarm: Alarm, track: Sequence[Position], wrong_m: Callable[[Fix], float]) -> float | None:
     """Give how many seconds a wearer was on the wrong side: from the first fix there until one that is not.
 
-    `wrong_m(lat, lon)`: metres beyond the border, positive on the wrong side.
+    `wrong_m(fix)`: metres beyond the border, positive on the wrong side.
     None when they were not back by the end of the track.
     """
     began = alarm.why.since or alarm.at
-    back = (one.at for one in track if one.at > alarm.at and wrong_m(one.lat, one.lon) <= 0)
+    back = (one.at for one in track if one.at > alarm.at and wrong_m(one.fix) <= 0)
     back_at = next(back, None)
     return None if back_at is None else (back_at - began).total_seconds()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from gateway.journal.reader import JournalReader
 from gateway.journal.records import to_ms
 from gateway.model import Alarm, Envelope, Uplink, rings_nobody
-from gateway.told import Telemetry
+from gateway.told import Telemetry, Verdict
 
 _telemetry = msgspec.json.Decoder(Telemetry).decode
 _alarm = msgspec.json.Decoder(Alarm).decode
@@ -33,13 +34,48 @@ def heard(reader: JournalReader, wearer: str, *, since: datetime, until: datetim
         )
 
 
-def raised(
+class _Incident(msgspec.Struct, frozen=True):
+    """What is read of an incident: what its alarm turned out to be."""
+
+    verdict: Verdict | None = None
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    """What is read of an incident's row."""
+
+    incident: _Incident
+
+
+_stored = msgspec.json.Decoder(_Stored).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """An alarm that was raised, and what whoever closed its incident found it to be; None: not said."""
+
+    alarm: Alarm
+    verdict: Verdict | None
+
+
+def judged(
     reader: JournalReader, *, wearer: str | None = None, since: datetime, until: datetime
-) -> list[Alarm]:
+) -> list[Judged]:
     """Give the alarms that were really raised in [since, until), oldest first; of everybody without a wearer.
 
     Drills are left out, and notices that ring nobody.
     """
-    rows = reader.alarms(since_ms=to_ms(since), until_ms=to_ms(until), wearer=wearer)
-    told = (_alarm(row["body"]) for row in rows)
-    return [alarm for alarm in told if not alarm.drill and not rings_nobody(alarm)]
+    found = [
+        Judged(
+            alarm=_alarm(row["body"]),
+            verdict=None if row["incident_body"] is None else _stored(row["incident_body"]).incident.verdict,
+        )
+        for row in reader.alarms(since_ms=to_ms(since), until_ms=to_ms(until), wearer=wearer)
+    ]
+    return [one for one in found if not one.alarm.drill and not rings_nobody(one.alarm)]
+
+
+def raised(
+    reader: JournalReader, *, wearer: str | None = None, since: datetime, until: datetime
+) -> list[Alarm]:
+    """Give the alarms of `judged` alone."""
+    return [one.alarm for one in judged(reader, wearer=wearer, since=since, until=until)]

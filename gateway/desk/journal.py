@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gateway.desk import tuning_command
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
 
 LISTED = 50
@@ -15,7 +16,7 @@ MOST_NUMBER = 2**63 - 1
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser."""
-    words = "look at the journal: tail, export, verify, quarantine"
+    words = "look at the journal: tail, export, verify, quarantine, tuning"
     journal = commands.add_parser("journal", help=words, description=words)
     journal.set_defaults(run=run)
     _where(journal, config=Path("config.toml"), file=None)
@@ -31,6 +32,7 @@ def add_to(commands: Any) -> None:
         ask.add_argument("--lines", type=int, default=argparse.SUPPRESS, help="tail: how many events")
         ask.add_argument("--after", type=int, default=argparse.SUPPRESS, help="export: only behind this seq")
     _add_quarantine(asks)
+    tuning_command.add_to(asks, _where)
 
 
 def _where(parser: argparse.ArgumentParser, **defaults: Any) -> None:

@@ -13,16 +13,15 @@ import msgspec
 from gateway import history
 from gateway.backtest import Compared, Position, compare, fence_of, out_s, positions, replay
 from gateway.config import Settings
-from gateway.fences import shape_of
 from gateway.journal.reader import JournalReader
-from gateway.model import Alarm, FenceView, WearerView
-from gateway.rules.fence import FenceRule, FenceSettings
-from geofence.shape import FenceShape
+from gateway.model import Alarm, FenceView, Fix, WearerView
+from gateway.rules.fence import FenceRule, FenceSettings, Watched, watch
+from geofence.certainty import Certainty, certainty
 
 WEEK = timedelta(days=7)
 WARM_UP = timedelta(days=1)
 """So much before the asked time is heard too, so that the rule knows where the wearer was when it begins."""
-OWN_KEYS = ("exit_margin_m",)
+OWN_KEYS = ("exit_margin_m", "hysteresis_m", "dwell_s")
 """What a fence may say itself; a changed setting counts for every fence, also those that do."""
 
 Seen = Literal["inside", "unsure", "outside"]
@@ -44,15 +43,6 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fenced:
-    """One fence of the trial: its view, its shape, and the metres beyond its border that count as left."""
-
-    view: FenceView
-    shape: FenceShape
-    margin_m: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """Everything a trial found, for the screen, a picture or another program."""
 
@@ -60,7 +50,7 @@ class Trial:
     name: str
     since: datetime
     until: datetime
-    fences: tuple[Fenced, ...]
+    fences: tuple[Watched, ...]
     changed: Mapping[str, float]
     track: tuple[Position, ...]
     seen: tuple[Seen, ...]
@@ -89,10 +79,10 @@ def try_fences(
     Raises ValueError when a fence is no shape, or a setting is out of its range.
     """
     rule_settings = changed_settings(settings.wearer_rules[view.wearer, FenceRule.name], changed)
-    views = tuple(_without_own(one, changed) for one in (view.fences if fences is None else fences))
+    views = tuple(without_own(one, changed) for one in (view.fences if fences is None else fences))
     tried = FenceRule(msgspec.structs.replace(view, fences=views), rule_settings)
     frames = tuple(history.heard(reader, view.wearer, since=since - WARM_UP, until=until))
-    fenced = tuple(_fenced(one, rule_settings) for one in views)
+    fenced = tuple(watch(one, rule_settings) for one in views)
     track = tuple(place for place in positions(frames) if place.at >= since)
     would = tuple(one for one in replay(tried, frames, until=until) if one.at >= since)
     was = [
@@ -110,7 +100,7 @@ def try_fences(
         fences=fenced,
         changed=changed,
         track=track,
-        seen=tuple(_seen(place, fenced, rule_settings.max_accuracy_m) for place in track),
+        seen=tuple(_seen(place.fix, fenced, rule_settings) for place in track),
         found=tuple(
             _found(number, one, fenced, track, was=one.alarm_id in both)
             for number, one in enumerate(would, start=1)
@@ -139,7 +129,7 @@ def changed_settings(today: FenceSettings, changed: Mapping[str, float]) -> Fenc
     return msgspec.convert(plain, FenceSettings)
 
 
-def _without_own(view: FenceView, changed: Mapping[str, float]) -> FenceView:
+def without_own(view: FenceView, changed: Mapping[str, float]) -> FenceView:
     """The fence without what it says itself of a setting that is changed."""
     own = {key: _default(key) for key in OWN_KEYS if key in changed}
     return msgspec.structs.replace(view, **own)
@@ -149,29 +139,35 @@ def _default(key: str) -> Any:
     return next(one.default for one in msgspec.structs.fields(FenceView) if one.name == key)
 
 
-def _fenced(view: FenceView, settings: FenceSettings) -> Fenced:
-    margin_m = view.exit_margin_m if view.exit_margin_m > 0 else settings.exit_margin_m
-    return Fenced(view=view, shape=shape_of(view), margin_m=margin_m)
+def _seen(fix: Fix, fences: tuple[Watched, ...], settings: FenceSettings) -> Seen:
+    """Where a fix shows the wearer towards the fences: outside where it surely is past one of them.
 
-
-def _seen(place: Position, fences: tuple[Fenced, ...], max_accuracy_m: float) -> Seen:
-    """Where a fix shows the wearer towards the fences: outside where it is of one of them."""
-    if place.accuracy_m is not None and place.accuracy_m > max_accuracy_m:
+    Hours and suspensions are left aside: this is where the wearer was, not what it was worth.
+    """
+    sure = _sure(fix, settings)
+    if sure is None:
         return "unsure"
-    beyond_m = [one.shape.signed_distance_m(place.lat, place.lon) - one.margin_m for one in fences]
-    return "outside" if any(metres > 0 for metres in beyond_m) else "inside"
+    seen = {one.limits.judge(one.breach_m(fix, sure), sure) for one in fences}
+    return "outside" if "beyond" in seen else "unsure" if "unsure" in seen else "inside"
+
+
+def _sure(fix: Fix, settings: FenceSettings) -> Certainty | None:
+    """How sure the rule takes a fix to be; None for one it does not judge."""
+    if fix.accuracy_m is None or not fix.accuracy_m > 0:
+        return certainty(getattr(settings, f"{fix.source or 'gnss'}_accuracy_m"))
+    return certainty(fix.accuracy_m) if fix.accuracy_m <= settings.max_accuracy_m else None
 
 
 def _found(
-    number: int, alarm: Alarm, fences: tuple[Fenced, ...], track: tuple[Position, ...], *, was: bool
+    number: int, alarm: Alarm, fences: tuple[Watched, ...], track: tuple[Position, ...], *, was: bool
 ) -> Found:
     view = fence_of(alarm, [one.view for one in fences])
-    shape = next((one.shape for one in fences if one.view is view), None)
+    watched = next((one for one in fences if one.view is view), None)
     return Found(
         number=number,
         alarm=alarm,
         fence=alarm.why.place or "",
         distance_m=alarm.why.value or 0.0,
-        out_s=None if shape is None else out_s(alarm, track, shape.signed_distance_m),
+        out_s=None if watched is None else out_s(alarm, track, watched.exact_breach_m),
         was=was,
     )

@@ -70,7 +70,8 @@ def svg(trial: Trial, map_dir: Path, lang: Literal["zh", "en"]) -> str:
     """The whole map; empty where there is neither a fence nor a fix."""
     lat0, lon0 = _origin(trial)
     grounds = [
-        (_ground(one.view, lat0, lon0), one.margin_m, _name_at(one.view, lang)) for one in trial.fences
+        (_ground(one.view, lat0, lon0), one.side * one.limits.exit_margin_m, _name_at(one.view, lang))
+        for one in trial.fences
     ]
     frame = _frame(trial, grounds, lat0, lon0)
     if frame is None:
@@ -109,6 +110,8 @@ def _ground(view: FenceView, lat0: float, lon0: float) -> Any:
 
 
 def _name_at(view: FenceView, lang: Literal["zh", "en"]) -> str:
+    if view.keep == "out":
+        return f"不宜进入：{view.name}" if lang == "zh" else f"Keep out: {view.name}"
     return f"围栏：{view.name}" if lang == "zh" else f"Fence: {view.name}"
 
 
@@ -124,7 +127,7 @@ def _frame(trial: Trial, grounds: Sequence[tuple[Any, float, str]], lat0: float,
         for one in trial.found
         if one.alarm.lat is not None and one.alarm.lon is not None
     ]
-    boxes = [ground.buffer(margin_m).bounds for ground, margin_m, _ in grounds]
+    boxes = [ground.buffer(max(margin_m, 0.0)).bounds for ground, margin_m, _ in grounds]
     xs = [x for x, _ in spots] + [x for left, _, right, _ in boxes for x in (left, right)]
     ys = [y for _, y in spots] + [y for _, low, _, high in boxes for y in (low, high)]
     xs += _most([x for x, _ in places])
@@ -215,7 +218,7 @@ def _outline(ground: Any, frame: Frame) -> str:
 
 
 def _fence_name(ground: Any, margin_m: float, name: str, frame: Frame) -> str:
-    left, _, right, top = ground.buffer(margin_m).bounds
+    left, _, right, top = ground.buffer(max(margin_m, 0.0)).bounds
     x, y = frame.pixels(((left + right) / 2, top))
     y = max(y - 8, 18)
     return f'<text class="fence-name" x="{x:.1f}" y="{y:.1f}">{escape(name)}</text>'

@@ -14,7 +14,7 @@ Lang = Literal["zh", "en"]
 WORDS = {
     "title": ("围栏试算", "Fences tried"),
     "inside": ("在围栏或余量以内", "inside, or within the margin"),
-    "unsure": ("定位太模糊，不判断", "too vague to judge"),
+    "unsure": ("定位太模糊，分不清里外", "too vague to tell"),
     "outside": ("超出围栏与余量", "outside, past the margin"),
     "gap": ("这段没有定位", "no fix in between"),
     "margin": ("离开余量：超出此线才算离开", "margin: past this line counts as left"),

@@ -96,8 +96,8 @@ def test_how_long_somebody_was_out_ends_with_the_first_fix_that_is_not() -> None
     (found,) = replay(rule(dwell_s=0), WALK)
     track = tuple(positions(WALK))
 
-    def beyond(lat: float, _: float) -> float:
-        return (lat - 31.155) * A_DEGREE_M - 100
+    def beyond(fix: Fix) -> float:
+        return (fix.lat - 31.155) * A_DEGREE_M - 100
 
     assert out_s(found, track, beyond) == 540
     assert out_s(found, track[:4], beyond) is None

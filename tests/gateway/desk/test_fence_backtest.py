@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
-import msgspec
 import pytest
 
-from gateway.backtest import replay
-from gateway.config import load
-from gateway.journal.records import AlarmRow, EventRow, Record, Rest, to_ms
-from gateway.journal.writer import JournalWriter
 from gateway.model import Envelope, Fix, Uplink
-from gateway.roster import People
-from gateway.rules.fence import FenceRule
-from gateway.told import Telemetry
 from shouwang import main
 
 A_DEGREE_M = 110_860
@@ -36,36 +27,10 @@ def envelope(second: float, north_m: float, accuracy_m: float) -> Envelope:
 
 
 @pytest.fixture
-def config(small_config):
+def config(small_config, remember):
     """A gateway whose journal remembers a walk, and the alarms it raised."""
     path = small_config()
-    settings = load(path, make_demo_secrets=True)
-    walk = [envelope(*step) for step in WALK]
-    rule = FenceRule(People(settings).wearers["wang"], settings.wearer_rules["wang", "fence"])
-    record = Record([], rest=Rest())
-    for one in walk:
-        told = Telemetry(
-            device=one.device,
-            wearer=one.wearer,
-            received_at=one.received_at,
-            backlog=False,
-            readings=one.uplink.readings,
-        )
-        at_ms = to_ms(one.received_at)
-        body = msgspec.json.encode(told)
-        record.events.append(EventRow(at_ms, at_ms, "telemetry", one.device, "wang", "tcp", body, None))
-    for one in replay(rule, walk, until=BEGAN + timedelta(days=1)):
-        body = msgspec.json.encode(one)
-        row = AlarmRow(one.alarm_id, "wang", one.kind, one.severity, to_ms(one.at), None, body)
-        record.rest.alarms.append(row)
-
-    async def write() -> None:
-        writer = JournalWriter(path.parent / "var/gw-test.journal.db")
-        writer.start()
-        await writer.commit(record)
-        await writer.stop()
-
-    asyncio.run(write())
+    remember(path, [envelope(*step) for step in WALK])
     return path
 
 
