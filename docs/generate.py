@@ -138,6 +138,8 @@ def main() -> int:
     (HERE / "configuration.md").write_text(configuration(), encoding="utf-8")
     family = runpy.run_path(str(HERE / "family_page.py"))
     (HERE / "what-the-family-hears.md").write_text(family["page"](), encoding="utf-8")
+    drift = runpy.run_path(str(HERE / "drift_page.py"))
+    (HERE / "drift.md").write_text(drift["page"](), encoding="utf-8")
     return 0
 
 
