@@ -23,7 +23,9 @@ from geofence.fields import FIELDS, Value, written
 from geofence.findings import Finding, Weight
 
 WGS84 = "EPSG:4326"
-LIKE_WGS84 = frozenset({4326, 4490, 4479, 4480})
+LIKE_WGS84 = frozenset({4326, 4979, 4490, 4480})
+"""WGS-84 and CGCS2000, in degrees, without and with heights."""
+EXACT_M = 5.0
 HEAD_BYTES = 4096
 MOST_BYTES = 64 * 1024 * 1024
 MOST_FEATURES = 2_000
@@ -160,12 +162,28 @@ def _in_wgs84(frame: Any, found: list[Finding]) -> Any:
         return frame
     if frame.crs.to_epsg() in LIKE_WGS84:
         return frame
+    if not _near_wgs84(frame.crs):
+        words = f"{frame.crs.name}: nothing here knows how far that is from WGS-84, 100 m and more in China"
+        found.append(Finding(code="crs_inexact", weight="error", words=words))
     try:
         return frame.to_crs(WGS84)
     except RuntimeError as error:  # pyproj's ProjError is one
         words = f"its coordinate system {frame.crs.name!r} cannot be converted ({error})"
         found.append(Finding(code="crs_unusable", weight="error", words=words))
         return frame
+
+
+def _near_wgs84(crs: Any) -> bool:
+    """Whether the way from a system's datum to WGS-84 is known to `EXACT_M`, or is none at all.
+
+    PROJ takes an unknown way as none: Beijing 1954 and Xi'an 1980 would pass for WGS-84 unnoticed.
+    """
+    from pyproj import Transformer  # noqa: PLC0415 (geopandas brings it along)
+
+    ground = crs.geodetic_crs
+    if ground is None or ground.to_epsg() in LIKE_WGS84:
+        return ground is not None
+    return 0 <= Transformer.from_crs(ground, WGS84, always_xy=True).accuracy <= EXACT_M
 
 
 def _features(frame: Any, *, after: int) -> Iterator[Feature]:

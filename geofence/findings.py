@@ -22,6 +22,7 @@ ADVICE = MappingProxyType(
         "gdal_says": "look at the result on a map",
         "crs_missing": "if that is wrong, set the layer's coordinate system and export it again",
         "crs_unusable": "export it again in EPSG:4326",
+        "crs_inexact": "convert it with the survey's own parameters and export it again in EPSG:4490",
         "columns_ignored": "nothing, unless one of them was meant for us",
         "no_site": "put the boundary of the site into [site] map_dir, so that places can be compared",
         "no_fences": "draw at least one",

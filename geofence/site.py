@@ -66,11 +66,11 @@ OTHERWISE: Mapping[str, Mapping[str, tuple[Change, str]]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where a site is: its ground and its buildings, as shapely geometries in metres on `flat`."""
+    """Where a site is: its ground, and a shapely.STRtree of its buildings, in metres on `flat`."""
 
     flat: Flat
     ground: Any
-    buildings: tuple[Any, ...]
+    buildings: Any
 
     def finding(self, parts: Sequence[Geometry], values: Mapping[str, Value], datum: str) -> Finding | None:
         """Give what is odd about where a fence lies, or None; `datum` is what the installer named."""
@@ -93,9 +93,10 @@ class Site:
         """The share in common with the site, and the likeness to the building most like it: 0 to 1 each."""
         drawn = self._drawn(parts, values)
         shared = drawn.intersection(self.ground).area / min(drawn.area, self.ground.area)
-        like = max(
-            (drawn.intersection(one).area / drawn.union(one).area for one in self.buildings), default=1.0
-        )
+        if not len(self.buildings):
+            return shared, 1.0
+        near = self.buildings.geometries.take(self.buildings.query(drawn, predicate="intersects"))
+        like = max((drawn.intersection(one).area / drawn.union(one).area for one in near), default=0.0)
         return shared, like
 
     def _drawn(self, parts: Sequence[Geometry], values: Mapping[str, Value]) -> Any:
@@ -126,7 +127,8 @@ def read_site(folder: Path) -> Site | None:
     if drawn.is_empty:
         return None
     flat = Flat(drawn.centroid.y, drawn.centroid.x)
-    return Site(flat=flat, ground=flat.down(drawn), buildings=tuple(flat.down(one) for one in buildings))
+    tree = shapely.STRtree([flat.down(one) for one in buildings])
+    return Site(flat=flat, ground=flat.down(drawn), buildings=tree)
 
 
 def _polygons(path: Path) -> list[Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
+from gateway.errors import ShouwangError
 from geofence.datum import Datum
 from geofence.findings import Finding, exit_status
 
@@ -20,7 +21,7 @@ EXTENSIONS: tuple[str, ...] = ("fence_backtest", "fence_suspend")
 """Rooms of `gateway/desk` with a sub-command of `fence` each: `add_to(asks)`, and their own `run`."""
 
 
-class Refused(Exception):
+class Refused(ShouwangError):
     """What the installer asked for cannot be done; the message says why."""
 
 
@@ -62,8 +63,6 @@ def _about_file(ask: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`shouwang fence check|import|export`."""
-    from gateway.errors import ConfigError
-
     here = Path.cwd()
     for name in ("file", "out"):
         if getattr(options, name, None) is not None:
@@ -71,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     settings = checked_settings(options.config)
     try:
         return RUNS[options.what](settings, options)
-    except (Refused, ConfigError, OSError) as error:
+    except (ShouwangError, OSError) as error:
         _complain(error)
         return CONFIG_WRONG
 

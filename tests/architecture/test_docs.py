@@ -17,6 +17,7 @@ PAGES = (
     "docs/tour.md",
     "docs/sos.md",
     "docs/rules.md",
+    "docs/fences.md",
     "docs/portal.md",
     "docs/carriers.md",
     "docs/devices.md",

@@ -197,13 +197,26 @@ def test_a_column_named_in_gbk_is_known(tmp_path):
     assert back(tmp_path / "a.shp")[0].name == "新河苑"
 
 
-@pytest.mark.parametrize("crs", ["EPSG:4490", "EPSG:4549", "EPSG:3857", "EPSG:32651", "EPSG:2414"])
+@pytest.mark.parametrize("crs", ["EPSG:4490", "EPSG:4549", "EPSG:3857", "EPSG:32651", "EPSG:4258"])
 def test_another_coordinate_system_is_converted(tmp_path, crs):
-    """CGCS2000 in degrees, its Gauss-Krueger zone, Web Mercator, UTM 51N, and the old Beijing 1954."""
+    """CGCS2000 in degrees and in its Gauss-Krueger zone, Web Mercator, UTM 51N, and ETRS89."""
     frame("x").to_crs(crs).to_file(tmp_path / "a.gpkg")
     (fence,) = back(tmp_path / "a.gpkg")
-    near_m = 0.01 if crs != "EPSG:2414" else 1.0
-    assert fence.shape.exact_distance_m(*SQUARE[1]) == pytest.approx(0, abs=near_m)
+    assert fence.shape.exact_distance_m(*SQUARE[1]) == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:2414", "EPSG:4610"])
+def test_an_old_datum_of_china_is_never_taken_for_wgs84(tmp_path, crs):
+    """PROJ would pass Beijing 1954 and Xi'an 1980 through as they are, some 100 m off."""
+    frame("x").to_crs(crs).to_file(tmp_path / "a.gpkg")
+    (finding,) = read(tmp_path / "a.gpkg").findings
+    assert (finding.code, finding.weight) == ("crs_inexact", "error")
+
+
+def test_a_coordinate_system_of_no_place_on_the_earth_is_refused(tmp_path):
+    plan = 'LOCAL_CS["site plan",UNIT["metre",1],AXIS["X",EAST],AXIS["Y",NORTH]]'
+    frame("x", crs=None).set_crs(plan).to_file(tmp_path / "a.gpkg")
+    assert {finding.code for finding in read(tmp_path / "a.gpkg").findings} == {"crs_inexact", "crs_unusable"}
 
 
 def test_a_file_that_names_no_coordinate_system_is_wgs84_with_a_note(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 from geofence.datum import from_wgs84
 from geofence.features import Feature, moved
+from geofence.fields import CUT, FIELDS, SHORT
 from geofence.findings import ADVICE, Finding, exit_status
 from geofence.judging import judge
 from geofence.shape import Circle, Corridor, Parts, Polygon
@@ -266,8 +267,13 @@ def test_a_finding_says_where_what_and_what_to_do():
     assert [exit_status(()), exit_status((finding,))] == [0, 1]
 
 
-def test_every_code_has_its_advice(root):
-    text = "".join(path.read_text(encoding="utf-8") for path in (root / "geofence").glob("*.py"))
+def test_every_code_is_used_and_every_code_and_column_is_in_the_docs(root):
+    rooms = ("dbf", "drawing", "files", "judging", "site")
+    text = "".join((root / f"geofence/{room}.py").read_text(encoding="utf-8") for room in rooms)
+    page = (root / "docs/fences.md").read_text(encoding="utf-8")
     for code in ADVICE:
-        if not code.startswith("encoding_"):
-            assert text.count(f'"{code}"') >= 2, code
+        assert f'"{code.removeprefix("encoding_")}"' in text, code
+        assert f"| `{code}` |" in page, code
+    for column in FIELDS:
+        assert f"| `{column}` | `{SHORT.get(column, column)}` |" in page, column
+        assert len(SHORT.get(column, column)) <= CUT
