@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geofence.batch import signed_distances
 from geofence.index import Index
 from geofence.shape import Circle, Corridor, Parts, Polygon
 
@@ -51,10 +50,16 @@ def arrays(asked):
     return np.array(lats), np.array(lons)
 
 
+def distances(shape, lats, lons):
+    """Every place against the one shape."""
+    pairs = np.arange(len(lats)), np.zeros(len(lats), dtype=int)
+    return Index((shape,)).signed_distances(lats, lons, pairs)
+
+
 @settings(max_examples=150, deadline=None)
 @given(shape=shapes, asked=places)
 def test_a_batch_gives_what_the_shape_gives_one_by_one_where_it_is_exact(shape, asked):
-    for place, told in zip(asked, signed_distances(shape, *arrays(asked)).tolist(), strict=True):
+    for place, told in zip(asked, distances(shape, *arrays(asked)).tolist(), strict=True):
         one = shape.signed_distance_m(*place)
         if abs(one) <= NEAR_M:
             assert told == pytest.approx(one, abs=1e-6)
@@ -67,7 +72,11 @@ def test_a_batch_gives_what_the_shape_gives_one_by_one_where_it_is_exact(shape, 
 @given(many=st.lists(shapes, min_size=1, max_size=6), asked=places, near_m=st.floats(0, NEAR_M))
 def test_no_shape_that_is_near_is_left_out_and_each_is_given_once(many, asked, near_m):
     index = Index(many, near_m=near_m)
-    found = [(place, number) for number, hits in index.near(*arrays(asked)) for place in hits.tolist()]
+    found = [
+        (place, number)
+        for places, numbers in index.near(*arrays(asked))
+        for place, number in zip(places.tolist(), numbers.tolist(), strict=True)
+    ]
     assert len(found) == len(set(found))
     for place, (lat, lon) in enumerate(asked):
         close = {n for n, shape in enumerate(many) if shape.exact_distance_m(lat, lon) <= near_m}
@@ -92,9 +101,9 @@ def test_many_places_far_apart_and_a_ring_of_a_thousand_corners_are_worked_on_pi
     random = np.random.default_rng(4)
     lats, lons = random.uniform(31.14, 31.16, 500), random.uniform(121.09, 121.11, 500)
     lats[0], lons[0] = -60.0, -170.0
-    ((number, hits),) = Index((ring,)).near(lats, lons)
-    assert number == 0
-    told = signed_distances(ring, lats, lons)
+    ((hits, numbers),) = Index((ring,)).near(lats, lons)
+    assert set(numbers.tolist()) == {0}
+    told = distances(ring, lats, lons)
     assert set(np.nonzero(told < 0)[0].tolist()) <= set(hits.tolist())
     assert [told[n] < 0 for n in range(500)] == [
         ring.exact_distance_m(*place) < 0 for place in zip(lats.tolist(), lons.tolist(), strict=True)
@@ -104,6 +113,9 @@ def test_many_places_far_apart_and_a_ring_of_a_thousand_corners_are_worked_on_pi
 def test_nothing_asked_gives_nothing_and_an_index_of_nothing_is_refused():
     index = Index((Circle(lat=31.0, lon=121.0, radius_m=50),))
     assert list(index.near(np.empty(0), np.empty(0))) == []
+    assert (
+        index.signed_distances(np.empty(0), np.empty(0), (np.empty(0, int), np.empty(0, int))).tolist() == []
+    )
     assert index.candidates(0.0, 0.0) == ()
     with pytest.raises(ValueError, match="at least one shape"):
         Index(())
