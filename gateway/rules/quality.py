@@ -1,15 +1,16 @@
 """Whether a measurement of a body is worth judging: worn, and not while walking briskly.
 
 What is doubtful neither raises nor clears anything.
-Only what is worth storing is kept: marks are rewritten at most every half minute, the steps once a minute.
+Only what is worth storing is kept: marks are rewritten at most once a minute.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
-from gateway.model import Fix, Steps, Worn
+from gateway.model import BloodPressure, BodyTemp, Fix, HeartRate, Reading, SpO2, Steps, Worn
 from gateway.rules.moment import happened_at
 
 PLAUSIBLE_BPM = (20.0, 250.0)
@@ -19,6 +20,16 @@ PLAUSIBLE_SPO2_PCT = (50.0, 100.0)
 PLAUSIBLE_BODY_TEMP_C = (30.0, 43.0)
 """What lies outside, both ends included as possible, is a fault of the sensor (0 and 255: not worn)."""
 
+BOUNDS = MappingProxyType(
+    {
+        "heart_rate": PLAUSIBLE_BPM,
+        "systolic": PLAUSIBLE_SYSTOLIC_MMHG,
+        "spo2": PLAUSIBLE_SPO2_PCT,
+        "body_temp": PLAUSIBLE_BODY_TEMP_C,
+    }
+)
+WITNESSES = frozenset({Fix, Steps, Worn})
+"""The readings that say whether the others can be trusted."""
 MOVING_STEPS_PER_MIN = 60.0
 """A slow walk has 60 to 79 steps a minute, moderate effort begins at 100 (Tudor-Locke et al. 2018)."""
 MOVING_M_S = (1.5, 6.0)
@@ -27,7 +38,7 @@ MOTION_SETTLES = timedelta(seconds=120)
 """So long before and after motion a reading is doubtful."""
 OFF_WRIST = timedelta(seconds=60)
 """So long after the band said that it is not worn; bands that say so with a zero never say "worn" again."""
-REWRITE = timedelta(seconds=30)
+REWRITE = timedelta(seconds=60)
 STEPS_APART = timedelta(seconds=60)
 STEPS_FRESH_S = 300.0
 """Steps are held to have been made within this time, however old the count before them is."""
@@ -79,6 +90,25 @@ def doubtful(quality: Quality, at: datetime) -> bool:
 def plausible(value: float, bounds: tuple[float, float]) -> bool:
     """Whether a sensor can have measured this; never for what is no number."""
     return bounds[0] <= value <= bounds[1]
+
+
+def quantity_of(reading: Reading) -> tuple[str, float] | None:
+    """Give the one quantity a trend or a habit is made of, and its value; None for a fault or no measurement.
+
+    Of a blood pressure that is the systolic one.
+    """
+    kind = type(reading)
+    if kind is HeartRate:
+        found = "heart_rate", reading.heart_rate_bpm  # type: ignore[union-attr]
+    elif kind is BloodPressure:
+        found = "systolic", reading.systolic_mmhg  # type: ignore[union-attr]
+    elif kind is SpO2:
+        found = "spo2", reading.spo2_pct  # type: ignore[union-attr]
+    elif kind is BodyTemp:
+        found = "body_temp", reading.body_temp_c  # type: ignore[union-attr]
+    else:
+        return None
+    return found if plausible(found[1], BOUNDS[found[0]]) else None
 
 
 def _set_back(old: datetime, at: datetime) -> bool:

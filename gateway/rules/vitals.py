@@ -28,8 +28,8 @@ from gateway.model import (
 )
 from gateway.rules.base import RuleEvent, TimerDue
 from gateway.rules.moment import happened_at, milliseconds
-from gateway.rules.quality import SET_BACK, Quality, doubtful, plausible, witness
-from gateway.rules.vitals_runs import FRESH, Limit, Run, counted
+from gateway.rules.quality import WITNESSES, Quality, doubtful, plausible, witness
+from gateway.rules.vitals_runs import Limit, Run, held
 from gateway.rules.vitals_settings import Quantity, VitalsSettings, quantities
 
 
@@ -50,8 +50,6 @@ class VitalsState:
     pressure: Pressure | None = None
 
 
-WITNESSES = frozenset({Fix, Steps, Worn})
-"""What says whether the measurements can be trusted."""
 MEASUREMENTS = frozenset({HeartRate, BloodPressure, SpO2, BodyTemp})
 Measurement = HeartRate | BloodPressure | SpO2 | BodyTemp
 
@@ -163,26 +161,12 @@ class VitalsRule:
         """Give the runs after one value; an alarm of a crisis disarms the plain limit it goes beyond."""
         taken = 0
         for limit in quantity.limits:
-            old = runs.get(limit.code, FRESH)
-            if old.last_at is not None and old.last_at - heard_at > SET_BACK:
-                old = FRESH
-            if old.last_at is not None and when <= old.last_at:
-                continue
-            new = counted(old, limit, value, when, self._cooldown)
-            if new is None:
-                if limit.code in runs:
-                    runs = {code: run for code, run in runs.items() if code != limit.code}
-                continue
-            raised = new.raised_at == when
-            if taken == limit.sign and (raised or new.armed):
-                new = replace(new, armed=False, raised_at=when)
-                raised = False
-            if new == old:
-                continue
-            runs = {**runs, limit.code: new}
-            if raised:
+            runs, raised = held(runs, limit, value, when, heard_at, self._cooldown)
+            if taken == limit.sign and (run := runs.get(limit.code)) is not None and (raised or run.armed):
+                runs = {**runs, limit.code: replace(run, armed=False, raised_at=when)}
+            elif raised is not None:
                 taken = limit.sign
-                effects.append(RaiseAlarm(alarm=self._alarm(limit, value, new, when)))
+                effects.append(RaiseAlarm(alarm=self._alarm(limit, value, raised, when)))
         return runs
 
     def _alarm(self, limit: Limit, value: float, run: Run, when: datetime) -> Alarm:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway.model import WHY_READINGS, Severity, WhyReading
+from gateway.rules.quality import SET_BACK
 
 NEVER = 1_000_000
 """No number of readings suffices, only their time."""
@@ -96,3 +97,25 @@ def _back(
     if armed == run.armed and not run.count:
         return run
     return Run(raised_at=run.raised_at, armed=armed, last_at=when)
+
+
+def held(
+    runs: dict[str, Run], limit: Limit, value: float, when: datetime, heard_at: datetime, cooldown: timedelta
+) -> tuple[dict[str, Run], Run | None]:
+    """Give the runs after one value, the same object when none changed, and the run that raises, if one does.
+
+    A value that is not newer than the last one is ignored; a last one from a wrong future is forgotten.
+    """
+    old = runs.get(limit.code, FRESH)
+    if old.last_at is not None and old.last_at - heard_at > SET_BACK:
+        old = FRESH
+    if old.last_at is not None and when <= old.last_at:
+        return runs, None
+    new = counted(old, limit, value, when, cooldown)
+    if new is None:
+        if limit.code not in runs:
+            return runs, None
+        return {code: run for code, run in runs.items() if code != limit.code}, None
+    if new == old:
+        return runs, None
+    return {**runs, limit.code: new}, new if new.raised_at == when else None

@@ -1,0 +1,168 @@
+"""Notices a vital sign that changes fast: a rise or a fall within minutes, on readings of good quality.
+
+A value is held against the middle of the samples of the last minutes, so one bad reading moves nothing,
+and it must be repeated. It is a notice: whatever goes beyond a limit is the rule `vitals`' to raise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from gateway.effects import Effect, RaiseAlarm
+from gateway.model import Alarm, WearerView, Why
+from gateway.rules.base import RuleEvent, TimerDue
+from gateway.rules.moment import happened_at, milliseconds
+from gateway.rules.quality import SET_BACK, WITNESSES, Quality, doubtful, quantity_of, witness
+from gateway.rules.vitals_runs import NEVER, Limit, Run, held
+
+SAMPLES = 6
+"""So many are kept of each quantity, evenly over the time within which a change is fast."""
+LEAST_SAMPLES = 3
+REPEATED = timedelta(seconds=30)
+
+Change = Annotated[float, msgspec.Meta(ge=0, le=200)]
+
+
+class TrendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[rules.trend]; a change of 0 is off.
+
+    within_s: a change is fast when it happens within this.
+    heart_rate_bpm, systolic_mmhg: a rise or a fall by this much; spo2_pct: a fall by this much.
+    cooldown_s: the same change is noticed again at the earliest after this.
+    max_event_age_s: older readings fill the history only.
+    """
+
+    within_s: Annotated[float, msgspec.Meta(ge=60, le=7200)] = 600.0
+    heart_rate_bpm: Change = 40.0
+    systolic_mmhg: Change = 40.0
+    spo2_pct: Change = 6.0
+    cooldown_s: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 3600.0
+    max_event_age_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrendState:
+    """The last samples of each quantity as (milliseconds since 1970, value), and the changes under way."""
+
+    samples: dict[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    quality: Quality = field(default_factory=Quality)
+
+
+class TrendRule:
+    """Watches how fast the heart rate, blood pressure and oxygen of one wearer change."""
+
+    name: ClassVar[str] = "trend"
+    Settings: ClassVar[type[TrendSettings]] = TrendSettings
+    State: ClassVar[type[TrendState]] = TrendState
+
+    def __init__(self, wearer: WearerView, settings: TrendSettings) -> None:
+        self._wearer = wearer.wearer
+        self._within_ms = settings.within_s * 1000
+        self._gap = timedelta(seconds=settings.within_s)
+        self._cooldown = timedelta(seconds=settings.cooldown_s)
+        self._max_age = timedelta(seconds=settings.max_event_age_s)
+        changes = {
+            "heart_rate": (settings.heart_rate_bpm, (1, -1), "bpm"),
+            "systolic": (settings.systolic_mmhg, (1, -1), "mmHg"),
+            "spo2": (settings.spo2_pct, (-1,), "%"),
+        }
+        self._changes = {name: change for name, change in changes.items() if change[0]}
+
+    def initial(self) -> TrendState:
+        """Give the state of a wearer never measured."""
+        return TrendState()
+
+    def step(
+        self, state: TrendState, event: RuleEvent, now: datetime
+    ) -> tuple[TrendState, tuple[Effect, ...]]:
+        """Hold each good reading against the last minutes, and keep a sample now and then."""
+        del now  # the frame carries its own time, so that a replay gives the same
+        if isinstance(event, TimerDue) or event.uplink.backlog:
+            return state, ()
+        heard_at = event.received_at
+        measured: list[tuple[datetime, str, float]] = []
+        for reading in event.uplink.readings:
+            if type(reading) in WITNESSES:
+                quality = witness(state.quality, reading, heard_at)  # type: ignore[arg-type]
+                if quality is not state.quality:
+                    state = replace(state, quality=quality)
+            elif (found := quantity_of(reading)) is not None and found[0] in self._changes:
+                measured.append((happened_at(reading.at, heard_at), *found))
+        if not measured:
+            return state, ()
+        measured.sort()
+        effects: list[Effect] = []
+        for when, name, value in measured:
+            if heard_at - when <= self._max_age and not doubtful(state.quality, when):
+                state = self._judge(state, name, value, when, heard_at, effects)
+        return state, tuple(effects)
+
+    def _judge(
+        self,
+        state: TrendState,
+        name: str,
+        value: float,
+        when: datetime,
+        heard_at: datetime,
+        effects: list[Effect],
+    ) -> TrendState:
+        change, signs, unit = self._changes[name]
+        when_ms = milliseconds(when)
+        samples = state.samples.get(name, ())
+        if samples and samples[-1][0] - milliseconds(heard_at) > SET_BACK.total_seconds() * 1000:
+            samples = ()
+        near = sorted(old for at_ms, old in samples if 0 < when_ms - at_ms <= self._within_ms)
+        if len(near) >= LEAST_SAMPLES:
+            usual = near[len(near) // 2]
+            if state.runs or abs(value - usual) > change:
+                for sign in signs:
+                    limit = self._limit(name, sign, usual + sign * change, unit)
+                    runs, raised = held(state.runs, limit, value, when, heard_at, self._cooldown)
+                    state = state if runs is state.runs else replace(state, runs=runs)
+                    if raised is not None:
+                        effects.append(RaiseAlarm(alarm=self._alarm(limit, value, raised, when)))
+        if samples and when_ms - samples[-1][0] < self._within_ms / SAMPLES:
+            return state
+        kept = (*samples, (when_ms, value))[-SAMPLES:]
+        return replace(state, samples={**state.samples, name: kept})
+
+    def _limit(self, name: str, sign: int, limit: float, unit: str) -> Limit:
+        return Limit(
+            code=f"{name}_rise" if sign > 0 else f"{name}_fall",
+            sign=sign,
+            limit=limit,
+            hysteresis=0.0,
+            unit=unit,
+            needed=NEVER,
+            sustained=REPEATED,
+            gap=self._gap,
+            jump=float("inf"),
+            severity="notice",
+        )
+
+    def _alarm(self, limit: Limit, value: float, run: Run, when: datetime) -> Alarm:
+        since = run.since or when
+        return Alarm(
+            alarm_id=f"trend.{self._wearer}.{limit.code}.{milliseconds(since)}",
+            wearer=self._wearer,
+            kind="vitals",
+            severity=limit.severity,
+            why=Why(
+                code=limit.code,
+                value=value,
+                limit=limit.limit,
+                unit=limit.unit,
+                readings=run.readings,
+                count=run.count,
+                since=since,
+            ),
+            at=when,
+        )
+
+
+RULE = TrendRule
