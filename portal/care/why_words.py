@@ -55,19 +55,54 @@ def _fence(why: Why) -> tuple[str, ...]:
         return ()
     count = why.count or len(why.readings) or 1
     metres = _values(why) if why.readings else number_words(why.value, None)
-    limit = number_words(why.limit or 0.0, None)
-    said = ngettext(
-        "%(num)s 次定位在边界外 %(metres)s 米，超出 %(limit)s 米的余量%(span)s",
-        "%(num)s 次定位在边界外 %(metres)s 米，超出 %(limit)s 米的余量%(span)s",
-        count,
-        metres=metres,
-        limit=limit,
-        span=_span(why),
-    )
+    names = {"metres": metres, "limit": number_words(why.limit or 0.0, None), "span": _span(why)}
+    said = _inside(count, names) if why.code == "fence_enter" and not why.limit else ""
+    said = said or _fixes(why.code, count, names)
+    if not said:
+        return ()
     radii_m = [one.accuracy_m for one in why.readings if one.accuracy_m is not None]
     if not radii_m:
-        return (str(said),)
-    return str(said), str(gettext("定位误差约 %(metres)d 米", metres=round(max(radii_m))))
+        return (said,)
+    return said, str(gettext("定位误差约 %(metres)d 米", metres=round(max(radii_m))))
+
+
+def _inside(count: int, names: Mapping[str, str]) -> str:
+    """Fixes in a place to keep out of that has no margin."""
+    said = ngettext(
+        "%(num)s 次定位在边界内 %(metres)s 米%(span)s",
+        "%(num)s 次定位在边界内 %(metres)s 米%(span)s",
+        count,
+        **{name: words for name, words in names.items() if name != "limit"},
+    )
+    return str(said)
+
+
+def _fixes(code: str, count: int, names: Mapping[str, str]) -> str:
+    """Where the fixes were, by the side to keep to; nothing for a notice that somebody is back."""
+    match code:
+        case "fence_exit":
+            said = ngettext(
+                "%(num)s 次定位在边界外 %(metres)s 米，超出 %(limit)s 米的余量%(span)s",
+                "%(num)s 次定位在边界外 %(metres)s 米，超出 %(limit)s 米的余量%(span)s",
+                count,
+                **names,
+            )
+        case "fence_farther":
+            said = gettext("已在边界外 %(metres)s 米，超过 %(limit)s 米%(span)s", **names)
+        case "fence_enter":
+            said = ngettext(
+                "%(num)s 次定位在边界内 %(metres)s 米，超出 %(limit)s 米的余量%(span)s",
+                "%(num)s 次定位在边界内 %(metres)s 米，超出 %(limit)s 米的余量%(span)s",
+                count,
+                **names,
+            )
+        case "fence_deeper":
+            said = gettext("已在边界内 %(metres)s 米，超过 %(limit)s 米%(span)s", **names)
+        case "fence_approach":
+            said = gettext("离边界不到 %(limit)s 米%(span)s", **names)
+        case _:
+            return ""
+    return str(said)
 
 
 def _readings(why: Why) -> str:
@@ -85,23 +120,42 @@ def _readings(why: Why) -> str:
 def _beyond(why: Why, value: float) -> bool:
     if why.limit is None:
         return False
-    return value < why.limit if why.code.endswith("_low") else value > why.limit
+    return value < why.limit if _is_low(why) else value > why.limit
 
 
 def _against(why: Why, limit: str, *, all_of_them: bool) -> str:
     """The limit, and on which side of it the readings were."""
-    low = why.code.endswith("_low") or (why.value is not None and why.value < (why.limit or 0.0))
+    low = _is_low(why)
+    names = {"name": _limit_name(why.code, low=low), "limit": limit}
     if all_of_them:
         said = (
-            gettext("均低于下限 %(limit)s", limit=limit)
+            gettext("均低于%(name)s %(limit)s", **names)
             if low
-            else gettext("均高于上限 %(limit)s", limit=limit)
+            else gettext("均高于%(name)s %(limit)s", **names)
         )
     else:
         said = (
-            gettext("低于下限 %(limit)s", limit=limit) if low else gettext("高于上限 %(limit)s", limit=limit)
+            gettext("低于%(name)s %(limit)s", **names) if low else gettext("高于%(name)s %(limit)s", **names)
         )
     return str(said)
+
+
+def _is_low(why: Why) -> bool:
+    """Whether the trouble is below the limit: so by its code, else by its numbers."""
+    if why.code.endswith(("_low", "_fall")):
+        return True
+    if why.code.endswith(("_high", "_rise")):
+        return False
+    return why.value is not None and why.value < (why.limit or 0.0)
+
+
+def _limit_name(code: str, *, low: bool) -> str:
+    """What kind of limit it is: a doctor's, what is usual for this person, or that of a sudden change."""
+    if "_unusual_" in code:
+        return str(gettext("平时的范围"))
+    if code.endswith(("_rise", "_fall")):
+        return str(gettext("短时间变化的界限"))
+    return str(gettext("下限") if low else gettext("上限"))
 
 
 def _values(why: Why) -> str:

@@ -91,6 +91,24 @@ def said(told, people, samples):
             ),
         ),
         (
+            "vitals",
+            rate(98, 99, code="heart_rate_unusual_high", limit=92),
+            "2 次读数 98、99 次/分，均高于平时的范围 92",
+        ),
+        ("vitals", rate(120, 122, code="heart_rate_rise", limit=110), "均高于短时间变化的界限 110"),
+        (
+            "fence",
+            Why(
+                code="fence_enter", value=12, limit=0, unit="m", place="湖", readings=readings(9, 12), count=2
+            ),
+            "2 次定位在边界内 9、12 米（14:02–14:06）",
+        ),
+        (
+            "fence",
+            Why(code="fence_farther", value=340, limit=300, unit="m", readings=readings(340)),
+            "已在边界外 340 米，超过 300 米（14:02）",
+        ),
+        (
             "fence",
             Why(code="fence_exit", value=34.5, limit=20, unit="m"),
             "1 次定位在边界外 34.5 米，超出 20 米的余量",
@@ -116,4 +134,5 @@ def test_the_same_is_said_in_english(said) -> None:
 
 def test_what_no_rule_judged_has_no_such_section(said) -> None:
     assert said("sos", Why(code="sos")) == ""
+    assert said("fence", Why(code="fence_return", value=-12, limit=20, unit="m")) == ""
     assert said("vitals", Why(code="something_new")) == ""
