@@ -8,6 +8,8 @@ from gateway.clock import SystemClock
 from gateway.config import load
 from gateway.errors import ConfigError
 from gateway.plugins import make_codec
+from gateway.roster import People
+from geofence.datum import to_wgs84
 from shouwang import main
 
 
@@ -133,6 +135,40 @@ def test_a_fence_that_crosses_itself_is_refused_in_words(small_config):
     crossing = "polygon = [[31.0, 121.0], [31.001, 121.001], [31.0, 121.001], [31.002, 121.0]]"
     path = small_config(("centre = [31.155, 121.105]\nradius_m = 100", crossing))
     assert "Self-intersection" in problems_of(path)["wearers.wang.fences.home"]
+
+
+CIRCLE = "centre = [31.155, 121.105]\nradius_m = 100"
+
+
+def test_a_walk_in_parts_from_a_chinese_map_is_read_and_converted(small_config):
+    parts = """parts = [{ centre = [31.155, 121.105], radius_m = 100 },
+        { line = [[31.155, 121.105], [31.157, 121.108]], half_width_m = 25 }]
+        datum = "gcj02" """
+    wearers = People(load(small_config((CIRCLE, parts)))).wearers
+    (fence,) = wearers["wang"].fences
+    home, walk = fence.parts
+    assert home.centre == walk.line[0] == pytest.approx(to_wgs84(31.155, 121.105, datum="gcj02"))
+    assert (home.radius_m, walk.half_width_m) == (100, 25)
+
+
+@pytest.mark.parametrize(
+    ("ground", "words"),
+    [
+        ("parts = [{ centre = [31.155, 121.105]}]", "part 1: a fence needs both of a centre and a radius_m"),
+        ("line = [[31.1, 121.1], [31.1, 121.1]]\nhalf_width_m = 20", "at least 2 different corners, not 1"),
+        (
+            "polygon = [[31.1, 121.1], [31.2, 121.1], [31.2, 121.2]]\nholes = [[[31.1, 121.2], [31.1, 121.21], [31.2, 121.2]]]",
+            "hole 1: it is not wholly inside the outer ring (see its corner 1)",
+        ),
+    ],
+)
+def test_ground_that_is_none_is_refused_with_its_ring_and_corner(small_config, ground, words):
+    assert words in problems_of(small_config((CIRCLE, ground)))["wearers.wang.fences.home"]
+
+
+def test_a_datum_nobody_knows_is_refused(small_config):
+    told = problems_of(small_config((CIRCLE, CIRCLE + '\ndatum = "wgs72"')))
+    assert "gcj02" in told["wearers[1].fences[0].datum"]
 
 
 def test_a_file_that_is_not_toml_is_one_problem(tmp_path):
