@@ -157,7 +157,7 @@ def test_a_walk_in_parts_from_a_chinese_map_is_read_and_converted(small_config):
         ("parts = [{ centre = [31.155, 121.105]}]", "part 1: a fence needs both of a centre and a radius_m"),
         ("line = [[31.1, 121.1], [31.1, 121.1]]\nhalf_width_m = 20", "at least 2 different corners, not 1"),
         (
-            "polygon = [[31.1, 121.1], [31.2, 121.1], [31.2, 121.2]]\nholes = [[[31.1, 121.2], [31.1, 121.21], [31.2, 121.2]]]",
+            "polygon = [[0, 0], [0.1, 0], [0.1, 0.1]]\nholes = [[[0, 0.1], [0, 0.2], [0.1, 0.2]]]",
             "hole 1: it is not wholly inside the outer ring (see its corner 1)",
         ),
     ],
