@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from gateway.codecs.base import Known
 from gateway.codecs.jt808 import Jt808Codec
 from gateway.codecs.jt808_frame import MAX_BODY_BYTES, Frame, build, parse
 from gateway.codecs.jt808_settings import Jt808Settings
-from gateway.model import DownAnswer, DownCommand, FenceView, Fix, Uplink
+from gateway.model import DownAnswer, DownCommand, FencePart, FenceView, Fix, Uplink
 
 NOW = datetime(2026, 8, 5, 12, tzinfo=UTC)
 PHONE = "013800138000"
@@ -65,6 +66,18 @@ def test_fences_go_as_one_message_of_circles_and_one_for_each_polygon():
     corners = (31_150_000, 121_100_000, 31_160_000, 121_100_000, 31_160_000, 121_110_000)
     assert sent[1].body == struct.pack(">IHH6I", 2, ways, 3, *corners)
     assert tag == f"8604:{sent[1].serial}"
+
+
+def test_corridors_and_parts_stay_with_the_gateway_and_a_polygon_goes_without_its_holes():
+    replace = msgspec.structs.replace
+    holed = replace(GARDEN, holes=(((31.152, 121.101), (31.153, 121.101), (31.153, 121.102)),))
+    walk = FenceView(fence="walk", name="路", line=((31.15, 121.1), (31.16, 121.1)), half_width_m=25)
+    both = FenceView(fence="both", name="家和路", parts=(FencePart(centre=(31.15, 121.1), radius_m=90),))
+    sent, _ = frames(DownCommand(name="fences", fences=(walk, both, holed)))
+    plain, _ = frames(DownCommand(name="fences", fences=(GARDEN,)))
+    assert [frame.message for frame in sent] == [0x8600, 0x8604]
+    assert sent[0].body == bytes([0, 0])
+    assert sent[1].body[4:] == plain[1].body[4:]
 
 
 def test_no_fences_clear_those_the_terminal_has():
