@@ -16,7 +16,7 @@ from gateway.config import Settings
 from gateway.journal.reader import JournalReader
 from gateway.model import Alarm, FenceView, Fix, WearerView
 from gateway.rules.fence import FenceRule, FenceSettings, Watched, watch
-from geofence.certainty import Certainty, certainty
+from gateway.sieve import fixes_of, may_alarm, sure_of
 
 WEEK = timedelta(days=7)
 WARM_UP = timedelta(days=1)
@@ -80,10 +80,12 @@ def try_fences(
     """
     rule_settings = changed_settings(settings.wearer_rules[view.wearer, FenceRule.name], changed)
     views = tuple(without_own(one, changed) for one in (view.fences if fences is None else fences))
-    tried = FenceRule(msgspec.structs.replace(view, fences=views), rule_settings)
-    frames = tuple(history.heard(reader, view.wearer, since=since - WARM_UP, until=until))
     fenced = tuple(watch(one, rule_settings) for one in views)
-    track = tuple(place for place in positions(frames) if place.at >= since)
+    frames = tuple(history.heard(reader, view.wearer, since=since - WARM_UP, until=until))
+    heard = tuple(positions(frames))
+    track = tuple(place for place in heard if place.at >= since)
+    kept = may_alarm(fenced, fixes_of((place.fix for place in heard), rule_settings))
+    tried = FenceRule(msgspec.structs.replace(view, fences=tuple(one.view for one in kept)), rule_settings)
     would = tuple(one for one in replay(tried, frames, until=until) if one.at >= since)
     was = [
         one
@@ -144,18 +146,11 @@ def _seen(fix: Fix, fences: tuple[Watched, ...], settings: FenceSettings) -> See
 
     Hours and suspensions are left aside: this is where the wearer was, not what it was worth.
     """
-    sure = _sure(fix, settings)
+    sure = sure_of(fix, settings)
     if sure is None:
         return "unsure"
     seen = {one.limits.judge(one.breach_m(fix, sure), sure) for one in fences}
     return "outside" if "beyond" in seen else "unsure" if "unsure" in seen else "inside"
-
-
-def _sure(fix: Fix, settings: FenceSettings) -> Certainty | None:
-    """How sure the rule takes a fix to be; None for one it does not judge."""
-    if fix.accuracy_m is None or not fix.accuracy_m > 0:
-        return certainty(getattr(settings, f"{fix.source or 'gnss'}_accuracy_m"))
-    return certainty(fix.accuracy_m) if fix.accuracy_m <= settings.max_accuracy_m else None
 
 
 def _found(
