@@ -1,6 +1,6 @@
 """Degrees of Chinese maps (GCJ-02, BD-09) to and from those of the satellites (WGS-84, CGCS2000).
 
-CGCS2000 is WGS-84 here: the two differ by centimetres.
+CGCS2000 is WGS-84 here: what parts them is the drift of the plate since 2000, under a metre.
 GCJ-02 (国测局 02) is what AMap, Tencent and Google draw in China, some 100 to 700 m off;
 BD-09 is Baidu's, another 1 km or so off.
 Neither is officially published.
@@ -14,12 +14,9 @@ Outside the box of China both are WGS-84, as the maps have it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from math import atan2, cos, hypot, pi, radians, sin, sqrt
 from typing import Literal
-
-from geofence.shape import FenceShape
 
 Datum = Literal["wgs84", "gcj02", "bd09"]
 """What a fence's degrees are of; CGCS2000 is written wgs84."""
@@ -33,21 +30,7 @@ SWING = pi * 3000.0 / 180.0
 CLOSE_DEG = 1e-9
 MOST_STEPS = 30
 
-FITS_M = 50.0
-TELLS_M = 100.0
-"""A file fits a boundary when it is off by at most FITS_M; the other reading must be worse by TELLS_M."""
-
 Place = tuple[float, float]
-Verdict = Literal["as given", "would fit as gcj02", "cannot tell"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatumGuess:
-    """What a set of corners seems to be, and how far it lies outside the boundary each way, in metres."""
-
-    verdict: Verdict
-    as_given_m: float
-    as_gcj02_m: float
 
 
 def from_wgs84(lat: float, lon: float, *, datum: Datum) -> Place:
@@ -71,28 +54,6 @@ def shifts(lat: float, lon: float) -> bool:
     """Whether the maps shift at (lat, lon): it lies in the box of China."""
     south, north, west, east = BOX
     return south <= lat <= north and west <= lon <= east
-
-
-def looks_like_gcj02(rings: Iterable[tuple[Place, ...]], boundary: FenceShape) -> DatumGuess:
-    """Judge whether rings of (lat, lon) corners meant for inside `boundary` (WGS-84) were drawn in GCJ-02.
-
-    Compares how far the corners lie outside the boundary, on average, as they are and moved to WGS-84.
-    """
-    corners = [corner for ring in rings for corner in ring]
-    as_given_m = _outside_m(corners, boundary)
-    as_gcj02_m = _outside_m([to_wgs84(lat, lon, datum="gcj02") for lat, lon in corners], boundary)
-    verdict: Verdict = "cannot tell"
-    if as_given_m <= FITS_M and as_gcj02_m >= as_given_m + TELLS_M:
-        verdict = "as given"
-    elif as_gcj02_m <= FITS_M and as_given_m >= as_gcj02_m + TELLS_M:
-        verdict = "would fit as gcj02"
-    return DatumGuess(verdict=verdict, as_given_m=as_given_m, as_gcj02_m=as_gcj02_m)
-
-
-def _outside_m(corners: list[Place], boundary: FenceShape) -> float:
-    if not corners:
-        return 0.0
-    return sum(max(0.0, boundary.exact_distance_m(lat, lon)) for lat, lon in corners) / len(corners)
 
 
 def _gcj02(lat: float, lon: float) -> Place:
