@@ -113,6 +113,19 @@ def counts(lines: tuple[Line, ...], at: datetime, holidays: Collection[date] = N
     return not lines or any(line.covers(at, holidays) for line in lines)
 
 
+def next_clock(text: str, now: datetime) -> datetime:
+    """Give the next time, in China, that a clock shows "18:00": today's, or tomorrow's where it has passed.
+
+    Raises ValueError for what is no such time.
+    """
+    found = re.fullmatch(r"(\d{1,2}):(\d{2})", text.strip())
+    if found is None:
+        raise ValueError('a time such as "18:00"')
+    here = now.astimezone(CHINA)
+    at = here.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+    return at if at > here else at + timedelta(days=1)
+
+
 def _hours(text: str, example: str) -> tuple[int, int]:
     if text in NAMED:
         return NAMED[text]

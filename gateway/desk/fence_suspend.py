@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from gateway.desk.configured import checked_settings
 
-CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+CLOCK = re.compile(r"\d{1,2}:\d{2}")
 UNTIL = '"18:00" (the next time it is), or "2026-03-01 18:00"; times are those of China'
 
 
@@ -59,11 +59,9 @@ def time_of(text: str, now: datetime) -> datetime:
 
     A bare clock time is the next one: of today, or of tomorrow where it has passed.
     """
-    from geofence.schedule import CHINA
+    from geofence.schedule import CHINA, next_clock
 
-    here = now.astimezone(CHINA)
-    if (clock := CLOCK.fullmatch(text.strip())) is None:
-        at = datetime.fromisoformat(text.strip())
-        return at.replace(tzinfo=CHINA) if at.tzinfo is None else at
-    at = here.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
-    return at if at > here else at + timedelta(days=1)
+    if CLOCK.fullmatch(text.strip()):
+        return next_clock(text, now)
+    at = datetime.fromisoformat(text.strip())
+    return at.replace(tzinfo=CHINA) if at.tzinfo is None else at

@@ -26,6 +26,7 @@ from gateway.told import (
     AlarmRaised,
     BandOrderChanged,
     CommandDone,
+    FencesSuspended,
     GatewayHealth,
     IncidentChanged,
     IncidentView,
@@ -126,6 +127,10 @@ class Projection:
                 self._command(told)
             case BandOrderChanged() as told:
                 self._band_order(told)
+            case FencesSuspended(wearer=code, suspensions=suspensions):
+                wearer = self._wearer(code)
+                wearer.suspensions = [msgspec.to_builtins(one) for one in suspensions]
+                self._changes["wearer", wearer.id] = wearer.id
             case Roster() as told:
                 self._roster(told)
             case GatewayHealth() as told:

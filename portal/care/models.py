@@ -48,6 +48,8 @@ class Wearer(Model):
     """Whether the newest roster still has this person; history stays either way."""
     fences: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON, default=list)
     """`FenceView`s as the roster brought them."""
+    suspensions: Mapped[list[dict[str, Any]] | None] = mapped_column(sa.JSON(none_as_null=True))
+    """`FenceSuspension`s as the gateway told them last, none before; one whose end has passed is over."""
 
     contacts: Mapped[list[Contact]] = relationship(order_by="Contact.position", cascade="all, delete-orphan")
     state: Mapped[WearerState | None] = relationship(lazy="selectin", cascade="all, delete-orphan")

@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import audit
 from portal.api import commands
 from portal.api.gateway import ring
-from portal.care import band_orders, order_views, queries, report_views
+from portal.care import band_orders, order_views, queries, report_views, suspension_views
 from portal.care.basemap import Theme, style
 from portal.care.cards import incident_card, wearer_card
 from portal.care.changes import newest_change
@@ -68,6 +68,7 @@ def _wire(state: BlueprintSetupState) -> None:
     init_live(app)
     app.register_blueprint(report_views.blueprint)
     app.register_blueprint(order_views.blueprint)
+    app.register_blueprint(suspension_views.blueprint)
     app.extensions["open_incidents"] = untaken
 
 

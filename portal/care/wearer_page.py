@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import render_template
 
-from portal.care import band_orders, queries
+from portal.care import band_orders, queries, suspensions
 from portal.care.cards import incident_card, since, wearer_card
 from portal.care.changes import newest_change
 from portal.care.models import Wearer
@@ -24,10 +24,12 @@ ONCE_BYTES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
-    """What a person typed into the form of a message, and what is wrong with it."""
+    """What a person typed into the forms, and what is wrong with it."""
 
     text: str = ""
     problem: str = ""
+    note: str = ""
+    until_problem: str = ""
 
 
 def may_command(wearer: Wearer) -> bool:
@@ -51,6 +53,9 @@ def wearer_page(wearer: Wearer, typed: Typed = Typed()) -> str:
         pressures=pressures[:VITALS_SHOWN],
         age=None if wearer.birth_year is None else now().year - wearer.birth_year,
         orders=order_rows(band_orders.recent(db.session, wearer)),
+        suspended=suspensions.current(wearer, now()),
+        suspension_asked=suspensions.asked(db.session, wearer),
+        max_note=suspensions.NOTE_CHARACTERS,
         may_command=may_command(wearer),
         once=secrets.token_hex(ONCE_BYTES),
         typed=typed,
