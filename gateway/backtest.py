@@ -129,8 +129,11 @@ class Compared:
     only_raised: tuple[Alarm, ...]
 
 
-def compare(would: Iterable[Alarm], raised: Iterable[Alarm]) -> Compared:
-    """Pair alarms of the same cause: the same id, else the same code and place within `SAME_CAUSE`."""
+def compare(would: Iterable[Alarm], raised: Iterable[Alarm], *, other_fences: bool = False) -> Compared:
+    """Pair alarms of the same cause: the same id, else the same code and place within `SAME_CAUSE`.
+
+    `other_fences`: other fences were tried than those that raised, so their places say nothing.
+    """
     left = {alarm.alarm_id: alarm for alarm in raised}
     both: list[tuple[Alarm, Alarm]] = []
     unpaired: list[Alarm] = []
@@ -145,7 +148,8 @@ def compare(would: Iterable[Alarm], raised: Iterable[Alarm]) -> Compared:
         near = [
             one
             for one in left.values()
-            if (one.why.code, one.why.place) == (alarm.why.code, alarm.why.place)
+            if one.why.code == alarm.why.code
+            and (other_fences or one.why.place == alarm.why.place)
             and abs(one.at - alarm.at) <= SAME_CAUSE
         ]
         if near:

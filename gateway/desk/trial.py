@@ -92,7 +92,7 @@ def try_fences(
         for one in history.raised(reader, wearer=view.wearer, since=since, until=until)
         if one.kind == "fence"
     ]
-    compared = compare(would, was)
+    compared = compare(would, was, other_fences=fences is not None)
     both = {one.alarm_id for one, _ in compared.both}
     return Trial(
         wearer=view.wearer,

@@ -35,6 +35,8 @@ FAR_SHARE = 0.01
 one wild fix must not shrink the neighbourhood."""
 NUMBERS_SHOWN = 6
 NEAR_PX = 34.0
+WORDS_PX = 150.0
+"""Marks nearer than NEAR_PX share one; a time needs WORDS_PX beside its mark."""
 LAYERS = ("boundary", "places", "buildings", "roads")
 BARS_M = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
@@ -78,7 +80,10 @@ def svg(trial: Trial, map_dir: Path, lang: Literal["zh", "en"]) -> str:
         return ""
     parts = [
         *_streets(map_dir, frame, lang),
-        *(_fence(ground, margin_m, frame) for ground, margin_m, _ in grounds),
+        *(
+            _fence(ground, margin_m, frame, keep_out=one.side < 0)
+            for one, (ground, margin_m, _) in zip(trial.fences, grounds, strict=True)
+        ),
         *_track(trial.track, trial.seen, frame),
         *(_fence_name(ground, margin_m, name, frame) for ground, margin_m, name in grounds),
         *_alarms(trial.found, frame),
@@ -206,9 +211,10 @@ def _path(points: Iterable[Point], *, closed: bool) -> str:
 # --------------------------------------------------------------------------- the fences
 
 
-def _fence(ground: Any, margin_m: float, frame: Frame) -> str:
+def _fence(ground: Any, margin_m: float, frame: Frame, *, keep_out: bool) -> str:
     left = f'<path class="margin" d="{_outline(ground.buffer(margin_m), frame)}"/>' if margin_m else ""
-    return f'{left}<path class="fence" fill-rule="evenodd" d="{_outline(ground, frame)}"/>'
+    kind = "fence keep-out" if keep_out else "fence"
+    return f'{left}<path class="{kind}" fill-rule="evenodd" d="{_outline(ground, frame)}"/>'
 
 
 def _outline(ground: Any, frame: Frame) -> str:
@@ -261,16 +267,17 @@ def _alarms(found: Sequence[Found], frame: Frame) -> Iterator[str]:
         else:
             near.append(one)
     for (x, y), group in groups:
-        yield _mark(x, y, group)
+        crowded = any(0 < other - x < WORDS_PX and abs(below - y) < NEAR_PX for (other, below), _ in groups)
+        yield _mark(x, y, group, left=crowded or x > WIDTH - WORDS_PX)
 
 
-def _mark(x: float, y: float, group: Sequence[Found]) -> str:
+def _mark(x: float, y: float, group: Sequence[Found], *, left: bool) -> str:
     first = group[0]
     number = " ".join(str(one.number) for one in group[:NUMBERS_SHOWN])
     number += "…" if len(group) > NUMBERS_SHOWN else ""
     half = max(13, 8 + 5 * len(number))
     when = f"{first.alarm.at.astimezone(CHINA):%m-%d %H:%M}"
-    side, anchor = (half + 6, "start") if x < WIDTH * 0.8 else (-half - 6, "end")
+    side, anchor = (-half - 6, "end") if left else (half + 6, "start")
     return (
         f'<g class="alarm" transform="translate({x:.1f} {y:.1f})">'
         f'<rect x="{-half}" y="-13" width="{2 * half}" height="26" rx="13"/>'

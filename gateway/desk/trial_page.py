@@ -8,7 +8,7 @@ from typing import Literal
 
 from gateway.desk.trial import Found, Trial
 from gateway.desk.trial_map import svg
-from gateway.desk.trial_words import clock, out_words
+from gateway.desk.trial_words import clock, out_words, what_words
 
 Lang = Literal["zh", "en"]
 WORDS = {
@@ -21,7 +21,7 @@ WORDS = {
     "alarm": ("会报警的位置", "would alarm here"),
     "at": ("时间", "when"),
     "fence": ("围栏", "fence"),
-    "beyond": ("超出边界", "beyond the border"),
+    "beyond": ("越过边界", "past the border"),
     "out": ("在外多久", "how long outside"),
     "was": ("当时报过吗", "was it raised"),
     "none": ("这段时间不会有报警。", "Nothing would have alarmed in this time."),
@@ -49,6 +49,7 @@ p{margin:.35em 0}.lead{font-size:1.125rem}.soft{color:var(--soft)}
 .buildings{fill:var(--house)}.places{fill:var(--place)}
 .name{fill:var(--soft);font-size:12px;text-anchor:middle}
 .fence{fill:var(--brand);fill-opacity:.1;stroke:var(--brand);stroke-width:2.5}
+.keep-out{fill:var(--danger);stroke:var(--danger)}
 .margin{fill:none;stroke:var(--brand);stroke-width:1.5;stroke-dasharray:5 5}
 .fence-name{fill:var(--brand);font-size:15px;font-weight:600;text-anchor:middle}
 .fence-name,.name,.when{paint-order:stroke;stroke:var(--ground);stroke-width:4px;stroke-linejoin:round}
@@ -139,10 +140,11 @@ def _table(trial: Trial, lang: Lang) -> str:
 
 
 def _row(one: Found, lang: Lang) -> str:
-    unit = "米" if lang == "zh" else "m"
+    unit, what = "米" if lang == "zh" else "m", what_words(one.alarm, lang)
     was = ("报过" if one.was else "没有") if lang == "zh" else ("yes" if one.was else "no")
     return (
-        f'<tr><td class="n">{one.number}</td><td>{clock(one.alarm.at)}</td><td>{escape(one.fence)}</td>'
+        f'<tr><td class="n">{one.number}</td><td>{clock(one.alarm.at)}</td>'
+        f"<td>{escape(what)} {escape(one.fence)}</td>"
         f"<td>{one.distance_m:.0f} {unit}</td><td>{escape(out_words(one.out_s, lang))}</td>"
         f"<td>{was}</td></tr>"
     )

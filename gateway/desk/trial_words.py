@@ -12,6 +12,12 @@ from gateway.model import Alarm
 from sos.shifts import CHINA
 
 Lang = Literal["zh", "en"]
+WHAT = {
+    "fence_exit": ("离开", "left"),
+    "fence_farther": ("更远离", "farther from"),
+    "fence_enter": ("进入", "entered"),
+    "fence_deeper": ("更深入", "deeper in"),
+}
 HOUR_S, MINUTE_S = 3600, 60
 
 
@@ -52,15 +58,20 @@ def _heard(trial: Trial, lang: Lang) -> str:
 def _line(one: Found, lang: Lang) -> str:
     zh = lang == "zh"
     mark = ("" if one.was else "  （实际未报）") if zh else ("" if one.was else "  (was not raised)")
-    beyond = f"超出 {one.distance_m:.0f} 米" if zh else f"{one.distance_m:.0f} m beyond"
-    return (
-        f"{one.number:>3}  {clock(one.alarm.at)}  {one.fence}  {beyond}  {out_words(one.out_s, lang)}{mark}"
-    )
+    beyond = f"越界 {one.distance_m:.0f} 米" if zh else f"{one.distance_m:.0f} m past the border"
+    what = f"{what_words(one.alarm, lang)} {one.fence}"
+    return f"{one.number:>3}  {clock(one.alarm.at)}  {what}  {beyond}  {out_words(one.out_s, lang)}{mark}"
 
 
 def _gone(alarm: Alarm, lang: Lang) -> str:
     what = "不会再报" if lang == "zh" else "not again"
     return f"  -  {clock(alarm.at)}  {alarm.why.place or ''}  {alarm.why.value or 0:.0f} m  {what}"
+
+
+def what_words(alarm: Alarm, lang: Lang) -> str:
+    """What would have been told of a fence; its code where there are no words for it."""
+    words = WHAT.get(alarm.why.code)
+    return alarm.why.code if words is None else words[lang == "en"]
 
 
 def clock(at: datetime) -> str:

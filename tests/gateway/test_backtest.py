@@ -125,6 +125,12 @@ def test_would_be_alarms_are_paired_with_those_raised_by_id_then_by_cause_and_ti
     assert found.only_raised == (was[2], was[3])
 
 
+def test_where_other_fences_are_tried_the_place_does_not_matter() -> None:
+    found = compare([alarm(0, place="新围栏", name="new")], [alarm(60)], other_fences=True)
+    assert [(one.at, was.at) for one, was in found.both] == [(at(0), at(60))]
+    assert compare([alarm(0, place="新围栏", name="new")], [alarm(60)]).both == ()
+
+
 # --------------------------------------------------------------------------- against the gateway itself
 
 
