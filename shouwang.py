@@ -59,8 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("config", type=Path, nargs="?", default=Path("config.toml"))
     for room in DESKS:
         importlib.import_module(f"gateway.desk.{room}").add_to(commands)
-    bench = add("bench", run_bench, "measure: ingest, sos, wires, fence (figures are ratios in one run)")
-    bench.add_argument("what", choices=("ingest", "sos", "wires", "fence"))
+    bench = add(
+        "bench", run_bench, "measure: ingest, sos, wires, fence, rules (figures are ratios in one run)"
+    )
+    bench.add_argument("what", choices=("ingest", "sos", "wires", "fence", "rules"))
     bench.add_argument("--seconds", type=float, default=5.0)
     return parser
 
@@ -263,7 +265,7 @@ def _welcome(settings: Any) -> str:
 
 
 def run_bench(options: argparse.Namespace) -> int:
-    """`shouwang bench ingest|sos|wires|fence`."""
+    """`shouwang bench ingest|sos|wires|fence|rules`."""
     module = importlib.import_module(f"bench.{options.what}")
     module.main(seconds=options.seconds)
     return 0

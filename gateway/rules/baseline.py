@@ -18,8 +18,8 @@ import msgspec
 from gateway.effects import Effect, RaiseAlarm
 from gateway.model import Alarm, WearerView, Why
 from gateway.rules.base import RuleEvent, TimerDue
-from gateway.rules.moment import happened_at, milliseconds
-from gateway.rules.quality import WITNESSES, Quality, doubtful, quantity_of, witness
+from gateway.rules.moment import milliseconds
+from gateway.rules.quality import Quality, doubtful, look
 from gateway.rules.vitals_runs import NEVER, Limit, Run, held
 
 DAYS = 10
@@ -119,17 +119,11 @@ class BaselineRule:
         if isinstance(event, TimerDue) or event.uplink.backlog:
             return state, ()
         heard_at = event.received_at
-        measured: list[tuple[datetime, str, float]] = []
-        for reading in event.uplink.readings:
-            if type(reading) in WITNESSES:
-                quality = witness(state.quality, reading, heard_at)  # type: ignore[arg-type]
-                if quality is not state.quality:
-                    state = replace(state, quality=quality)
-            elif (found := quantity_of(reading)) is not None:
-                measured.append((happened_at(reading.at, heard_at), *found))
+        quality, measured = look(state.quality, event.uplink.readings, heard_at)
+        if quality is not state.quality:
+            state = replace(state, quality=quality)
         if not measured:
             return state, ()
-        measured.sort()
         effects: list[Effect] = []
         for when, name, value in measured:
             if heard_at - when <= self._max_age and not doubtful(state.quality, when):

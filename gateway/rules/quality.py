@@ -6,9 +6,12 @@ Only what is worth storing is kept: marks are rewritten at most once a minute.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from types import MappingProxyType
+from typing import Any
 
 from gateway.model import BloodPressure, BodyTemp, Fix, HeartRate, Reading, SpO2, Steps, Worn
 from gateway.rules.moment import happened_at
@@ -20,14 +23,17 @@ PLAUSIBLE_SPO2_PCT = (50.0, 100.0)
 PLAUSIBLE_BODY_TEMP_C = (30.0, 43.0)
 """What lies outside, both ends included as possible, is a fault of the sensor (0 and 255: not worn)."""
 
-BOUNDS = MappingProxyType(
-    {
-        "heart_rate": PLAUSIBLE_BPM,
-        "systolic": PLAUSIBLE_SYSTOLIC_MMHG,
-        "spo2": PLAUSIBLE_SPO2_PCT,
-        "body_temp": PLAUSIBLE_BODY_TEMP_C,
-    }
+QUANTITIES: MappingProxyType[type, tuple[str, Callable[[Any], float], tuple[float, float]]] = (
+    MappingProxyType(
+        {
+            HeartRate: ("heart_rate", attrgetter("heart_rate_bpm"), PLAUSIBLE_BPM),
+            BloodPressure: ("systolic", attrgetter("systolic_mmhg"), PLAUSIBLE_SYSTOLIC_MMHG),
+            SpO2: ("spo2", attrgetter("spo2_pct"), PLAUSIBLE_SPO2_PCT),
+            BodyTemp: ("body_temp", attrgetter("body_temp_c"), PLAUSIBLE_BODY_TEMP_C),
+        }
+    )
 )
+"""What a trend or a habit is made of: the quantity, its value in a reading, and what can be true of it."""
 WITNESSES = frozenset({Fix, Steps, Worn})
 """The readings that say whether the others can be trusted."""
 MOVING_STEPS_PER_MIN = 60.0
@@ -92,23 +98,32 @@ def plausible(value: float, bounds: tuple[float, float]) -> bool:
     return bounds[0] <= value <= bounds[1]
 
 
-def quantity_of(reading: Reading) -> tuple[str, float] | None:
-    """Give the one quantity a trend or a habit is made of, and its value; None for a fault or no measurement.
+def look(
+    quality: Quality, readings: tuple[Reading, ...], heard_at: datetime
+) -> tuple[Quality, list[tuple[datetime, str, float]]]:
+    """Give the quality after a frame, and when it measured which plausible quantity and value, oldest first.
 
     Of a blood pressure that is the systolic one.
     """
-    kind = type(reading)
-    if kind is HeartRate:
-        found = "heart_rate", reading.heart_rate_bpm  # type: ignore[union-attr]
-    elif kind is BloodPressure:
-        found = "systolic", reading.systolic_mmhg  # type: ignore[union-attr]
-    elif kind is SpO2:
-        found = "spo2", reading.spo2_pct  # type: ignore[union-attr]
-    elif kind is BodyTemp:
-        found = "body_temp", reading.body_temp_c  # type: ignore[union-attr]
-    else:
-        return None
-    return found if plausible(found[1], BOUNDS[found[0]]) else None
+    measured: list[tuple[datetime, str, float]] = []
+    for reading in readings:
+        kind = type(reading)
+        if kind is Fix:
+            speed = reading.speed_m_s  # type: ignore[union-attr]
+            if speed is not None and speed >= MOVING_M_S[0]:
+                quality = witness(quality, reading, heard_at)  # type: ignore[arg-type]
+        elif (known := QUANTITIES.get(kind)) is not None:
+            name, value_of, (least, most) = known
+            value = value_of(reading)
+            if least <= value <= most:
+                at = reading.at
+                when = heard_at if at is heard_at else happened_at(at, heard_at)
+                measured.append((when, name, value))
+        elif kind is Steps or kind is Worn:
+            quality = witness(quality, reading, heard_at)  # type: ignore[arg-type]
+    if len(measured) > 1:
+        measured.sort()
+    return quality, measured
 
 
 def _set_back(old: datetime, at: datetime) -> bool:

@@ -15,14 +15,16 @@ import msgspec
 from gateway.effects import Effect, RaiseAlarm
 from gateway.model import Alarm, WearerView, Why
 from gateway.rules.base import RuleEvent, TimerDue
-from gateway.rules.moment import happened_at, milliseconds
-from gateway.rules.quality import SET_BACK, WITNESSES, Quality, doubtful, quantity_of, witness
+from gateway.rules.moment import milliseconds
+from gateway.rules.quality import SET_BACK, Quality, doubtful, look
 from gateway.rules.vitals_runs import NEVER, Limit, Run, held
 
 SAMPLES = 6
 """So many are kept of each quantity, evenly over the time within which a change is fast."""
 LEAST_SAMPLES = 3
 REPEATED = timedelta(seconds=30)
+SET_BACK_MS = SET_BACK.total_seconds() * 1000
+Samples = tuple[tuple[int, float], ...]
 
 Change = Annotated[float, msgspec.Meta(ge=0, le=200)]
 
@@ -71,6 +73,7 @@ class TrendRule:
             "systolic": (settings.systolic_mmhg, (1, -1), "mmHg"),
             "spo2": (settings.spo2_pct, (-1,), "%"),
         }
+        self._near: dict[str, tuple[Samples, float, float]] = {}
         self._changes = {name: change for name, change in changes.items() if change[0]}
 
     def initial(self) -> TrendState:
@@ -85,17 +88,11 @@ class TrendRule:
         if isinstance(event, TimerDue) or event.uplink.backlog:
             return state, ()
         heard_at = event.received_at
-        measured: list[tuple[datetime, str, float]] = []
-        for reading in event.uplink.readings:
-            if type(reading) in WITNESSES:
-                quality = witness(state.quality, reading, heard_at)  # type: ignore[arg-type]
-                if quality is not state.quality:
-                    state = replace(state, quality=quality)
-            elif (found := quantity_of(reading)) is not None and found[0] in self._changes:
-                measured.append((happened_at(reading.at, heard_at), *found))
+        quality, measured = look(state.quality, event.uplink.readings, heard_at)
+        if quality is not state.quality:
+            state = replace(state, quality=quality)
         if not measured:
             return state, ()
-        measured.sort()
         effects: list[Effect] = []
         for when, name, value in measured:
             if heard_at - when <= self._max_age and not doubtful(state.quality, when):
@@ -111,25 +108,53 @@ class TrendRule:
         heard_at: datetime,
         effects: list[Effect],
     ) -> TrendState:
-        change, signs, unit = self._changes[name]
+        if name not in self._changes:
+            return state
         when_ms = milliseconds(when)
         samples = state.samples.get(name, ())
-        if samples and samples[-1][0] - milliseconds(heard_at) > SET_BACK.total_seconds() * 1000:
+        if samples and samples[-1][0] > when_ms and samples[-1][0] - milliseconds(heard_at) > SET_BACK_MS:
             samples = ()
-        near = sorted(old for at_ms, old in samples if 0 < when_ms - at_ms <= self._within_ms)
-        if len(near) >= LEAST_SAMPLES:
-            usual = near[len(near) // 2]
-            if state.runs or abs(value - usual) > change:
-                for sign in signs:
-                    limit = self._limit(name, sign, usual + sign * change, unit)
-                    runs, raised = held(state.runs, limit, value, when, heard_at, self._cooldown)
-                    state = state if runs is state.runs else replace(state, runs=runs)
-                    if raised is not None:
-                        effects.append(RaiseAlarm(alarm=self._alarm(limit, value, raised, when)))
+        if state.runs or not self._steady(name, samples, value):
+            state = self._held(state, name, value, when, heard_at, effects, samples)
         if samples and when_ms - samples[-1][0] < self._within_ms / SAMPLES:
             return state
         kept = (*samples, (when_ms, value))[-SAMPLES:]
-        return replace(state, samples={**state.samples, name: kept})
+        samples_now = {**state.samples, name: kept}
+        return TrendState(samples=samples_now, runs=state.runs, quality=state.quality)
+
+    def _steady(self, name: str, samples: Samples, value: float) -> bool:
+        """Whether no sample at all is far enough from the value; remembered until a sample is added."""
+        known = self._near.get(name)
+        if known is None or known[0] is not samples:
+            change = self._changes[name][0]
+            values = [old for _, old in samples] or [value]
+            known = self._near[name] = (samples, max(values) - change, min(values) + change)
+        return known[1] <= value <= known[2]
+
+    def _held(
+        self,
+        state: TrendState,
+        name: str,
+        value: float,
+        when: datetime,
+        heard_at: datetime,
+        effects: list[Effect],
+        samples: Samples,
+    ) -> TrendState:
+        """Hold a value against the median of the samples of the last minutes."""
+        change, signs, unit = self._changes[name]
+        when_ms = milliseconds(when)
+        near = sorted(old for at_ms, old in samples if 0 < when_ms - at_ms <= self._within_ms)
+        if len(near) < LEAST_SAMPLES:
+            return state
+        usual = near[len(near) // 2]
+        for sign in signs:
+            limit = self._limit(name, sign, usual + sign * change, unit)
+            runs, raised = held(state.runs, limit, value, when, heard_at, self._cooldown)
+            state = state if runs is state.runs else replace(state, runs=runs)
+            if raised is not None:
+                effects.append(RaiseAlarm(alarm=self._alarm(limit, value, raised, when)))
+        return state
 
     def _limit(self, name: str, sign: int, limit: float, unit: str) -> Limit:
         return Limit(

@@ -20,6 +20,7 @@ from gateway.model import (
     BodyTemp,
     Fix,
     HeartRate,
+    Reading,
     SpO2,
     Steps,
     WearerView,
@@ -51,6 +52,7 @@ class VitalsState:
 
 
 MEASUREMENTS = frozenset({HeartRate, BloodPressure, SpO2, BodyTemp})
+Values = list[tuple[Quantity, float]]
 Measurement = HeartRate | BloodPressure | SpO2 | BodyTemp
 
 
@@ -67,6 +69,7 @@ class VitalsRule:
         self._max_age = timedelta(seconds=settings.max_event_age_s)
         self._repeated = timedelta(seconds=settings.repeated_pressure_s)
         self._quantities = quantities(settings)
+        self._well = self._quantities.heart_rate.low, self._quantities.heart_rate.high
 
     def initial(self) -> VitalsState:
         """Give the state of a wearer of whom nothing is known."""
@@ -80,26 +83,37 @@ class VitalsRule:
         if isinstance(event, TimerDue) or event.uplink.backlog:
             return state, ()
         heard_at = event.received_at
-        calm = not state.runs
-        measured: list[tuple[datetime, list[tuple[Quantity, float]]]] = []
-        for reading in event.uplink.readings:
-            kind = type(reading)
-            if kind in MEASUREMENTS:
-                values = self._values(reading)  # type: ignore[arg-type]
-                if values and not (calm and all(one.low <= value <= one.high for one, value in values)):
-                    measured.append((happened_at(reading.at, heard_at), values))
-            elif kind in WITNESSES:
-                state = self._witness(state, reading, heard_at)  # type: ignore[arg-type]
+        state, measured = self._read(state, event.uplink.readings, heard_at)
         if not measured:
             return state, ()
-        measured.sort(key=lambda one: one[0])
+        if len(measured) > 1:
+            measured.sort(key=lambda one: one[0])
         effects: list[Effect] = []
         for when, values in measured:
             if heard_at - when <= self._max_age and not doubtful(state.quality, when):
                 state = self._judge(state, values, when, heard_at, effects)
         return state, tuple(effects)
 
-    def _values(self, reading: Measurement) -> list[tuple[Quantity, float]]:
+    def _read(
+        self, state: VitalsState, readings: tuple[Reading, ...], heard_at: datetime
+    ) -> tuple[VitalsState, list[tuple[datetime, Values]]]:
+        """Take in what casts doubt, and give what is to be judged: nothing of a wearer who is well."""
+        calm = not state.runs
+        slow, fast = self._well
+        measured: list[tuple[datetime, Values]] = []
+        for reading in readings:
+            kind = type(reading)
+            if kind is HeartRate and calm and slow <= reading.heart_rate_bpm <= fast:  # type: ignore[union-attr]
+                continue
+            if kind in MEASUREMENTS:
+                values = self._values(reading)  # type: ignore[arg-type]
+                if values and not (calm and all(one.low <= value <= one.high for one, value in values)):
+                    measured.append((happened_at(reading.at, heard_at), values))
+            elif kind in WITNESSES:
+                state = self._witness(state, reading, heard_at)  # type: ignore[arg-type]
+        return state, measured
+
+    def _values(self, reading: Measurement) -> Values:
         """Give each quantity a reading measures with its value; nothing when the sensor is at fault."""
         body = self._quantities
         if isinstance(reading, HeartRate):
@@ -127,7 +141,7 @@ class VitalsRule:
     def _judge(
         self,
         state: VitalsState,
-        values: list[tuple[Quantity, float]],
+        values: Values,
         when: datetime,
         heard_at: datetime,
         effects: list[Effect],
