@@ -12,6 +12,7 @@ The wearer is past a line with the probability Phi((distance past it) / sigma);
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import erf, log, sqrt
 
 SHARE = 0.68
@@ -36,6 +37,7 @@ class Certainty:
         return line_m - at_m >= self.reach_m
 
 
+@lru_cache(maxsize=1024)
 def certainty(accuracy_m: float) -> Certainty:
     """Give the certainty of a fix whose 68 % radius is `accuracy_m`, 0 for a fix without any error."""
     return Certainty(SURE_SIGMAS * accuracy_m / RADIUS_PER_SIGMA)

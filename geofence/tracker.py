@@ -163,12 +163,12 @@ class Limits:
 
         Of what is past the margin only `beyond`: `passed` says what it escalates.
         """
-        margin_m = self.exit_margin_m
-        if sure.past(breach_m, margin_m):
+        past_m, reach_m = breach_m - self.exit_margin_m, sure.reach_m
+        if past_m > reach_m:
             return "beyond"
-        if not sure.before(breach_m, margin_m):
+        if past_m > -reach_m:
             return "unsure"
-        if breach_m > margin_m - self.hysteresis_m:
+        if past_m > -self.hysteresis_m:
             return "edge"
         if self.approach_m:
             if sure.past(breach_m, -self.approach_m):
@@ -218,9 +218,16 @@ def on_fix(
         track = Track(place=track.place, since=at, due_at=due_at, steps=track.steps)
     if seen == "unsure" or (track.last_at is not None and at <= track.last_at):
         return track, ()
-    track, switched = _switch(track, counts=counts, at=at)
+    acts: tuple[Act, ...] = ()
+    if counts is (track.place in UNCOUNTED):
+        track, act = _switch(track, counts=counts, at=at)
+        acts = _done(act)
     track, act = _moved(track, seen, at=at, heard_at=heard_at, dwell=dwell, steps=steps)
-    return track, tuple(one for one in (switched, act) if one not in ("ignore", "note"))
+    return track, acts if act == "ignore" else acts + _done(act)
+
+
+def _done(act: Act) -> tuple[Act, ...]:
+    return () if act in ("ignore", "note") else (act,)
 
 
 def _switch(track: Track, *, counts: bool, at: datetime) -> tuple[Track, Act]:
@@ -228,7 +235,8 @@ def _switch(track: Track, *, counts: bool, at: datetime) -> tuple[Track, Act]:
         return track, "ignore"
     place, act, _ = TABLE[track.place, "on" if counts else "off"]
     since = track.since if place == "away" else at
-    return Track(place=place, since=since, last_at=track.last_at, steps=0 if counts else track.steps), act
+    last_at = at if track.last_at is None else max(at, track.last_at)  # what was before is history now
+    return Track(place=place, since=since, last_at=last_at, steps=0 if counts else track.steps), act
 
 
 def _moved(

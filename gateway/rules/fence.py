@@ -24,7 +24,7 @@ from geofence.tracker import Act, Limits, Track, on_fix, on_timer, switch_off
 
 TIMER = "dwell:"
 """The timer of a fence is this and the fence's id."""
-NEAR_REACH_M = 60.0
+NEAR_REACH_M = 15.0
 """Fixes that need more metres than this to be sure are measured exactly, however far they are."""
 
 Metres = Annotated[float, msgspec.Meta(ge=0, le=5_000)]
@@ -67,7 +67,8 @@ class FenceState:
 class Watched:
     """One fence made ready: its view, its shape, its limits and when it counts.
 
-    `side` is 1 for a fence to keep in, -1 for one to keep out of.
+    `side` is 1 for a fence to keep in, -1 for one to keep out of;
+    beyond `far_m` from the border, to either side, lies no line of its limits.
     """
 
     view: FenceView
@@ -75,13 +76,14 @@ class Watched:
     limits: Limits
     schedule: tuple[Line, ...]
     side: float
+    far_m: float
 
     def breach_m(self, fix: Fix, sure: Certainty) -> float:
-        """Give the metres past the border: exact where a line may be near."""
-        shape = self.shape
-        if sure.reach_m > NEAR_REACH_M:
-            return self.side * shape.exact_distance_m(fix.lat, fix.lon)
-        return self.side * shape.signed_distance_m(fix.lat, fix.lon)
+        """Give the metres past the border: exact where it makes a difference to a fix so sure."""
+        breach_m = self.side * self.shape.signed_distance_m(fix.lat, fix.lon)
+        if sure.reach_m > NEAR_REACH_M and abs(breach_m) < self.far_m + sure.reach_m:
+            return self.exact_breach_m(fix)
+        return breach_m
 
     def exact_breach_m(self, fix: Fix) -> float:
         """Give the exact metres past the border."""
@@ -213,7 +215,7 @@ class FenceRule:
                 heard_at=heard_at,
                 dwell=limits.dwell,
                 steps=steps,
-                counts=self._counts(state, watched, at),
+                counts=not (watched.schedule or state.suspensions) or self._counts(state, watched, at),
             )
             if new is old:
                 continue
@@ -283,13 +285,14 @@ def watch(view: FenceView, settings: FenceSettings) -> Watched:
         approach_m=view.approach_m,
         escalate_m=view.escalate_m,
     )
-    near_m = max(margin_m, view.approach_m) + hysteresis_m + NEAR_REACH_M + 1.0
+    far_m = max(margin_m, view.approach_m) + hysteresis_m
     return Watched(
         view=view,
-        shape=shape_of(view, near_m=near_m),
+        shape=shape_of(view, near_m=far_m + NEAR_REACH_M + 1.0),
         limits=limits,
         schedule=tuple(map(parse_line, view.schedule)),
         side=1.0 if view.keep == "in" else -1.0,
+        far_m=far_m,
     )
 
 

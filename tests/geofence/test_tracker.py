@@ -207,6 +207,12 @@ def test_a_dwell_timer_raises_nothing_when_it_does_not_count_by_then():
     assert (after.place, after.due_at, act) == ("off", None, "stop")
 
 
+def test_a_fix_sent_again_does_not_wake_a_fence_that_stopped_counting_since():
+    track = walk([0, 0, 0], off=frozenset({2}))[0][-1]
+    again = {"at": START + timedelta(seconds=5), "heard_at": START + timedelta(seconds=11)}
+    assert on_fix(track, "within", dwell=LIMITS.dwell, **again) == (track, ())
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_switching_off_twice_is_as_once(place):
     once, _ = switch_off(Track(place=place, since=START), START)
