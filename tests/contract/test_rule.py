@@ -30,7 +30,7 @@ from gateway.model import (
     WearerView,
     Worn,
 )
-from gateway.rules.base import TimerDue
+from gateway.rules.base import FIRST_AWAITED, TimerDue
 
 RULES = plugins.load("rule")
 DOCS = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
@@ -98,7 +98,9 @@ envelopes = st.builds(
 )
 timers = st.builds(
     TimerDue,
-    name=st.sampled_from(["dwell:home", "dwell:estate", "dwell:gone", "silent", ""]),
+    name=st.sampled_from(
+        ["dwell:home", "dwell:estate", "dwell:gone", "silent", "off_wrist", "by", "still", FIRST_AWAITED, ""]
+    ),
     due_at=st.integers(0, 25_000).map(lambda second: START + timedelta(seconds=second)),
 )
 stories = st.lists(st.one_of(envelopes, timers), max_size=12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,3 +124,8 @@ def test_a_wearer_never_heard_of_is_waited_for_a_day_and_the_first_frame_ends_it
     heard, (timer,) = RULE_OF_XU.step(state, frame(60), START)
     assert heard.heard_at == START + timedelta(seconds=60)
     assert timer.due_at == heard.due_at
+
+
+def test_the_state_of_an_older_gateway_is_read():
+    old = msgspec.json.decode(b'{"heard_at": "2026-03-01T09:00:00Z", "due_at": null}', type=RULE.State)
+    assert old.heard_at == START

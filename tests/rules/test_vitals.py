@@ -327,3 +327,25 @@ def test_a_doubtful_stretch_is_as_if_it_never_came(bpm, begin):
     clean = [e for e in events if abs((e.received_at - doubted[0].received_at).total_seconds()) > 120]
     both = sorted([*events, *doubted], key=lambda event: event.received_at)
     assert run(both)[1] == run(clean)[1]
+
+
+def test_the_state_of_an_older_gateway_is_read_and_goes_on():
+    at = START.isoformat()
+    old = msgspec.json.decode(
+        msgspec.json.encode(
+            {
+                "runs": {
+                    "heart_rate_high": {
+                        "count": 2,
+                        "since": at,
+                        "last_at": at,
+                        "raised_at": None,
+                        "armed": True,
+                    }
+                }
+            }
+        ),
+        type=RULE.State,
+    )
+    _, (alarm,) = run(pulse(131, start_s=60), state=old)
+    assert (alarm.why.code, alarm.why.count) == ("heart_rate_high", 3)
