@@ -26,6 +26,8 @@ WGS84 = "EPSG:4326"
 LIKE_WGS84 = frozenset({4326, 4979, 4490, 4480})
 """WGS-84 and CGCS2000, in degrees, without and with heights."""
 EXACT_M = 5.0
+UNREADABLE = (RuntimeError, ValueError, IndexError, NameError)
+"""What pyogrio and pyproj raise of a broken file; a .prj of wild bytes trips pyogrio (NameError)."""
 HEAD_BYTES = 4096
 MOST_BYTES = 64 * 1024 * 1024
 MOST_FEATURES = 2_000
@@ -85,7 +87,7 @@ def read(path: Path) -> Reading:
                     words = f"more than {MOST_FEATURES} features"
                     found.append(Finding(code="too_many_features", weight="error", words=words))
                     break
-        except (RuntimeError, ValueError, IndexError) as error:  # pyogrio's and pyproj's are of these
+        except UNREADABLE as error:
             raise NoMapFile(path, f"is no map file that can be read ({error})") from error
     found += (Finding(code="gdal_says", weight="note", words=str(one.message)) for one in heard)
     return Reading(features=tuple(features), findings=tuple(dict.fromkeys(found)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -258,6 +259,30 @@ def test_a_file_that_is_no_map_says_why(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(NoMapFile, match=words):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize("end", [*MIXED, ".shp"])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_refused_in_words(tmp_path, end, data):
+    for old in tmp_path.iterdir():
+        old.unlink()
+    write(tmp_path / f"a{end}", [MapFence(id="a", name="家", shape=Polygon(corners=SQUARE))])
+    for part in sorted(tmp_path.iterdir()):
+        content = bytearray(part.read_bytes())
+        for _ in range(data.draw(st.integers(0, 3))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        part.write_bytes(content[: data.draw(st.integers(len(content) // 2, len(content)))])
+    with contextlib.suppress(NoMapFile):
+        features = read(tmp_path / f"a{end}").features
+        assert len(judge(features, site=None, repair=True).fences) <= len(features)
+
+
+def test_a_prj_of_wild_bytes_is_refused_in_words(tmp_path):
+    frame("x").to_file(tmp_path / "a.shp")
+    (tmp_path / "a.prj").write_bytes(b"GEOGCS[\xff\xfe\x80")
+    with pytest.raises(NoMapFile, match="no map file"):
+        read(tmp_path / "a.shp")
 
 
 def test_a_missing_file_is_refused(tmp_path):
