@@ -36,6 +36,7 @@ class What(StrEnum):
     OPENED = "opened"
     """`who` is the wearer, as in every line about the wearer; `detail` is the kind of the alarm."""
     PRESSED_AGAIN = "pressed_again"
+    RAISED_AGAIN = "raised_again"
     """`detail` is how often by now."""
     MOVED = "moved"
     """`detail` says where, in words or in degrees."""
@@ -178,7 +179,8 @@ def _event(told: _Telling, event: Event) -> None:
     match event:
         case PressedAgain(at=at):
             if after.presses > before.presses:
-                told.say(What.PRESSED_AGAIN, at=at, who=wearer, detail=str(after.presses))
+                what = What.PRESSED_AGAIN if after.subject.kind == "sos" else What.RAISED_AGAIN
+                told.say(what, at=at, who=wearer, detail=str(after.presses))
             _position(told, at)
         case Moved(at=at):
             _position(told, at)

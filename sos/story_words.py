@@ -127,6 +127,7 @@ _CHINESE: Mapping[What, Callable[[Line], str]] = MappingProxyType(
     {
         What.OPENED: lambda line: f"{line.who} {_words(KINDS, line.detail, 'zh')}",
         What.PRESSED_AGAIN: lambda line: f"{line.who} 再次求救（第 {line.detail} 次）",
+        What.RAISED_AGAIN: lambda line: f"{line.who} 再次触发同类报警（第 {line.detail} 次）",
         What.MOVED: lambda line: f"{line.who} 在{line.detail}",
         What.CANCELLED: lambda line: f"{line.who} 在手环上取消",
         What.CANCEL_TOO_LATE: lambda line: f"{line.who} 想取消，已过可取消的时间",
@@ -151,6 +152,7 @@ _ENGLISH: Mapping[What, Callable[[Line], str]] = MappingProxyType(
     {
         What.OPENED: lambda line: f"{line.who} {_words(KINDS, line.detail, 'en')}",
         What.PRESSED_AGAIN: lambda line: f"{line.who} pressed again (press {line.detail})",
+        What.RAISED_AGAIN: lambda line: f"another alarm of this kind for {line.who} (number {line.detail})",
         What.MOVED: lambda line: f"{line.who} is near {line.detail}",
         What.CANCELLED: lambda line: f"{line.who} cancelled it on the band",
         What.CANCEL_TOO_LATE: lambda line: f"{line.who} wanted to cancel, too late",

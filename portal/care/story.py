@@ -67,6 +67,7 @@ KEY_WORDS: Mapping[str, object] = {
 TONES: Mapping[str, str] = {
     "opened": "danger",
     "pressed_again": "danger",
+    "raised_again": "danger",
     "exhausted": "danger",
     "not_closed": "warning",
     "cancel_too_late": "warning",
@@ -78,6 +79,7 @@ TONES: Mapping[str, str] = {
 ICONS: Mapping[str, str] = {
     "opened": "siren",
     "pressed_again": "siren",
+    "raised_again": "siren",
     "moved": "map-pin",
     "cancelled": "undo-2",
     "cancel_too_late": "undo-2",
@@ -226,6 +228,7 @@ def _plain(row: StoryRow) -> str:
     purpose = PURPOSE_WORDS.get(row.detail, row.detail)
     said = {
         "pressed_again": lambda: gettext("%(who)s 再次求救（第 %(detail)s 次）", **values),
+        "raised_again": lambda: gettext("%(who)s 再次触发同类报警（第 %(detail)s 次）", **values),
         "moved": lambda: gettext("%(who)s 在%(detail)s", **values),
         "cancelled": lambda: gettext("%(who)s 在手环上取消", who=row.who),
         "cancel_too_late": lambda: gettext("%(who)s 想取消，已过可取消的时间", who=row.who),

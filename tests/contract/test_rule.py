@@ -99,7 +99,18 @@ envelopes = st.builds(
 timers = st.builds(
     TimerDue,
     name=st.sampled_from(
-        ["dwell:home", "dwell:estate", "dwell:gone", "silent", "off_wrist", "by", "still", FIRST_AWAITED, ""]
+        [
+            "dwell:home",
+            "dwell:estate",
+            "dwell:gone",
+            "resume:",
+            "silent",
+            "off_wrist",
+            "by",
+            "still",
+            FIRST_AWAITED,
+            "",
+        ]
     ),
     due_at=st.integers(0, 25_000).map(lambda second: START + timedelta(seconds=second)),
 )

@@ -155,6 +155,11 @@ async def test_farther_and_farther_joins_the_one_incident(make_house, small_conf
     assert raised(house) == ["fence_exit", "fence_farther", "fence_farther"]
     assert len({told.incident for told in house.events("alarm")}) == 1
     assert len({told.alarm.alarm_id for told in house.events("alarm")}) == 3
+    story = [line.what for change in house.events("incident") for line in change.story]
+    assert story.count("raised_again") == 2
+    assert "pressed_again" not in story
+    calls = [one.leg.leg_id for _, one, _ in house.carried_out if isinstance(one, PlaceCall)]
+    assert len(calls) == len(set(calls))
 
 
 # ------------------------------------------------------------------ the command
