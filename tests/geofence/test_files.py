@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 
 import geopandas
+import pandas as pd
+import pyogrio
 import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
@@ -231,6 +233,7 @@ def test_a_file_that_names_no_coordinate_system_is_wgs84_with_a_note(tmp_path):
 def test_every_layer_is_read_and_tables_without_drawings_are_passed_over(tmp_path):
     path = tmp_path / "a.gpkg"
     frame("a", "b").to_file(path, layer="one")
+    pyogrio.write_dataframe(pd.DataFrame({"styleName": ["red"]}), path, layer="layer_styles")
     frame("c").to_file(path, layer="two")
     assert [feature.number for feature in read(path).features] == [1, 2, 3]
 
