@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from gateway.told import IncidentView
 from portal.care.history import milliseconds
-from portal.care.models import Command, Contact, Incident, IncidentLine, VitalHistory, Wearer
+from portal.care.models import AlarmRecord, Command, Contact, Incident, IncidentLine, VitalHistory, Wearer
 from portal.care.sentences import OPEN_STATES, SEVERITY_ORDER, UNTAKEN_STATES
 from portal.policy import WATCHERS, Role, Viewer, sees_wearer
 
@@ -148,6 +148,17 @@ def recent_vitals(
         VitalHistory.at_ms >= milliseconds(since),
     )
     return list(session.scalars(query.order_by(VitalHistory.at_ms.desc()).limit(limit)))
+
+
+def recent_notices(session: Session, wearer: Wearer, since: datetime, *, limit: int = 5) -> list[AlarmRecord]:
+    """The newest alarms that ring nobody (back again, near the border, a low battery), newest first."""
+    query = sa.select(AlarmRecord).where(
+        AlarmRecord.wearer_id == wearer.id,
+        AlarmRecord.severity == "notice",
+        AlarmRecord.drill.is_(False),
+        AlarmRecord.at >= since,
+    )
+    return list(session.scalars(query.order_by(AlarmRecord.at.desc(), AlarmRecord.id.desc()).limit(limit)))
 
 
 def _may_see(viewer: Viewer) -> sa.ColumnElement[bool]:

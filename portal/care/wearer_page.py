@@ -5,19 +5,23 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+import msgspec
 from flask import render_template
 
+from gateway.model import Why
 from portal.care import band_orders, queries, suspensions
 from portal.care.cards import incident_card, since, wearer_card
 from portal.care.changes import newest_change
 from portal.care.models import Wearer
 from portal.care.order_words import INTERVALS_S, MAX_TEXT_CHARACTERS, interval_words, order_rows
+from portal.care.sentences import what_words
 from portal.db import db
 from portal.policy import commands_band
 from portal.security import viewer
 from portal.words import now
 
 VITALS_HOURS = 24
+NOTICE_HOURS = 7 * 24
 VITALS_SHOWN = 12
 ONCE_BYTES = 8
 
@@ -53,6 +57,10 @@ def wearer_page(wearer: Wearer, typed: Typed = Typed()) -> str:
         pressures=pressures[:VITALS_SHOWN],
         age=None if wearer.birth_year is None else now().year - wearer.birth_year,
         orders=order_rows(band_orders.recent(db.session, wearer)),
+        notices=[
+            (what_words(row.kind, msgspec.convert(row.why, Why)), row.at)
+            for row in queries.recent_notices(db.session, wearer, since(now(), hours=NOTICE_HOURS))
+        ],
         suspended=suspensions.current(wearer, now()),
         suspension_asked=suspensions.asked(db.session, wearer),
         max_note=suspensions.NOTE_CHARACTERS,

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from gateway.model import FenceSuspension, FenceView
-from gateway.told import CommandDone, FencesSuspended
+from gateway.model import Alarm, FenceSuspension, FenceView, Why
+from gateway.told import AlarmRaised, CommandDone, FencesSuspended
 from portal.care.models import AuditEntry, Wearer
 from portal.db import db
 
@@ -139,3 +139,23 @@ def test_resume_is_an_order_without_an_end(told, press):
 def test_a_passer_by_is_asked_to_sign_in(app, told, browser):
     answer = browser.post(f"/care/wearers/{wearer_id(app)}/fences/suspend", until="18:00")
     assert (answer.status_code, "/login" in answer.location) == (302, True)
+
+
+def test_a_notice_that_rings_nobody_stands_on_the_page_for_a_week(told, page, samples):
+    def notice(code, ago):
+        return Alarm(
+            alarm_id=code,
+            wearer="zhang-guilan",
+            kind="fence",
+            severity="notice",
+            why=Why(code=code, place="花园"),
+            at=samples.NOW - ago,
+        )
+
+    told.send(
+        AlarmRaised(alarm=notice("fence_return", timedelta(minutes=5)), incident=None),
+        AlarmRaised(alarm=notice("fence_approach", timedelta(days=8)), incident=None),
+    )
+    shown = page()
+    assert "回到了「花园」" in shown
+    assert "接近「花园」的边界" not in shown
