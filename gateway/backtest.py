@@ -12,27 +12,44 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gateway.effects import ClearTimer, RaiseAlarm, SetTimer
-from gateway.model import Alarm, Envelope, FenceView, Fix, rings_nobody
+from gateway.effects import ClearTimer, Effect, RaiseAlarm, SetTimer
+from gateway.model import Alarm, Envelope, FenceSuspension, FenceView, Fix, rings_nobody
 from gateway.rules.base import Rule, TimerDue
 from gateway.rules.moment import happened_at
 from gateway.rules.position import is_position
+from gateway.suspensions import Suspendable
 
 SAME_CAUSE = timedelta(minutes=30)
 """Alarms of one fence, or of one limit, this near each other are held against each other as one cause."""
 
 
-def replay(rule: Rule, heard: Iterable[Envelope], *, until: datetime | None = None) -> Iterator[Alarm]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """From `at` on just these suspensions stood, as the gateway journalled it."""
+
+    at: datetime
+    suspensions: tuple[FenceSuspension, ...]
+
+
+def replay(
+    rule: Rule, heard: Iterable[Envelope | Suspended], *, until: datetime | None = None
+) -> Iterator[Alarm]:
     """Give every alarm the rule would have raised, once each, in the order of raising.
 
     `heard` is one wearer's, in the order of `received_at`; the rule begins knowing nothing of them.
+    Suspensions among it are given to a rule that knows any (`gateway.suspensions`);
+    they must be of fences it has, or ValueError is raised.
     Notices that ring nobody (back again, near the border) are left out.
     Timers still running at the end ring when they are due by `until`, none where it is None.
     """
     stage = _Stage(rule)
-    for envelope in heard:
-        yield from stage.ring(envelope.received_at)
-        yield from stage.judge(envelope, envelope.received_at)
+    for one in heard:
+        if isinstance(one, Suspended):
+            yield from stage.ring(one.at)
+            stage.suspend(one)
+            continue
+        yield from stage.ring(one.received_at)
+        yield from stage.judge(one, one.received_at)
     if until is not None:
         yield from stage.ring(until)
 
@@ -46,10 +63,34 @@ class _Stage:
         self._due: dict[str, datetime] = {}
         self._heap: list[tuple[datetime, str]] = []
         self._raised: set[str] = set()
+        self._suspended: tuple[FenceSuspension, ...] = ()
 
     def judge(self, event: Envelope | TimerDue, now: datetime) -> Iterator[Alarm]:
         """Step the rule; gives what it raises that it has not raised before."""
         self._state, effects = self._rule.step(self._state, event, now)
+        self._keep_time(effects)
+        for effect in effects:
+            if isinstance(effect, RaiseAlarm) and effect.alarm.alarm_id not in self._raised:
+                self._raised.add(effect.alarm.alarm_id)
+                if not rings_nobody(effect.alarm):
+                    yield effect.alarm
+
+    def suspend(self, told: Suspended) -> None:
+        """Suspend what is new, and end what is gone before its time; nothing is raised by either."""
+        if not isinstance(self._rule, Suspendable):
+            return
+        at, stands = told.at, {one.fence for one in told.suspensions}
+        gone = {one.fence for one in self._suspended if one.fence not in stands and one.until > at}
+        for fence in {""} if "" in gone else gone:
+            self._state, effects = self._rule.resume(self._state, fence, at)
+            self._keep_time(effects)
+        for one in told.suspensions:
+            if one not in self._suspended and one.until > at:
+                self._state, effects = self._rule.suspend(self._state, one, at)
+                self._keep_time(effects)
+        self._suspended = told.suspensions
+
+    def _keep_time(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             match effect:
                 case SetTimer(name=name, due_at=due_at):
@@ -57,11 +98,6 @@ class _Stage:
                     heapq.heappush(self._heap, (due_at, name))
                 case ClearTimer(name=name):
                     self._due.pop(name, None)
-                case RaiseAlarm(alarm=alarm) if rings_nobody(alarm):
-                    continue
-                case RaiseAlarm(alarm=alarm) if alarm.alarm_id not in self._raised:
-                    self._raised.add(alarm.alarm_id)
-                    yield alarm
 
     def ring(self, now: datetime) -> Iterator[Alarm]:
         """Ring every timer that is due by `now`, each at its own time."""
@@ -90,10 +126,10 @@ class Position:
         return self.fix.lon
 
 
-def positions(heard: Iterable[Envelope]) -> Iterator[Position]:
+def positions(heard: Iterable[Envelope | Suspended]) -> Iterator[Position]:
     """Give the positions of what was heard live, in its order: stored ones move no rule."""
     for envelope in heard:
-        if envelope.uplink.backlog:
+        if isinstance(envelope, Suspended) or envelope.uplink.backlog:
             continue
         for reading in envelope.uplink.readings:
             if type(reading) is Fix and is_position(reading):

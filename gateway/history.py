@@ -8,21 +8,31 @@ from datetime import datetime
 
 import msgspec
 
+from gateway.backtest import Suspended
 from gateway.journal.reader import JournalReader
-from gateway.journal.records import to_ms
+from gateway.journal.records import from_ms, to_ms
 from gateway.model import Alarm, Envelope, Uplink, rings_nobody
-from gateway.told import Telemetry, Verdict
+from gateway.told import FencesSuspended, Telemetry, Verdict
 
 _telemetry = msgspec.json.Decoder(Telemetry).decode
+_suspended = msgspec.json.Decoder(FencesSuspended).decode
 _alarm = msgspec.json.Decoder(Alarm).decode
 
 
-def heard(reader: JournalReader, wearer: str, *, since: datetime, until: datetime) -> Iterator[Envelope]:
+def heard(
+    reader: JournalReader, wearer: str, *, since: datetime, until: datetime
+) -> Iterator[Envelope | Suspended]:
     """Give every admitted frame of a wearer that was received in [since, until), in the order of receipt.
+
+    Among them are the changes of what fences were suspended.
 
     What retention dropped is not there, and nobody can tell: see how far back the first frame goes.
     """
     for row in reader.telemetry_of(wearer, since_ms=to_ms(since), until_ms=to_ms(until)):
+        if row["kind"] == "suspensions":
+            stands = _suspended(row["payload"]).suspensions
+            yield Suspended(at=from_ms(row["received_ms"]), suspensions=stands)
+            continue
         told = _telemetry(row["payload"])
         uplink = Uplink(device=told.device, readings=told.readings, raw=b"", backlog=told.backlog)
         yield Envelope(

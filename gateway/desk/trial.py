@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,10 +11,10 @@ from typing import Any, Literal
 import msgspec
 
 from gateway import history
-from gateway.backtest import Compared, Position, compare, fence_of, out_s, positions, replay
+from gateway.backtest import Compared, Position, Suspended, compare, fence_of, out_s, positions, replay
 from gateway.config import Settings
 from gateway.journal.reader import JournalReader
-from gateway.model import Alarm, FenceView, Fix, WearerView
+from gateway.model import Alarm, Envelope, FenceView, Fix, WearerView
 from gateway.rules.fence import FenceRule, FenceSettings, Watched, watch
 from gateway.sieve import fixes_of, may_alarm, sure_of
 
@@ -86,7 +86,7 @@ def try_fences(
     track = tuple(place for place in heard if place.at >= since)
     kept = may_alarm(fenced, fixes_of((place.fix for place in heard), rule_settings))
     tried = FenceRule(msgspec.structs.replace(view, fences=tuple(one.view for one in kept)), rule_settings)
-    would = tuple(one for one in replay(tried, frames, until=until) if one.at >= since)
+    would = tuple(one for one in replay(tried, suspending(frames, kept), until=until) if one.at >= since)
     was = [
         one
         for one in history.raised(reader, wearer=view.wearer, since=since, until=until)
@@ -123,6 +123,19 @@ def fences_of(path: Path) -> tuple[FenceView, ...]:
     if wrong:
         raise ValueError(f"{path}\n" + "\n".join(map(str, wrong)))
     return tuple(view_of_drawn(fence) for fence in judged.fences)
+
+
+def suspending(
+    heard: Iterable[Envelope | Suspended], fences: Sequence[Watched]
+) -> Iterator[Envelope | Suspended]:
+    """Give what was heard, with those suspensions alone that are of these fences, or of all."""
+    known = {"", *(one.view.fence for one in fences)} if fences else set()
+    for one in heard:
+        if isinstance(one, Suspended):
+            kept = tuple(each for each in one.suspensions if each.fence in known)
+            yield Suspended(at=one.at, suspensions=kept)
+        else:
+            yield one
 
 
 def changed_settings(today: FenceSettings, changed: Mapping[str, float]) -> FenceSettings:

@@ -15,14 +15,14 @@ from datetime import datetime
 import msgspec
 
 from gateway import history
-from gateway.backtest import compare, replay
+from gateway.backtest import Suspended, compare, replay
 from gateway.config import Settings
-from gateway.desk.trial import WARM_UP, WEEK, changed_settings, without_own
+from gateway.desk.trial import WARM_UP, WEEK, changed_settings, suspending, without_own
 from gateway.history import Judged
 from gateway.journal.reader import JournalReader
 from gateway.model import Alarm, Envelope, WearerView
 from gateway.roster import People
-from gateway.rules.fence import FenceRule, FenceSettings
+from gateway.rules.fence import FenceRule, FenceSettings, watch
 
 MANY_A_WEEK = 2.0
 """More exits a week than this are looked into."""
@@ -124,7 +124,7 @@ class Trials:
         self,
         view: WearerView,
         today: FenceSettings,
-        frames: Sequence[Envelope],
+        frames: Sequence[Envelope | Suspended],
         was: Sequence[Judged],
         *,
         since: datetime,
@@ -170,7 +170,9 @@ class Trials:
             return
 
     def _exits(self, view: WearerView, settings: FenceSettings) -> tuple[Alarm, ...]:
-        found = replay(FenceRule(view, settings), self._frames, until=self._until)
+        fences = tuple(watch(one, settings) for one in view.fences)
+        frames = suspending(self._frames, fences)
+        found = replay(FenceRule(view, settings), frames, until=self._until)
         return tuple(one for one in found if one.at >= self._since and one.why.code == EXIT)
 
     def _silences_a_true_one(self, left: Sequence[Alarm]) -> bool:

@@ -50,12 +50,15 @@ class JournalReader:
         ).fetchall()
 
     def telemetry_of(self, wearer: str, *, since_ms: int, until_ms: int) -> Iterator[sqlite3.Row]:
-        """What was heard of a wearer in [since_ms, until_ms), in order: seq, wire, payload.
+        """What was heard of a wearer in [since_ms, until_ms), and what was suspended, in order.
+
+        Columns: kind (telemetry or suspensions), received_ms, wire, payload.
 
         Walks the whole table once (it has no index of wearers: each would cost every reading its time).
         """
         yield from self._connection.execute(
-            "select seq, wire, payload from events where kind = 'telemetry' and wearer = ?"
+            "select kind, received_ms, wire, payload from events"
+            " where kind in ('telemetry', 'suspensions') and wearer = ?"
             " and received_ms >= ? and received_ms < ? order by seq",
             (wearer, since_ms, until_ms),
         )

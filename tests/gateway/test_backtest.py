@@ -11,13 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import history
-from gateway.backtest import compare, fence_of, out_s, positions, replay
+from gateway.backtest import Suspended, compare, fence_of, out_s, positions, replay
 from gateway.config import load
 from gateway.journal.reader import JournalReader
+from gateway.journal.records import from_ms
 from gateway.journal.writer import JournalWriter
 from gateway.model import Alarm, Envelope, FenceView, Fix, HeartRate, Uplink, WearerView, Why, rings_nobody
 from gateway.rules.fence import FenceRule
 from gateway.rules.vitals import VitalsRule
+from gateway.told import FencesSuspended, PortalCommand, SyncPayload, Telemetry
 from gateway.transports.base import Link
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -135,9 +137,18 @@ def test_where_other_fences_are_tried_the_place_does_not_matter() -> None:
 
 
 WATCH = Link(wire="tcp", protocol="watch", peer="127.0.0.1:2", device="4700186508")
+ORDERS = (
+    ("suspend_fences", "", 300),
+    ("suspend_fences", "home", 900),
+    ("resume_fences", "", 1),
+    ("resume_fences", "home", 1),
+)
 walks = st.lists(
     st.tuples(
-        st.integers(1, 400), st.sampled_from([0, 95, 105, 115, 125, 300]), st.sampled_from([None, 5, 80])
+        st.integers(1, 400),
+        st.sampled_from([0, 95, 105, 115, 125, 300]),
+        st.sampled_from([None, 5, 80]),
+        st.sampled_from([None, None, None, *ORDERS]),
     ),
     max_size=25,
 )
@@ -145,17 +156,41 @@ walks = st.lists(
 
 async def lived(house, walk) -> None:
     """The gateway hears a walk, and an hour more of nothing."""
-    for pause_s, north_m, accuracy_m in walk:
+    for number, (pause_s, north_m, accuracy_m, order) in enumerate(walk):
         house.advance(pause_s)
+        if order:
+            name, fence, lasting_s = order
+            until = house.clock.now() + timedelta(seconds=lasting_s)
+            about = {"wearer": "wang", "fence": fence, "until": until, "by": "周敏"}
+            command = PortalCommand(number=0, command=f"c{number}", name=name, **about)
+            house.engine.ordered_here(command, lambda _: None)
         fix = Fix(lat=31.155 + north_m / A_DEGREE_M, lon=121.105, valid=True, accuracy_m=accuracy_m)
         house.hear("- " + msgspec.json.encode([fix]).decode(), WATCH)
         house.journal.commit()
     house.advance(3_600)
 
 
+def in_order(house):
+    """What the journal of the house would give back, as `gateway.history.heard` does."""
+    for record in house.journal.records:
+        for row in record.events:
+            told = msgspec.json.decode(row.payload, type=SyncPayload)
+            if isinstance(told, FencesSuspended):
+                yield Suspended(at=from_ms(row.received_ms), suspensions=told.suspensions)
+            elif isinstance(told, Telemetry):
+                uplink = Uplink(device="b", readings=told.readings, raw=b"", backlog=told.backlog)
+                yield Envelope(
+                    uplink=uplink,
+                    wire="tcp",
+                    device=told.device,
+                    wearer=told.wearer,
+                    received_at=told.received_at,
+                )
+
+
 @given(walks)
 @settings(
-    max_examples=60,
+    max_examples=120,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -167,18 +202,12 @@ def test_the_gateway_itself_raises_the_same(make_house, small_config, walk) -> N
         for one in house.events("alarm")
         if one.alarm.kind == "fence" and not rings_nobody(one.alarm)
     ]
-    envelopes = [
-        Envelope(
-            uplink=Uplink(device="b", readings=told.readings, raw=b"", backlog=told.backlog),
-            wire="tcp",
-            device=told.device,
-            wearer=told.wearer,
-            received_at=told.received_at,
-        )
-        for told in house.events("telemetry")
-    ]
+    heard = list(in_order(house))
     tried = FenceRule(house.people.wearers["wang"], house.settings.wearer_rules["wang", "fence"])
-    assert [one.alarm_id for one in replay(tried, envelopes, until=house.clock.now())] == live
+    assert [one.alarm_id for one in replay(tried, heard, until=house.clock.now())] == live
+
+
+WALKED = [(300, north_m, 5, None) for north_m in (0, 300, 300, 0, 0, 130, 130, 0)]
 
 
 @pytest.fixture
@@ -186,7 +215,7 @@ def journal(make_house, small_config, tmp_path):
     """A journal of an hour: out twice, once for real."""
     house = make_house(load(small_config()))
     began = house.clock.now()
-    asyncio.run(lived(house, [(300, north_m, 5) for north_m in (0, 300, 300, 0, 0, 130, 130, 0, 0)]))
+    asyncio.run(lived(house, [*WALKED, (300, 0, 5, ("suspend_fences", "", 300))]))
 
     async def write() -> None:
         writer = JournalWriter(tmp_path / "j.db")
@@ -206,7 +235,9 @@ def test_the_journal_gives_back_what_was_heard_and_what_was_raised(journal) -> N
     house, reader, began, ended = journal
     frames = list(history.heard(reader, "wang", since=began, until=ended))
     was = history.raised(reader, wearer="wang", since=began, until=ended)
-    assert len(frames) == 9
+    (suspended,) = [one for one in frames if isinstance(one, Suspended)]
+    assert [(one.fence, one.by) for one in suspended.suspensions] == [("", "周敏")]
+    assert len(frames) == 9 + 1
     tried = FenceRule(house.people.wearers["wang"], house.settings.wearer_rules["wang", "fence"])
     assert list(replay(tried, frames, until=ended)) == was
     assert len(was) == 2
@@ -216,5 +247,6 @@ def test_nobody_elses_frames_and_no_other_days_are_read(journal) -> None:
     _, reader, began, ended = journal
     assert list(history.heard(reader, "zhang", since=began, until=ended)) == []
     frames = list(history.heard(reader, "wang", since=began + timedelta(seconds=300), until=ended))
-    assert len(frames) == 9
-    assert len(list(history.heard(reader, "wang", since=began + timedelta(seconds=301), until=ended))) == 8
+    assert len(frames) == 9 + 1
+    later = list(history.heard(reader, "wang", since=began + timedelta(seconds=301), until=ended))
+    assert len(later) == 8 + 1
