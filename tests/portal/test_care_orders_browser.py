@@ -91,6 +91,9 @@ def test_an_order_is_followed_on_the_open_page_and_words_typed_stay(chromium, ad
     page.click("#order-find")
     first = page.locator("#orders .orders-list li").first
     expect(first).to_contain_text("等待网关")
+    page.wait_for_load_state(
+        "load"
+    )  # the page is opened at #orders, which takes the focus when it has loaded
     page.fill("#order-text", "妈，我七点到")
     page.select_option("#order-interval", "60")
     while page.evaluate("document.activeElement.id") != "order-text":
@@ -102,7 +105,7 @@ def test_an_order_is_followed_on_the_open_page_and_words_typed_stay(chromium, ad
     expect(first).to_contain_text("手环已执行")
     assert page.input_value("#order-text") == "妈，我七点到"
     assert page.input_value("#order-interval") == "60"
-    assert page.evaluate("document.activeElement.id") == "order-text"
+    expect(page.locator("#order-text")).to_be_focused()
     page.press("#order-text", "Enter")
     expect(page.locator("#orders .orders-list li").first).to_contain_text("妈，我七点到")
     assert page.input_value("#order-text") == ""
