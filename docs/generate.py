@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from gateway import config, errors, plugins
+from gateway import config, errors, plugins, profile
 from gateway.config_tables import SECRET_ENDINGS, is_table, without_none, words
 from gateway.desk.decode import compared
 from gateway.model import FencePart
@@ -96,10 +96,10 @@ def configuration() -> str:
         ("[portal]", config.PortalTable),
         ("[[sos.stations]]", config.StationTable),
         ("[[staff]]", config.StaffTable),
-        ("contacts", config.ContactTable),
+        ("contacts", profile.ContactTable),
         ("[[wearers]]", config.WearerTable),
         ("devices", config.DeviceTable),
-        ("fences", config.FenceTable),
+        ("fences", profile.FenceTable),
         ("parts", FencePart),
         ("[demo]", config.DemoTable),
     ):

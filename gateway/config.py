@@ -12,24 +12,20 @@ import secrets
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from gateway import plugins
-from gateway.bands.models import Profile, load_models
+from gateway.bands.models import Profile as ModelProfile
+from gateway.bands.models import load_models
 from gateway.config_checks import check_schedules, cross_check
 from gateway.config_tables import Checker, SecretSource
 from gateway.errors import ConfigError, Problem
 from gateway.fence_files import with_drawn
 from gateway.holidays import load_holidays
-from gateway.model import FencePart
-from geofence.datum import Datum
+from gateway.profile import ContactTable, FenceTable, Profile, Table
 from sos.plan import Manner
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Root of the tables below: frozen, by keyword, unknown keys refused."""
 
 
 class SiteTable(Table, frozen=True):
@@ -68,16 +64,6 @@ class DeviceTable(Table, frozen=True):
     name: str = ""
 
 
-class ContactTable(Table, frozen=True):
-    """One person to tell; `phone` is E.164, `lang` the language of their texts and calls."""
-
-    id: str
-    name: str
-    phone: str
-    relation: str = ""
-    lang: Literal["zh", "en"] = "zh"
-
-
 class StaffTable(ContactTable, frozen=True):
     """[[staff]]: a duty person; `shifts` such as "mon-fri 08:00-20:00", none means always."""
 
@@ -92,45 +78,11 @@ class StationTable(Table, frozen=True):
     card: str
 
 
-class FenceTable(Table, frozen=True):
-    """One fence, a piece of ground or several `parts`, each with its places as [lat, lon] of `datum`.
-
-    A piece of ground is a circle (`centre`, `radius_m`); a `polygon` of corners, less its `holes`;
-    or a corridor, everything within `half_width_m` of a `line`.
-    `keep = "out"`: a place to keep away from. `schedule`: when it counts (`geofence.schedule`).
-    """
+class WearerTable(Profile, frozen=True, kw_only=True):
+    """[[wearers]]: a person with bands; `rules` overrides the community's rule settings key by key."""
 
     id: str
-    name: str
-    centre: tuple[float, float] | None = None
-    radius_m: float | None = None
-    polygon: tuple[tuple[float, float], ...] = ()
-    holes: tuple[tuple[tuple[float, float], ...], ...] = ()
-    line: tuple[tuple[float, float], ...] = ()
-    half_width_m: float | None = None
-    parts: tuple[FencePart, ...] = ()
-    datum: Datum = "wgs84"
-    exit_margin_m: float = 0.0
-    keep: Literal["in", "out"] = "in"
-    hysteresis_m: Annotated[float, msgspec.Meta(ge=0, le=5_000)] | None = None
-    dwell_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] | None = None
-    schedule: tuple[str, ...] = ()
-    approach_m: Annotated[float, msgspec.Meta(ge=0, le=5_000)] = 0.0
-    escalate_m: tuple[float, ...] = ()
-
-
-class WearerTable(Table, frozen=True):
-    """[[wearers]]: a person with a band; `rules` overrides the community's rule settings key by key."""
-
-    id: str
-    name: str
     devices: tuple[DeviceTable, ...]
-    contacts: tuple[ContactTable, ...]
-    birth_year: int | None = None
-    home: str = ""
-    beidou_number: int | None = None
-    fences: tuple[FenceTable, ...] = ()
-    rules: dict[str, dict[str, Any]] = {}
 
 
 class SosTable(Table, frozen=True):
@@ -141,7 +93,7 @@ class SosTable(Table, frozen=True):
     settle_s: float = 16.0
     warn_legs_a_day: int = 300
     stations: tuple[StationTable, ...] = ()
-    plans: dict[str, Manner] = {}
+    plans: dict[str, Manner] = msgspec.field(default_factory=dict)
 
 
 class PortalLinkTable(Table, frozen=True):
@@ -211,7 +163,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wearers: tuple[WearerTable, ...]
     staff: tuple[StaffTable, ...]
     wearer_rules: dict[tuple[str, str], Any]
-    models: dict[str, tuple[Profile, Any]]
+    models: dict[str, tuple[ModelProfile, Any]]
     portal_link: PortalLinkTable | None = None
     portal: PortalTable | None = None
     demo: DemoTable | None = None

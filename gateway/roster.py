@@ -14,10 +14,11 @@ from gateway import plugins
 from gateway.bands.allow_list import Known
 from gateway.bands.keys import derive
 from gateway.bands.registry import Device, Registry
-from gateway.config import DEFAULT_PLANS, ContactTable, Settings, StaffTable, WearerTable
+from gateway.config import DEFAULT_PLANS, Settings, StaffTable, WearerTable
 from gateway.fences import view_of
 from gateway.journal.records import EventRow, Record, Rest, to_ms
 from gateway.model import ContactView, WearerView
+from gateway.profile import ContactTable
 from gateway.told import Roster
 from sos.events import Channel
 from sos.plan import Contact, Manner, Plan

@@ -6,7 +6,7 @@ Everything is a frozen `msgspec.Struct`, told as JSON; a new kind of event is a 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,6 +21,7 @@ from gateway.model import (
     WearerView,
     Why,
 )
+from gateway.profile import Profile
 
 Verdict = Literal["true", "false", "test"]
 """What whoever closed an incident found its alarm to be (`sos.events.Verdict`)."""
@@ -187,6 +188,24 @@ class FencesSuspended(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
     suspensions: tuple[FenceSuspension, ...]
 
 
+class ProfileInForce(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="profile", omit_defaults=True
+):
+    """A wearer's profile as the gateway uses it from now on; each one sent replaces the last.
+
+    The gateway alone counts `version`, rising by one a change of this wearer; 1 is the first it ever used.
+    `source`: where it came from; a rollback is a new version with the content of version `restores`.
+    """
+
+    wearer: str
+    version: int
+    source: Literal["file", "portal", "rollback"]
+    at: datetime
+    profile: Profile
+    by: str = ""
+    restores: int | None = None
+
+
 SyncPayload = (
     Roster
     | Telemetry
@@ -196,6 +215,7 @@ SyncPayload = (
     | GatewayHealth
     | BandOrderChanged
     | FencesSuspended
+    | ProfileInForce
 )
 
 
@@ -231,6 +251,9 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     an order that was long on its way to the gateway is as old as that.
     suspend_fences carries `wearer`, `until`, `by`, `note`, and `fence` where it is not about all of them;
     resume_fences carries `wearer`, and `fence`.
+    set_profile carries `wearer`, `by`, `profile` (a whole `Profile`, judged by the gateway)
+    and `base_version`, the version it was made from: it is refused when another is in force by then.
+    restore_profile carries `wearer`, `by`, and `version`, the one whose content shall be in force again.
     """
 
     number: int
@@ -244,6 +267,8 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         "send_down",
         "suspend_fences",
         "resume_fences",
+        "set_profile",
+        "restore_profile",
     ]
     incident: str | None = None
     wearer: str | None = None
@@ -261,6 +286,9 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     kind: AlarmKind | None = None
     fence: str | None = None
     until: datetime | None = None
+    profile: dict[str, Any] | None = None
+    base_version: int | None = None
+    version: int | None = None
 
 
 class ControlAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -152,10 +152,10 @@ def _must_be_right(settings: Any, wearer: Any, fences: Iterable[Any]) -> None:
     """Check the fences as the configuration would; raises ConfigError with everything wrong."""
     from msgspec.structs import replace
 
-    from gateway.config import FenceTable
     from gateway.config_checks import check_fence, check_schedules
     from gateway.errors import ConfigError
     from gateway.fence_files import table_of
+    from gateway.profile import FenceTable
 
     checker = _checker()
     tables = []
@@ -171,9 +171,9 @@ def _must_be_right(settings: Any, wearer: Any, fences: Iterable[Any]) -> None:
 
 def _imported(path: Path) -> tuple[Any, ...]:
     """The fences of the wearer's file as it is now; the configuration was right, so they are."""
-    from gateway.config import FenceTable
     from gateway.fence_files import checked, drawn
     from gateway.fences import view_of
+    from gateway.profile import FenceTable
 
     tables = checked(path, _checker(), FenceTable) if path.exists() else []
     return tuple(drawn(view_of(table)) for table in tables)

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config import FenceTable, load
+from gateway.config import load
 from gateway.config_tables import Checker, SecretSource
 from gateway.errors import ConfigError
 from gateway.fence_files import checked, drawn, save, table_of, view_of_drawn
 from gateway.fences import view_of
 from gateway.model import FencePart, FenceView
+from gateway.profile import FenceTable
 from geofence.features import MapFence
 from geofence.shape import Circle, Corridor, Parts, Polygon
 

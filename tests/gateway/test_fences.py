@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gateway.config import FenceTable
 from gateway.fences import shape_of, view_for, view_of
 from gateway.model import FencePart, FenceView
+from gateway.profile import FenceTable
 from geofence.datum import from_wgs84
 from geofence.shape import Circle, Corridor, Parts, Polygon
 
