@@ -30,6 +30,8 @@ from gateway.told import (
     GatewayHealth,
     IncidentChanged,
     IncidentView,
+    PortalCommand,
+    ProfileInForce,
     Roster,
     StoryLine,
     SyncBatch,
@@ -37,7 +39,7 @@ from gateway.told import (
     Telemetry,
 )
 from portal.api.lines import insert_once, lock_line
-from portal.care import band_orders
+from portal.care import band_orders, profiles
 from portal.care.changes import announce
 from portal.care.history import HistoryRows, milliseconds
 from portal.care.latest import advance, hear, measured_at
@@ -56,6 +58,9 @@ WHAT_CHARACTERS = 32
 CHANNEL_CHARACTERS = 16
 CARRIER_CHARACTERS = 64
 """What the store's columns hold; these codes are ours and short."""
+REASON_CHARACTERS = 20_000
+"""So much of a refusal is kept: a profile may be wrong in many places, and each of them is named."""
+PROFILE_COMMANDS = frozenset({"set_profile", "restore_profile"})
 
 
 class BatchError(ValueError):
@@ -130,6 +135,10 @@ class Projection:
             case FencesSuspended(wearer=code, suspensions=suspensions):
                 wearer = self._wearer(code)
                 wearer.suspensions = [msgspec.to_builtins(one) for one in suspensions]
+                self._changes["wearer", wearer.id] = wearer.id
+            case ProfileInForce() as told:
+                wearer = self._wearer(told.wearer)
+                profiles.take(self.session, wearer, told, now=self.now)
                 self._changes["wearer", wearer.id] = wearer.id
             case Roster() as told:
                 self._roster(told)
@@ -242,11 +251,15 @@ class Projection:
         if found is None or found.state != "queued":
             return
         found.state = "done" if told.done else "refused"
-        found.reason = told.reason[:400]
+        found.reason = told.reason[:REASON_CHARACTERS]
         found.ended_at = self.now
         self.commands_ended = True
         if found.name == "send_down" and not told.done:
             wearer_id = band_orders.refuse(self.session, self.gateway, told, self.now)
+            self._changes |= {} if wearer_id is None else {("wearer", wearer_id): wearer_id}
+        if found.name in PROFILE_COMMANDS:
+            code = msgspec.json.decode(found.body, type=PortalCommand).wearer
+            wearer_id = self._wearers[code].id if code in self._wearers else None
             self._changes |= {} if wearer_id is None else {("wearer", wearer_id): wearer_id}
         if found.incident is None:
             return

@@ -231,10 +231,27 @@ class Command(Model):
     body: Mapped[str] = mapped_column(sa.Text)
     """The `PortalCommand` as JSON."""
     state: Mapped[str] = mapped_column(sa.String(16), default="queued")
-    reason: Mapped[str] = mapped_column(sa.String(400), default="")
+    reason: Mapped[str] = mapped_column(sa.Text, default="")
     by_user: Mapped[int | None] = mapped_column(sa.ForeignKey("user_account.id"))
     created_at: Mapped[dt.datetime]
     ended_at: Mapped[dt.datetime | None]
+
+
+class ProfileVersion(Model):
+    """A wearer's profile as their gateway used it at some time; the one of the highest number is in force."""
+
+    __tablename__ = "profile_version"
+    __table_args__ = (sa.UniqueConstraint("wearer_id", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wearer_id: Mapped[int] = mapped_column(sa.ForeignKey("wearer.id", ondelete="CASCADE"))
+    version: Mapped[int]
+    source: Mapped[str] = mapped_column(sa.String(16))
+    at: Mapped[dt.datetime]
+    by: Mapped[str] = mapped_column(sa.String(120), default="")
+    restores: Mapped[int | None]
+    body: Mapped[str] = mapped_column(sa.Text)
+    """The `Profile` as JSON."""
 
 
 class BandOrder(Model):
