@@ -113,7 +113,7 @@ class Loudspeaker:
             if not done:
                 self._heard("")
                 self._tried.set()
-            status = await ending
+            status = await asyncio.shield(ending)  # cancelled here, the program's end must still be seen
         finally:
             await _ended(program, ending)
         return f"{command[0]} ended with status {status}" if status else ""
@@ -128,11 +128,25 @@ class Loudspeaker:
 
 
 async def _ended(program: asyncio.subprocess.Process, ending: asyncio.Future[int]) -> None:
-    """See to it that the program is gone: asked first, then killed."""
+    """See to it that the program is gone: asked first, killed when that takes long or the wait is cancelled.
+
+    However often that happens, no program is left behind.
+    """
+    if ending.done():
+        return
     with contextlib.suppress(ProcessLookupError):
+        program.terminate()
+    try:
+        await asyncio.wait({ending}, timeout=END_S)
+    finally:
         if not ending.done():
-            program.terminate()
-            await asyncio.wait({ending}, timeout=END_S)
-        if not ending.done():
-            program.kill()
-            await ending
+            with contextlib.suppress(ProcessLookupError):
+                program.kill()
+            await _reaped(ending)
+
+
+async def _reaped(ending: asyncio.Future[int]) -> None:
+    """Wait for the end of a killed program, which surely comes."""
+    while not ending.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({ending})

@@ -260,6 +260,26 @@ async def test_a_sound_alone_is_a_siren_and_ends_when_it_is_hung_up(tmp_path, pi
         assert carrier._speaker._looping is None
 
 
+@pytest.mark.parametrize("cancels", [0, 1, 3])
+async def test_a_program_that_will_not_end_is_gone_however_often_that_is_cancelled(tmp_path, pipe, cancels):
+    stubborn = (
+        "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        f"open({str(pipe)!r}, 'w').write(str(os.getpid())); time.sleep(30)"
+    )
+    speaker = Loudspeaker(player=(sys.executable, "-c", stubborn), voice=(), sound=tmp_path / "alarm.wav")
+    starting = asyncio.create_task(speaker.start())
+    pid = int(await heard(pipe))
+    await starting
+    stopping = asyncio.create_task(speaker.stop())
+    for _ in range(cancels):
+        await asyncio.sleep(0)
+        stopping.cancel()
+    await asyncio.wait([stopping])
+    assert stopping.cancelled() == bool(cancels)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 async def test_the_sound_comes_again_and_the_voice_says_what_it_is_about(tmp_path, pipe):
     carrier = siren.CARRIER(
         siren.Settings(player=player(pipe, plays_s=0), voice=player(pipe, plays_s=0), data_dir=str(tmp_path))
