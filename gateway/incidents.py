@@ -6,6 +6,7 @@ The cascade itself is `sos.cascade`; here is only what stands between it and the
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +20,7 @@ import msgspec
 from gateway.downlink.rows import Pending
 from gateway.incident_rows import Stored, alarm_rows, change_rows, order_row
 from gateway.journal.records import Record, StepRow, to_ms
-from gateway.model import Alarm, AlarmKind, Battery, Fix, HeartRate, Reading, Why, rings_nobody
+from gateway.model import Alarm, AlarmKind, Battery, Fix, HeartRate, Reading, Why, cannot_wait, rings_nobody
 from gateway.roster import People
 from gateway.steps import Opening, Step, encode_opening, encode_step
 from gateway.steps import decode as decode_step
@@ -170,7 +171,14 @@ class Incidents:
         elif incident_id is not None:
             alarm_rows(alarm, incident_id, record, now)
             where, where_en = self._place(alarm.lat, alarm.lon)
-            again = PressedAgain(at=alarm.at, lat=alarm.lat, lon=alarm.lon, where=where, where_en=where_en)
+            again = PressedAgain(
+                at=alarm.at,
+                lat=alarm.lat,
+                lon=alarm.lon,
+                where=where,
+                where_en=where_en,
+                urgent=cannot_wait(alarm),
+            )
             self._step(incident_id, again, record, pending, now)
         else:
             incident_id = blake2s(alarm.alarm_id.encode(), digest_size=6).hexdigest()
@@ -179,7 +187,7 @@ class Incidents:
                 ref=free_ref(alarm.alarm_id, {incident.ref for incident in self._all.values()}),
                 wearer=alarm.wearer,
                 subject=self._subject(alarm, incident_id),
-                plan=plan,
+                plan=dataclasses.replace(plan, calls_after_s=0) if cannot_wait(alarm) else plan,
                 at=alarm.at,
                 lat=alarm.lat,
                 lon=alarm.lon,

@@ -245,6 +245,18 @@ LOUD = frozenset({"fence", "vitals", "silence", "inactivity"})
 """The kinds whose plan rings telephones, and of which there are mere notices too."""
 
 
+FARTHER = frozenset({"fence_farther", "fence_deeper"})
+"""Why codes of a wearer who has left already and goes on."""
+
+
+def cannot_wait(alarm: Alarm) -> bool:
+    """Whether telephones ring at once, however gently the plan of its kind begins.
+
+    That is a crisis of a vital sign, and a wearer who is farther away than where the alarm is raised again.
+    """
+    return alarm.severity == "critical" and (alarm.kind == "vitals" or alarm.why.code in FARTHER)
+
+
 def rings_nobody(alarm: Alarm) -> bool:
     """Whether this is a mere notice of a kind that rings telephones: it is shown, and nobody is told."""
     return alarm.severity == "notice" and alarm.kind in LOUD

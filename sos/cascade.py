@@ -98,6 +98,7 @@ def ignore(reason: str) -> Cell:
 
 
 _JOIN = "joins: count and position, texted at most once an interval"
+_JOIN_OR_RING = f"{_JOIN}; an urgent one ends a gentler plan's wait before it rings"
 _FOLLOW = "new position, texted if it is far enough and the interval is over"
 _CANCEL = Cell(
     moves.cancel,
@@ -142,7 +143,9 @@ TABLE: MappingProxyType[tuple[Phase, type], Cell] = MappingProxyType(
         (Phase.OPEN, TimerDue): ignore("there is no timer yet"),
         # ---- notifying: texts are out, telephones ring
         (Phase.NOTIFYING, Opened): _DOUBLED,
-        (Phase.NOTIFYING, PressedAgain): Cell(moves.press_again, _JOIN),
+        (Phase.NOTIFYING, PressedAgain): Cell(
+            moves.press_again, _JOIN_OR_RING, (Phase.ACKNOWLEDGED, Phase.EXHAUSTED, Phase.RESOLVED)
+        ),
         (Phase.NOTIFYING, Moved): Cell(moves.moved, _FOLLOW),
         (Phase.NOTIFYING, CancelPressed): _CANCEL,
         (Phase.NOTIFYING, LegReported): Cell(

@@ -114,6 +114,7 @@ class PressedAgain:
     """The same wearer raised the same kind of alarm while the incident was open.
 
     `where` says the position in words, empty where nobody put it into words; `where_en` in English.
+    `urgent`: it cannot wait; where a gentler plan would still leave it at the texts, ringing begins now.
     """
 
     at: datetime
@@ -121,6 +122,7 @@ class PressedAgain:
     lon: float | None = None
     where: str = ""
     where_en: str = ""
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

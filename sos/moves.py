@@ -78,6 +78,9 @@ def press_again(draft: Draft, event: PressedAgain) -> None:
     tell_position(draft)
     if incident.phase is Phase.EXHAUSTED and incident.plan.calls:
         ladder.begin_cycle(draft, remind="reminder")
+    elif event.urgent and incident.plan.calls and any(timer.name == "calls" for timer in incident.timers):
+        draft.clear_timer("calls")
+        ladder.begin_cycle(draft)
 
 
 def cancel(draft: Draft, event: CancelPressed) -> None:

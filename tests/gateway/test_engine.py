@@ -199,6 +199,38 @@ async def test_a_gentle_alarm_texts_first_and_rings_when_nobody_takes_it(house, 
     assert "PlaceCall" in [kind for kind, _, _ in house.carried_out]
 
 
+def heart(severity, at, code="heart_rate_high"):
+    return Alarm(
+        alarm_id=f"{severity}.{at}",
+        wearer="wang",
+        kind="vitals",
+        severity=severity,
+        why=Why(code=code),
+        at=at,
+    )
+
+
+async def test_a_crisis_rings_at_once_and_so_does_one_that_joins_a_gentle_alarm(house):
+    def rung() -> int:
+        house.journal.commit()
+        return [kind for kind, _, _ in house.carried_out].count("PlaceCall")
+
+    house.engine.noticed(heart("warning", house.clock.now()))
+    house.advance(5)
+    house.engine.noticed(heart("warning", house.clock.now()))
+    assert rung() == 0
+    house.advance(5)
+    house.engine.noticed(heart("critical", house.clock.now(), "heart_rate_crisis_low"))
+    assert rung() == 1
+
+
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+async def test_only_a_crisis_opens_with_a_call(house, severity):
+    house.engine.noticed(heart(severity, house.clock.now()))
+    house.journal.commit()
+    assert ("PlaceCall" in [kind for kind, _, _ in house.carried_out]) == (severity == "critical")
+
+
 async def test_a_stuck_disk_does_not_hold_up_help_for_ever(house, band):
     house.engine._max_commit_wait_s = 0.01
     house.hear(SOS, band)

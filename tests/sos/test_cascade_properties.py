@@ -267,7 +267,9 @@ def play(world, acts):  # noqa: C901 - one arm for each kind of thing that can h
             case "again" if world.history:
                 world.tell(world.history[pick % len(world.history)])
             case "press":
-                world.tell(PressedAgain(at=world.now, lat=31.15 + pick * 1e-6, lon=121.10))
+                world.tell(
+                    PressedAgain(at=world.now, lat=31.15 + pick * 1e-6, lon=121.10, urgent=pick % 2 == 1)
+                )
             case "move":
                 world.tell(Moved(at=world.now, lat=31.15 + pick * 1e-6, lon=121.10))
             case "dead" if legs:

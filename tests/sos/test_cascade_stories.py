@@ -388,6 +388,23 @@ def test_a_gentle_plan_texts_first_and_rings_only_if_nobody_took_it(make_story):
     assert taken.rung == []
 
 
+def test_what_cannot_wait_ends_a_gentle_plans_wait_and_rings_once(make_story):
+    story = make_story(calls_after_s=60).opened().wait(10)
+    story.tell(PressedAgain(at=story.now))
+    assert story.rung == [], "one that can wait, waits"
+    story.wait(5).tell(PressedAgain(at=story.now, urgent=True))
+    assert story.rung == ["son 1.1"]
+    story.wait(5).tell(PressedAgain(at=story.now, urgent=True))
+    story.wait(5)
+    assert story.rung == ["son 1.1"]
+
+
+def test_what_cannot_wait_rings_nobody_where_a_plan_has_no_calls(make_story):
+    story = make_story(calls=False).opened().wait(10)
+    story.tell(PressedAgain(at=story.now, urgent=True))
+    assert story.rung == []
+
+
 def test_a_plan_without_calls_turns_to_the_staff_and_does_not_text_for_ever(make_story):
     story = make_story(calls=False).opened().wait(301)
     assert story.texts() == ["son", "daughter", "desk"]
