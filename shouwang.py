@@ -17,7 +17,7 @@ from typing import Any
 from gateway.desk import playback
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
 
-DESKS = ("capture", "decode", "device", "fence", "journal", "sos")
+DESKS = ("capture", "decode", "device", "fence", "journal", "sos", "vitals")
 """Commands for a person at the box, each a module of `gateway/desk` that adds itself to the parser."""
 GC_THRESHOLD = 50_000
 

@@ -68,11 +68,17 @@ class Judged:
 
 
 def judged(
-    reader: JournalReader, *, wearer: str | None = None, since: datetime, until: datetime
+    reader: JournalReader,
+    *,
+    wearer: str | None = None,
+    since: datetime,
+    until: datetime,
+    notices: bool = False,
 ) -> list[Judged]:
     """Give the alarms that were really raised in [since, until), oldest first; of everybody without a wearer.
 
-    Drills are left out, and notices that ring nobody.
+    Drills are left out, and unless `notices` those that ring nobody.
+    What was said of an incident is not said of a notice that was only written beside it.
     """
     found = [
         Judged(
@@ -81,7 +87,12 @@ def judged(
         )
         for row in reader.alarms(since_ms=to_ms(since), until_ms=to_ms(until), wearer=wearer)
     ]
-    return [one for one in found if not one.alarm.drill and not rings_nobody(one.alarm)]
+    found = [
+        Judged(alarm=one.alarm, verdict=None) if rings_nobody(one.alarm) else one
+        for one in found
+        if not one.alarm.drill
+    ]
+    return [one for one in found if notices or not rings_nobody(one.alarm)]
 
 
 def raised(

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         return CONFIG_WRONG
     try:
         reader = JournalReader(here / options.file if options.file else journal_path(settings))
-        found = trial.try_fences(
+        found = trial.fences_over(
             reader,
             settings,
             view,

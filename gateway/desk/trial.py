@@ -1,69 +1,23 @@
-"""A fence tried over what the journal remembers: what would have alarmed, beside what was raised."""
+"""Rules tried over what the journal remembers; the trying itself is `gateway.backtest`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from gateway import history
-from gateway.backtest import Compared, Position, Suspended, compare, fence_of, out_s, positions, replay
+from gateway.backtest import WARM_UP, RuleTrial, Trial, try_fences, try_rule, warm_up
 from gateway.config import Settings
 from gateway.journal.reader import JournalReader
-from gateway.model import Alarm, Envelope, FenceView, Fix, WearerView
-from gateway.rules.fence import FenceRule, FenceSettings, Watched, watch
-from gateway.sieve import fixes_of, may_alarm, sure_of
-
-WEEK = timedelta(days=7)
-WARM_UP = timedelta(days=1)
-"""So much before the asked time is heard too, so that the rule knows where the wearer was when it begins."""
-OWN_KEYS = ("exit_margin_m", "hysteresis_m", "dwell_s")
-"""What a fence may say itself; a changed setting counts for every fence, also those that do."""
-
-Seen = Literal["inside", "unsure", "outside"]
+from gateway.model import FenceView, WearerView
+from gateway.rules.fence import FenceRule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One would-be alarm; `was` says that it was really raised too.
-
-    `distance_m`: metres beyond the border; `out_s`: None when the wearer was not back by the end.
-    """
-
-    number: int
-    alarm: Alarm
-    fence: str
-    distance_m: float
-    out_s: float | None
-    was: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """Everything a trial found, for the screen, a picture or another program."""
-
-    wearer: str
-    name: str
-    since: datetime
-    until: datetime
-    fences: tuple[Watched, ...]
-    changed: Mapping[str, float]
-    track: tuple[Position, ...]
-    seen: tuple[Seen, ...]
-    found: tuple[Found, ...]
-    compared: Compared
-
-    @property
-    def weeks(self) -> float:
-        """How many weeks the trial covers."""
-        return (self.until - self.since) / WEEK
-
-
-def try_fences(
+def fences_over(
     reader: JournalReader,
     settings: Settings,
     view: WearerView,
@@ -73,41 +27,40 @@ def try_fences(
     fences: tuple[FenceView, ...] | None = None,
     changed: Mapping[str, float],
 ) -> Trial:
-    """Run the fence rule over [since, until) of a wearer's history.
-
-    `fences` stand in for the wearer's own; `changed` are keys of `[rules.fence]` tried instead of today's.
-    Raises ValueError when a fence is no shape, or a setting is out of its range.
-    """
-    rule_settings = changed_settings(settings.wearer_rules[view.wearer, FenceRule.name], changed)
-    views = tuple(without_own(one, changed) for one in (view.fences if fences is None else fences))
-    fenced = tuple(watch(one, rule_settings) for one in views)
-    frames = tuple(history.heard(reader, view.wearer, since=since - WARM_UP, until=until))
-    heard = tuple(positions(frames))
-    track = tuple(place for place in heard if place.at >= since)
-    kept = may_alarm(fenced, fixes_of((place.fix for place in heard), rule_settings))
-    tried = FenceRule(msgspec.structs.replace(view, fences=tuple(one.view for one in kept)), rule_settings)
-    would = tuple(one for one in replay(tried, suspending(frames, kept), until=until) if one.at >= since)
-    was = [
-        one
-        for one in history.raised(reader, wearer=view.wearer, since=since, until=until)
-        if one.kind == "fence"
-    ]
-    compared = compare(would, was, other_fences=fences is not None)
-    both = {one.alarm_id for one, _ in compared.both}
-    return Trial(
-        wearer=view.wearer,
-        name=view.name,
+    """Run the fence rule over [since, until) of a wearer's history, as `gateway.backtest.try_fences`."""
+    return try_fences(
+        view,
+        tuple(history.heard(reader, view.wearer, since=since - WARM_UP, until=until)),
+        history.raised(reader, wearer=view.wearer, since=since, until=until),
+        today=settings.wearer_rules[view.wearer, FenceRule.name],
         since=since,
         until=until,
-        fences=fenced,
+        fences=fences,
         changed=changed,
-        track=track,
-        seen=tuple(_seen(place.fix, fenced, rule_settings) for place in track),
-        found=tuple(
-            _found(number, one, fenced, track, was=one.alarm_id in both)
-            for number, one in enumerate(would, start=1)
-        ),
-        compared=compared,
+    )
+
+
+def rule_over(
+    reader: JournalReader,
+    settings: Settings,
+    view: WearerView,
+    *,
+    rule: str,
+    tried: Any,
+    since: datetime,
+    until: datetime,
+) -> RuleTrial:
+    """Run any other rule with the settings `tried`, and with those in force, over the same history."""
+    judged = history.judged(reader, wearer=view.wearer, since=since, until=until, notices=True)
+    return try_rule(
+        view,
+        rule,
+        tuple(history.heard(reader, view.wearer, since=since - warm_up(rule), until=until)),
+        [one.alarm for one in judged],
+        today=settings.wearer_rules[view.wearer, rule],
+        tried=tried,
+        since=since,
+        until=until,
     )
 
 
@@ -125,57 +78,18 @@ def fences_of(path: Path) -> tuple[FenceView, ...]:
     return tuple(view_of_drawn(fence) for fence in judged.fences)
 
 
-def suspending(
-    heard: Iterable[Envelope | Suspended], fences: Sequence[Watched]
-) -> Iterator[Envelope | Suspended]:
-    """Give what was heard, with those suspensions alone that are of these fences, or of all."""
-    known = {"", *(one.view.fence for one in fences)} if fences else set()
-    for one in heard:
-        if isinstance(one, Suspended):
-            kept = tuple(each for each in one.suspensions if each.fence in known)
-            yield Suspended(at=one.at, suspensions=kept)
-        else:
-            yield one
+def profile_rules(path: Path, rule: str) -> dict[str, Any]:
+    """Give what a file says of one rule: a profile, or its `rules` alone, as TOML or JSON.
 
-
-def changed_settings(today: FenceSettings, changed: Mapping[str, float]) -> FenceSettings:
-    """Give a wearer's rule settings with some keys changed; raises ValueError for a value out of range."""
-    plain: dict[str, Any] = msgspec.structs.asdict(today) | dict(changed)
-    return msgspec.convert(plain, FenceSettings)
-
-
-def without_own(view: FenceView, changed: Mapping[str, float]) -> FenceView:
-    """The fence without what it says itself of a setting that is changed."""
-    own = {key: _default(key) for key in OWN_KEYS if key in changed}
-    return msgspec.structs.replace(view, **own)
-
-
-def _default(key: str) -> Any:
-    return next(one.default for one in msgspec.structs.fields(FenceView) if one.name == key)
-
-
-def _seen(fix: Fix, fences: tuple[Watched, ...], settings: FenceSettings) -> Seen:
-    """Where a fix shows the wearer towards the fences: outside where it surely is past one of them.
-
-    Hours and suspensions are left aside: this is where the wearer was, not what it was worth.
+    Raises OSError, or ValueError in words when it is neither.
     """
-    sure = sure_of(fix, settings)
-    if sure is None:
-        return "unsure"
-    seen = {one.limits.judge(one.breach_m(fix, sure), sure) for one in fences}
-    return "outside" if "beyond" in seen else "unsure" if "unsure" in seen else "inside"
-
-
-def _found(
-    number: int, alarm: Alarm, fences: tuple[Watched, ...], track: tuple[Position, ...], *, was: bool
-) -> Found:
-    view = fence_of(alarm, [one.view for one in fences])
-    watched = next((one for one in fences if one.view is view), None)
-    return Found(
-        number=number,
-        alarm=alarm,
-        fence=alarm.why.place or "",
-        distance_m=alarm.why.value or 0.0,
-        out_s=None if watched is None else out_s(alarm, track, watched.exact_breach_m),
-        was=was,
-    )
+    decode: Any = msgspec.json.decode if path.suffix == ".json" else msgspec.toml.decode
+    try:
+        document = decode(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    rules = document.get("rules", document) if isinstance(document, dict) else None
+    table = rules.get(rule) if isinstance(rules, dict) else None
+    if not isinstance(table, dict):
+        raise ValueError(f"{path}: there is no table rules.{rule}")  # noqa: TRY004 (the file is wrong)
+    return table

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from gateway.desk.trial import Found, Trial
-from gateway.desk.trial_map import svg
+from gateway.backtest import Found, Trial, fence_map
+from gateway.backtest.fence_map import LAYERS, PHONE_WIDTH
 from gateway.desk.trial_words import clock, out_words, what_words
 
 Lang = Literal["zh", "en"]
@@ -42,7 +43,8 @@ h1{font-size:1.5rem;margin:0}h1 small,h2 small,th small,.legend small{color:var(
 h1 small{font-size:1rem;margin-left:.5em}h2{font-size:1.125rem;margin:1.5em 0 .5em}
 p{margin:.35em 0}.lead{font-size:1.125rem}.soft{color:var(--soft)}
 .card{background:var(--card);border:1px solid var(--line);border-radius:12px;overflow:hidden;margin:16px 0}
-.map{display:block;width:100%;min-width:720px;height:auto}
+.map,.chart{display:block;width:100%;height:auto}.narrow{display:none}
+@media(max-width:640px){.wide{display:none}.narrow{display:block}}
 .paper{fill:var(--ground)}
 .boundary{fill:none;stroke:var(--soft);stroke-width:1.5;stroke-dasharray:10 5;opacity:.6}
 .roads{fill:none;stroke:var(--road);stroke-linecap:round;stroke-linejoin:round}
@@ -61,6 +63,7 @@ p{margin:.35em 0}.lead{font-size:1.125rem}.soft{color:var(--soft)}
 .alarm rect{fill:var(--danger);stroke:var(--card);stroke-width:2}
 .number{fill:var(--card);font-size:14px;font-weight:700;text-anchor:middle}
 .when{fill:var(--ink);font-size:14px;font-weight:600}
+.narrow .dot{stroke-width:4.5}.narrow .name{font-size:10px}.narrow .fence-name{font-size:13px}
 .bar path{fill:none;stroke:var(--ink);stroke-width:2}
 .bar text,.north text{fill:var(--ink);font-size:13px;text-anchor:middle}
 .north path{fill:var(--ink)}
@@ -80,23 +83,38 @@ def page(trial: Trial, map_dir: Path, lang: Lang) -> str:
     span = f"{clock(trial.since)} – {clock(trial.until)}"
     changes = "、".join(f"{key} = {value:g}" for key, value in trial.changed.items())
     tried = (
-        f'<p class="soft">{_both("试用的设置", "tried with", lang)}: {escape(changes)}</p>' if changes else ""
+        f'<p class="soft">{both("试用的设置", "tried with", lang)}: {escape(changes)}</p>' if changes else ""
     )
-    drawing = svg(trial, map_dir, lang)
+    layers = map_layers(map_dir)
+    drawing = fence_map(trial, layers, lang, kind="map wide")
+    drawing += fence_map(trial, layers, lang, kind="map narrow", width=PHONE_WIDTH)
     body = (
-        f"<h1>{escape(trial.name)} {_both(*WORDS['title'], lang)}</h1>"
+        f"<h1>{escape(trial.name)} {both(*WORDS['title'], lang)}</h1>"
         f'<p class="soft">{span}</p>{tried}<p class="lead">{_summary(trial, lang)}</p>'
-        f'<div class="card"><div class="scroll">{drawing}</div>{_legend(lang)}</div>'
+        f'<div class="card">{drawing}{_legend(lang)}</div>'
         f"{_table(trial, lang)}{_gone(trial, lang)}"
     )
+    return whole(title, body, lang)
+
+
+def whole(title: str, body: str, lang: Lang, style: str = "") -> str:
+    """A file of its own around the body of a picture."""
     return (
         f'<!doctype html><html lang="{"zh-Hans" if lang == "zh" else "en"}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style><body><main>{body}</main></body></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}{style}</style><body><main>{body}</main></body></html>\n"
     )
 
 
-def _both(chinese: str, english: str, lang: Lang) -> str:
+def map_layers(map_dir: Path) -> dict[str, Any]:
+    """The features of the community's map by layer; a file that is missing has none."""
+    files = {name: map_dir / f"{name}.geojson" for name in LAYERS}
+    return {
+        name: json.loads(path.read_text("utf-8"))["features"] for name, path in files.items() if path.exists()
+    }
+
+
+def both(chinese: str, english: str, lang: Lang) -> str:
     """The words of this language, those of the other one small beside them."""
     own, other = (chinese, english) if lang == "zh" else (english, chinese)
     return f"{escape(own)} <small>{escape(other)}</small>"
@@ -125,7 +143,7 @@ def _legend(lang: Lang) -> str:
     keys.append(("margin", line.format('<path class="margin" d="M3 8H31"/>')))
     mark = '<g class="alarm"><rect x="10" y="1" width="14" height="14" rx="7"/></g>'
     keys.append(("alarm", line.format(mark)))
-    items = "".join(f"<li>{drawn}<span>{_both(*WORDS[name], lang)}</span></li>" for name, drawn in keys)
+    items = "".join(f"<li>{drawn}<span>{both(*WORDS[name], lang)}</span></li>" for name, drawn in keys)
     return f'<ul class="legend">{items}</ul>'
 
 
@@ -133,7 +151,7 @@ def _table(trial: Trial, lang: Lang) -> str:
     if not trial.found:
         return f'<p class="lead">{escape(WORDS["none"][lang == "en"])}</p>'
     heads = "".join(
-        f"<th>{_both(*WORDS[name], lang)}</th>" for name in ("at", "fence", "beyond", "out", "was")
+        f"<th>{both(*WORDS[name], lang)}</th>" for name in ("at", "fence", "beyond", "out", "was")
     )
     rows = "".join(_row(one, lang) for one in trial.found)
     return f'<div class="card scroll"><table><tr><th>#</th>{heads}</tr>{rows}</table></div>'
@@ -157,4 +175,4 @@ def _gone(trial: Trial, lang: Lang) -> str:
         f"<tr><td>{clock(one.at)}</td><td>{escape(one.why.place or '')}</td></tr>"
         for one in trial.compared.only_raised
     )
-    return f'<h2>{_both(*WORDS["gone"], lang)}</h2><div class="card scroll"><table>{rows}</table></div>'
+    return f'<h2>{both(*WORDS["gone"], lang)}</h2><div class="card scroll"><table>{rows}</table></div>'

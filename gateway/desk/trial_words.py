@@ -6,8 +6,8 @@ import json
 from datetime import datetime
 from typing import Literal
 
+from gateway.backtest import Found, Trial
 from gateway.desk.device_words import harmless
-from gateway.desk.trial import Found, Trial
 from gateway.model import Alarm
 from sos.shifts import CHINA
 

@@ -15,9 +15,17 @@ from datetime import datetime
 import msgspec
 
 from gateway import history
-from gateway.backtest import Suspended, compare, replay
+from gateway.backtest import (
+    WARM_UP,
+    WEEK,
+    Suspended,
+    changed_settings,
+    compare,
+    replay,
+    suspending,
+    without_own,
+)
 from gateway.config import Settings
-from gateway.desk.trial import WARM_UP, WEEK, changed_settings, suspending, without_own
 from gateway.history import Judged
 from gateway.journal.reader import JournalReader
 from gateway.model import Alarm, Envelope, WearerView

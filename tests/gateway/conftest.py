@@ -13,7 +13,7 @@ from gateway.engine import Engine
 from gateway.errors import FrameError
 from gateway.incidents import Incidents
 from gateway.intake import Intake
-from gateway.model import BandAlarm, BloodPressure, Fix, HeartRate, Uplink
+from gateway.model import Reading, Uplink
 from gateway.roster import People
 from gateway.timers import Timers
 from gateway.told import SyncPayload
@@ -64,9 +64,7 @@ class Lines:
         if line == b"bad":
             raise FrameError("no frame", offset=1, raw=line)
         device, _, rest = line.decode().partition(" ")
-        readings = msgspec.json.decode(
-            rest.encode() or b"[]", type=tuple[Fix | HeartRate | BloodPressure | BandAlarm, ...]
-        )
+        readings = msgspec.json.decode(rest.encode() or b"[]", type=tuple[Reading, ...])
         return Uplink(
             device=None if device == "-" else device,
             readings=readings,

@@ -11,12 +11,37 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import history
-from gateway.backtest import Suspended, compare, fence_of, out_s, positions, replay
+from gateway.backtest import (
+    Suspended,
+    compare,
+    fence_of,
+    out_s,
+    positions,
+    raised_by,
+    replay,
+    try_rule,
+)
 from gateway.config import load
 from gateway.journal.reader import JournalReader
 from gateway.journal.records import from_ms
 from gateway.journal.writer import JournalWriter
-from gateway.model import Alarm, Envelope, FenceView, Fix, HeartRate, Uplink, WearerView, Why, rings_nobody
+from gateway.model import (
+    Alarm,
+    Battery,
+    BloodPressure,
+    BodyTemp,
+    Envelope,
+    FenceView,
+    Fix,
+    HeartRate,
+    SpO2,
+    Steps,
+    Uplink,
+    WearerView,
+    Why,
+    Worn,
+    rings_nobody,
+)
 from gateway.rules.fence import FenceRule
 from gateway.rules.vitals import VitalsRule
 from gateway.told import FencesSuspended, PortalCommand, SyncPayload, Telemetry
@@ -205,6 +230,110 @@ def test_the_gateway_itself_raises_the_same(make_house, small_config, walk) -> N
     heard = list(in_order(house))
     tried = FenceRule(house.people.wearers["wang"], house.settings.wearer_rules["wang", "fence"])
     assert [one.alarm_id for one in replay(tried, heard, until=house.clock.now())] == live
+
+
+OWN_LIMITS = """
+[wearers.rules.vitals]
+sustained_readings = 2
+cooldown_s = 600
+[wearers.rules.trend]
+cooldown_s = 600
+[wearers.rules.baseline]
+least_readings = 5
+[wearers.rules.silence]
+silent_after_s = 1200
+[wearers.rules.removed]
+off_wrist_after_s = 900
+charging_s = 1800
+[wearers.rules.inactivity]
+still_after_s = 3600
+by = "09:30"
+[wearers.rules.vitals_missing]
+expect_every_s = 600
+"""
+TRIED = ("vitals", "trend", "baseline", "battery", "silence", "removed", "inactivity", "vitals_missing")
+A_READING = st.one_of(
+    st.sampled_from([38, 44, 70, 75, 90, 131, 140]).map(lambda rate: HeartRate(heart_rate_bpm=rate)),
+    st.sampled_from([(185, 95), (165, 90), (120, 80), (88, 49)]).map(
+        lambda pair: BloodPressure(systolic_mmhg=pair[0], diastolic_mmhg=pair[1])
+    ),
+    st.sampled_from([97, 92, 88]).map(lambda share: SpO2(spo2_pct=share)),
+    st.sampled_from([36.5, 38.4]).map(lambda degrees: BodyTemp(body_temp_c=degrees)),
+    st.sampled_from([80, 30, 14, 9]).map(lambda charge: Battery(battery_pct=charge)),
+    st.booleans().map(lambda worn: Worn(worn=worn)),
+    st.integers(0, 400).map(lambda steps: Steps(steps=steps)),
+    st.sampled_from([1.0, 2.5]).map(lambda speed: Fix(lat=31.155, lon=121.105, valid=True, speed_m_s=speed)),
+)
+lives = st.lists(
+    st.tuples(st.sampled_from([20, 30, 60, 240, 900, 3_000]), st.lists(A_READING, min_size=1, max_size=3)),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(lives)
+@settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_a_trial_of_the_settings_in_force_raises_what_the_gateway_raised(make_house, small_config, life):
+    house = make_house(load(small_config(more=OWN_LIMITS)))
+    began = house.clock.now()
+
+    async def live() -> None:
+        for pause_s, readings in [*life, (7_200, [])]:
+            for _ in range(pause_s // 20):
+                house.advance(20)  # timers ring in time, as they do at home
+            if readings:
+                house.hear("- " + msgspec.json.encode(readings).decode(), WATCH)
+                house.journal.commit()
+
+    asyncio.run(live())
+    alarms, heard = [one.alarm for one in house.events("alarm")], list(in_order(house))
+    for name in TRIED:
+        today = house.settings.wearer_rules["wang", name]
+        found = try_rule(
+            house.people.wearers["wang"],
+            name,
+            heard,
+            alarms,
+            today=today,
+            tried=today,
+            since=began,
+            until=house.clock.now(),
+        )
+        was = [one.alarm_id for one in alarms if raised_by(name, one)]
+        assert [one.alarm.alarm_id for one in found.found] == was, name
+        assert all(one.was and one.in_force for one in found.found)
+        assert (found.gone, found.raised, found.in_force) == ((), len(was), len(was))
+
+
+def test_a_random_life_does_raise_alarms_of_most_rules(make_house, small_config) -> None:
+    """What the test above compares is not always nothing."""
+    house = make_house(load(small_config(more=OWN_LIMITS)))
+    story = [(60, [HeartRate(heart_rate_bpm=72)])] * 30
+    story += [(60, [HeartRate(heart_rate_bpm=140)])] * 4 + [(60, [Battery(battery_pct=10)])]
+    story += [(60, [Worn(worn=False)]), (3_000, [Steps(steps=3)]), (60, [Steps(steps=4)])]
+
+    async def live() -> None:
+        for pause_s, readings in story:
+            for _ in range(pause_s // 20):
+                house.advance(20)
+            house.hear("- " + msgspec.json.encode(readings).decode(), WATCH)
+            house.journal.commit()
+
+    asyncio.run(live())
+    alarms = [one.alarm for one in house.events("alarm")]
+    raised = {name for name in TRIED if any(raised_by(name, one) for one in alarms)}
+    assert {"vitals", "trend", "battery", "silence", "removed"} <= raised
+
+
+def test_a_rule_that_is_not_tried_is_refused() -> None:
+    about = {"today": None, "tried": None, "since": START, "until": at(60)}
+    for name in ("fence", "sos", "nothing"):
+        with pytest.raises(KeyError, match=name):
+            try_rule(WANG, name, [], [], **about)
 
 
 WALKED = [(300, north_m, 5, None) for north_m in (0, 300, 300, 0, 0, 130, 130, 0)]

@@ -8,12 +8,12 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from gateway import plugins
 from gateway.backtest import replay
 from gateway.config import load
 from gateway.journal.records import AlarmRow, EventRow, IncidentRow, Record, Rest, to_ms
 from gateway.journal.writer import JournalWriter
 from gateway.roster import People
-from gateway.rules.fence import FenceRule
 from gateway.told import Telemetry
 
 
@@ -32,12 +32,14 @@ def heard_row(envelope) -> EventRow:
 
 @pytest.fixture
 def remember():
-    """Writes what was heard, the alarms the configured fences raised of it, and a verdict on each in turn."""
+    """Writes what was heard, the alarms a configured rule raised of it, and a verdict on each in turn."""
 
-    def write(config, walk, *, verdicts=()) -> int:
+    def write(config, walk, *, verdicts=(), rule="fence") -> int:
         settings = load(config, make_demo_secrets=True)
-        rule = FenceRule(People(settings).wearers["wang"], settings.wearer_rules["wang", "fence"])
-        raised = list(replay(rule, walk, until=walk[-1].received_at + timedelta(hours=1)))
+        build = plugins.get("rule", rule)
+        watching = build(People(settings).wearers["wang"], settings.wearer_rules["wang", rule])
+        until = walk[-1].received_at + timedelta(hours=1)
+        raised = list(replay(watching, walk, until=until, notices=rule != "fence"))
         record = Record([heard_row(one) for one in walk], rest=Rest())
         for number, one in enumerate(raised):
             at_ms, body = to_ms(one.at), msgspec.json.encode(one)

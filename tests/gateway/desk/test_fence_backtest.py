@@ -88,10 +88,11 @@ def test_the_picture_is_one_file_with_the_fence_its_margin_the_track_and_the_ala
     assert status == 0
     page = picture.read_text(encoding="utf-8")
     assert words in page
-    drawn = ET.fromstring(re.search(r"<svg class=\"map\".*?</svg>", page, re.DOTALL)[0])
-    kinds = [part.get("class") for part in drawn.iter()]
-    assert {"fence", "margin", "way outside", "dot inside", "dot outside", "bar"} <= set(kinds)
-    assert kinds.count("alarm") == 2
+    for width in ("wide", "narrow"):
+        drawn = ET.fromstring(re.search(rf"<svg class=\"map {width}\".*?</svg>", page, re.DOTALL)[0])
+        kinds = [part.get("class") for part in drawn.iter()]
+        assert {"fence", "margin", "way outside", "dot inside", "dot outside", "bar"} <= set(kinds)
+        assert kinds.count("alarm") == 2
     assert not re.search(r"(src|href)=|url\(|@import", page)
 
 

@@ -1,22 +1,23 @@
 """The map of a trial as inline SVG: streets, fences with their margin, the track, the would-be alarms.
 
-Made here from the community's own map files; nothing is fetched.
+Made here from the community's own map layers; nothing is fetched, and no colour is in it:
+`fence`, `margin`, `way`, `dot`, `alarm` and the layers' names are classes for whoever shows it.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from html import escape
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal
 
-from gateway.backtest import Position
-from gateway.desk.trial import Found, Seen, Trial
+import shapely
+
+from gateway.backtest.fences import Found, Seen, Trial
+from gateway.backtest.track import Position
 from gateway.fences import shape_of
 from gateway.model import FenceView
 from gateway.places import METRES_A_DEGREE
@@ -24,7 +25,9 @@ from geofence.outline import outline
 from sos.shifts import CHINA
 
 WIDTH = 960
-LEAST_HEIGHT, MOST_HEIGHT = 480, 1100
+PHONE_WIDTH = 380
+LEAST_SHARE, MOST_SHARE = 0.5, 1.15
+"""The height of a map, as a share of its width, at least and at most."""
 PADDING = 0.07
 GAP = timedelta(minutes=10)
 """Fixes farther apart than this are joined by a thin broken line: nobody knows the way between."""
@@ -36,7 +39,7 @@ one wild fix must not shrink the neighbourhood."""
 NUMBERS_SHOWN = 6
 NEAR_PX = 34.0
 WORDS_PX = 150.0
-"""Marks nearer than NEAR_PX share one; a time needs WORDS_PX beside its mark."""
+"""Marks nearer than NEAR_PX share one; a time needs WORDS_PX beside its mark, and none is on a small map."""
 LAYERS = ("boundary", "places", "buildings", "roads")
 BARS_M = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
@@ -51,6 +54,7 @@ class Frame:
     lon: float
     scale: float
     middle: Point
+    width: float
     height: float
 
     def point(self, lat: float, lon: float) -> Point:
@@ -59,7 +63,7 @@ class Frame:
 
     def pixels(self, place: Point) -> Point:
         """Pixels of a point given in metres east and north of the middle."""
-        x = WIDTH / 2 + (place[0] - self.middle[0]) * self.scale
+        x = self.width / 2 + (place[0] - self.middle[0]) * self.scale
         return x, self.height / 2 - (place[1] - self.middle[1]) * self.scale
 
 
@@ -68,18 +72,29 @@ def metres(lat0: float, lon0: float, lat: float, lon: float) -> Point:
     return (lon - lon0) * METRES_A_DEGREE * math.cos(math.radians(lat0)), (lat - lat0) * METRES_A_DEGREE
 
 
-def svg(trial: Trial, map_dir: Path, lang: Literal["zh", "en"]) -> str:
-    """The whole map; empty where there is neither a fence nor a fix."""
+def fence_map(
+    trial: Trial,
+    layers: Mapping[str, Sequence[dict[str, Any]]],
+    lang: Literal["zh", "en"],
+    *,
+    width: int = WIDTH,
+    kind: str = "map",
+) -> str:
+    """The whole map; empty where there is neither a fence nor a fix.
+
+    `layers` are the GeoJSON features of the community's map by layer (`LAYERS`); `width` in pixels;
+    `kind` is the class of the whole.
+    """
     lat0, lon0 = _origin(trial)
     grounds = [
         (_ground(one.view, lat0, lon0), one.side * one.limits.exit_margin_m, _name_at(one.view, lang))
         for one in trial.fences
     ]
-    frame = _frame(trial, grounds, lat0, lon0)
+    frame = _frame(trial, grounds, lat0, lon0, width)
     if frame is None:
         return ""
     parts = [
-        *_streets(map_dir, frame, lang),
+        *_streets(layers, frame, lang),
         *(
             _fence(ground, margin_m, frame, keep_out=one.side < 0)
             for one, (ground, margin_m, _) in zip(trial.fences, grounds, strict=True)
@@ -88,12 +103,12 @@ def svg(trial: Trial, map_dir: Path, lang: Literal["zh", "en"]) -> str:
         *(_fence_name(ground, margin_m, name, frame) for ground, margin_m, name in grounds),
         *_alarms(trial.found, frame),
         _scale_bar(frame, lang),
-        _north(lang),
+        _north(lang, frame),
     ]
     label = "轨迹、围栏和会报警的位置" if lang == "zh" else "track, fences and would-be alarms"
     return (
-        f'<svg class="map" viewBox="0 0 {WIDTH} {frame.height:.0f}" role="img" aria-label="{label}">'
-        f'<rect class="paper" width="{WIDTH}" height="{frame.height:.0f}"/>{"".join(parts)}</svg>'
+        f'<svg class="{kind}" viewBox="0 0 {width} {frame.height:.0f}" role="img" aria-label="{label}">'
+        f'<rect class="paper" width="{width}" height="{frame.height:.0f}"/>{"".join(parts)}</svg>'
     )
 
 
@@ -105,8 +120,6 @@ def _origin(trial: Trial) -> Point:
 
 def _ground(view: FenceView, lat0: float, lon0: float) -> Any:
     """The ground of a fence in metres around the origin, as a shapely geometry."""
-    import shapely
-
     areas = [
         [[metres(lat0, lon0, lat, lon) for lat, lon in ring] for ring in area]
         for area in outline(shape_of(view))
@@ -120,7 +133,9 @@ def _name_at(view: FenceView, lang: Literal["zh", "en"]) -> str:
     return f"围栏：{view.name}" if lang == "zh" else f"Fence: {view.name}"
 
 
-def _frame(trial: Trial, grounds: Sequence[tuple[Any, float, str]], lat0: float, lon0: float) -> Frame | None:
+def _frame(
+    trial: Trial, grounds: Sequence[tuple[Any, float, str]], lat0: float, lon0: float, width: int
+) -> Frame | None:
     """What must be seen: the fences with their margins, the alarms, and all but the wildest fixes."""
     places = [
         metres(lat0, lon0, one.lat, one.lon)
@@ -141,9 +156,9 @@ def _frame(trial: Trial, grounds: Sequence[tuple[Any, float, str]], lat0: float,
         return None
     wide, high = max(max(xs) - min(xs), 60.0), max(max(ys) - min(ys), 60.0)
     wide, high = wide * (1 + 2 * PADDING), high * (1 + 2 * PADDING)
-    height = min(max(WIDTH * high / wide, LEAST_HEIGHT), MOST_HEIGHT)
-    scale = min(WIDTH / wide, height / high)
-    return Frame(lat0, lon0, scale, ((min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2), height)
+    height = min(max(width * high / wide, LEAST_SHARE * width), MOST_SHARE * width)
+    scale = min(width / wide, height / high)
+    return Frame(lat0, lon0, scale, ((min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2), width, height)
 
 
 def _most(values: list[float]) -> list[float]:
@@ -158,12 +173,12 @@ def _most(values: list[float]) -> list[float]:
 # --------------------------------------------------------------------------- the ground
 
 
-def _streets(map_dir: Path, frame: Frame, lang: Literal["zh", "en"]) -> Iterator[str]:
+def _streets(
+    layers: Mapping[str, Sequence[dict[str, Any]]], frame: Frame, lang: Literal["zh", "en"]
+) -> Iterator[str]:
     labels: list[str] = []
     for layer in LAYERS:
-        path = map_dir / f"{layer}.geojson"
-        features = json.loads(path.read_text("utf-8"))["features"] if path.exists() else []
-        for feature in features:
+        for feature in layers.get(layer, ()):
             about = feature["properties"]
             outlines = [
                 [frame.point(lat, lon) for lon, lat, *_ in ring] for ring in _rings(feature["geometry"])
@@ -268,21 +283,22 @@ def _alarms(found: Sequence[Found], frame: Frame) -> Iterator[str]:
             near.append(one)
     for (x, y), group in groups:
         crowded = any(0 < other - x < WORDS_PX and abs(below - y) < NEAR_PX for (other, below), _ in groups)
-        yield _mark(x, y, group, left=crowded or x > WIDTH - WORDS_PX)
+        timed = frame.width > PHONE_WIDTH
+        yield _mark(x, y, group, left=crowded or x > frame.width - WORDS_PX, timed=timed)
 
 
-def _mark(x: float, y: float, group: Sequence[Found], *, left: bool) -> str:
+def _mark(x: float, y: float, group: Sequence[Found], *, left: bool, timed: bool) -> str:
     first = group[0]
     number = " ".join(str(one.number) for one in group[:NUMBERS_SHOWN])
     number += "…" if len(group) > NUMBERS_SHOWN else ""
     half = max(13, 8 + 5 * len(number))
     when = f"{first.alarm.at.astimezone(CHINA):%m-%d %H:%M}"
     side, anchor = (-half - 6, "end") if left else (half + 6, "start")
+    words = f'<text class="when" x="{side}" y="5" text-anchor="{anchor}">{when}</text>' if timed else ""
     return (
         f'<g class="alarm" transform="translate({x:.1f} {y:.1f})">'
         f'<rect x="{-half}" y="-13" width="{2 * half}" height="26" rx="13"/>'
-        f'<text class="number" y="5">{number}</text>'
-        f'<text class="when" x="{side}" y="5" text-anchor="{anchor}">{when}</text></g>'
+        f'<text class="number" y="5">{number}</text>{words}</g>'
     )
 
 
@@ -290,7 +306,7 @@ def _mark(x: float, y: float, group: Sequence[Found], *, left: bool) -> str:
 
 
 def _scale_bar(frame: Frame, lang: Literal["zh", "en"]) -> str:
-    length_m = max((one for one in BARS_M if one * frame.scale <= WIDTH / 5), default=BARS_M[0])
+    length_m = max((one for one in BARS_M if one * frame.scale <= frame.width / 4), default=BARS_M[0])
     words = f"{length_m} 米" if lang == "zh" else f"{length_m} m"
     y, right = frame.height - 22, 24 + length_m * frame.scale
     return (
@@ -299,9 +315,9 @@ def _scale_bar(frame: Frame, lang: Literal["zh", "en"]) -> str:
     )
 
 
-def _north(lang: Literal["zh", "en"]) -> str:
+def _north(lang: Literal["zh", "en"], frame: Frame) -> str:
     word = "北" if lang == "zh" else "N"
     return (
-        f'<g class="north" transform="translate({WIDTH - 34} 40)"><path d="M0-22L8 2L0-4L-8 2Z"/>'
+        f'<g class="north" transform="translate({frame.width - 34} 40)"><path d="M0-22L8 2L0-4L-8 2Z"/>'
         f'<text y="18">{word}</text></g>'
     )
