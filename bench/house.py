@@ -34,8 +34,9 @@ from sos.events import (
     TellBand,
     TimerDue,
 )
-from sos.incident import Phase, Subject
+from sos.incident import Phase
 from sos.plan import Plan
+from sos.subject import Subject
 
 GATEWAY = "gw-house"
 

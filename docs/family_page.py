@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 from portal.api import telephone
 from sos.cascade import open_incident
-from sos.incident import Incident, Subject, Taker
+from sos.incident import Incident, Taker
 from sos.pdu import encode_text
 from sos.plan import Contact, Plan
+from sos.subject import Subject
 from sos.texts import PURPOSES, siren_script, voice_script
 
 PRESSED_AT = datetime(2026, 3, 1, 12, 3, tzinfo=UTC)
@@ -24,6 +25,7 @@ WHERE, WHERE_EN = "3栋东门附近", "near the east gate of building 3"
 
 WHEN = {
     "alarm": ("报警一发生，家人同时收到", "at the alarm, to all the family at once"),
+    "worse": ("情况加重（危急值，或走得更远）", "it is worse: a crisis, or much farther away"),
     "reminder": ("一轮无人接手，再次开始时", "nobody took it, and it begins again"),
     "unresolved": ("有人接手，但在规定时间内没有处理完", "somebody took it, and it was not closed in time"),
     "position": ("老人走动，或再次按下求救", "the wearer moved, or pressed again"),
@@ -120,7 +122,7 @@ def stage(purpose: str, subject: Subject, *, drill: bool = False) -> tuple[Incid
         case "unresolved":
             now = PRESSED_AT + timedelta(minutes=17)
             return taken(incident), now
-        case "reminder" | "cancelled":
+        case "worse" | "reminder" | "cancelled":
             return incident, now
         case _:
             return taken(incident), now

@@ -14,7 +14,7 @@ def as_view(incident: Incident, alarm: Alarm) -> IncidentView:
         ref=incident.ref,
         wearer=incident.wearer,
         kind=alarm.kind,
-        severity=alarm.severity,
+        severity=incident.subject.severity,  # type: ignore[arg-type]  # of the worst alarm, as the rules know them
         state=incident.phase.value,
         why=alarm.why,
         opened_at=incident.opened_at,

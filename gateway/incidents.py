@@ -45,7 +45,8 @@ from sos.events import (
     SetTimer,
     TimerDue,
 )
-from sos.incident import PHASE_ENDS, Incident, Subject, free_ref
+from sos.incident import PHASE_ENDS, Incident, free_ref
+from sos.subject import Subject
 from sos.telling import RINGING_PHASES, USEFUL
 
 REMEMBERED_ALARMS = 20_000
@@ -177,7 +178,7 @@ class Incidents:
                 lon=alarm.lon,
                 where=where,
                 where_en=where_en,
-                urgent=cannot_wait(alarm),
+                worse=self._subject(alarm, incident_id) if cannot_wait(alarm) else None,
             )
             self._step(incident_id, again, record, pending, now)
         else:

@@ -33,8 +33,9 @@ from sos.events import (
     Resolved,
     TimerDue,
 )
-from sos.incident import Incident, Phase, Subject
+from sos.incident import Incident, Phase
 from sos.plan import Plan
+from sos.subject import Subject
 
 
 def open_incident(
@@ -98,7 +99,7 @@ def ignore(reason: str) -> Cell:
 
 
 _JOIN = "joins: count and position, texted at most once an interval"
-_JOIN_OR_RING = f"{_JOIN}; an urgent one ends a gentler plan's wait before it rings"
+_JOIN_OR_RING = f"{_JOIN}; a worse one is texted, and ends a gentler plan's wait before it rings"
 _FOLLOW = "new position, texted if it is far enough and the interval is over"
 _CANCEL = Cell(
     moves.cancel,
@@ -168,7 +169,9 @@ TABLE: MappingProxyType[tuple[Phase, type], Cell] = MappingProxyType(
         # ---- exhausted: everybody was rung; it begins again by itself
         (Phase.EXHAUSTED, Opened): _DOUBLED,
         (Phase.EXHAUSTED, PressedAgain): Cell(
-            moves.press_again, "joins, and ringing begins again at once", (Phase.NOTIFYING,)
+            moves.press_again,
+            "joins, a worse one is texted, and ringing begins again at once",
+            (Phase.NOTIFYING,),
         ),
         (Phase.EXHAUSTED, Moved): Cell(moves.moved, _FOLLOW),
         (Phase.EXHAUSTED, CancelPressed): _CANCEL,
@@ -183,7 +186,9 @@ TABLE: MappingProxyType[tuple[Phase, type], Cell] = MappingProxyType(
         ),
         # ---- acknowledged: a person has it; the clock runs
         (Phase.ACKNOWLEDGED, Opened): _DOUBLED,
-        (Phase.ACKNOWLEDGED, PressedAgain): Cell(moves.press_again, "joins; who has it is texted"),
+        (Phase.ACKNOWLEDGED, PressedAgain): Cell(
+            moves.press_again, "joins; who has it is texted, at once of a worse one"
+        ),
         (Phase.ACKNOWLEDGED, Moved): Cell(moves.moved, "new position, texted to who has it"),
         (Phase.ACKNOWLEDGED, CancelPressed): _CANCEL,
         (Phase.ACKNOWLEDGED, LegReported): Cell(

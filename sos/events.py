@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from sos.subject import Subject
+
 Verdict = Literal["true", "false", "test"]
 """What an alarm turned out to be: help was needed, nothing was the matter, or somebody tried it out."""
 
@@ -114,7 +116,8 @@ class PressedAgain:
     """The same wearer raised the same kind of alarm while the incident was open.
 
     `where` says the position in words, empty where nobody put it into words; `where_en` in English.
-    `urgent`: it cannot wait; where a gentler plan would still leave it at the texts, ringing begins now.
+    `worse`: what the incident is about from now on, where that is worse than before and cannot wait:
+    a gentler plan that is still at its texts begins to ring.
     """
 
     at: datetime
@@ -122,7 +125,7 @@ class PressedAgain:
     lon: float | None = None
     where: str = ""
     where_en: str = ""
-    urgent: bool = False
+    worse: Subject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

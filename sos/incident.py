@@ -13,6 +13,7 @@ from hashlib import blake2s
 
 from sos.events import LEG_ENDS, Channel, Leg, LegState, Verdict
 from sos.plan import Contact, Plan, diallable
+from sos.subject import Subject
 
 REF_LETTERS = "ACDEFGHJKLMNPQRTUVWXY3479"
 """Letters and digits that are not mistaken for each other on a small screen or over the telephone."""
@@ -41,34 +42,6 @@ class Ladder(StrEnum):
 
     FAMILY = "family"
     STAFF = "staff"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """Who it is about and what happened, in primitives the texts turn into words.
-
-    `name` is the wearer as people say it; `kind`, `code`, `value`, `limit`, `unit` and `place`
-    are those of the alarm (`gateway.model.Alarm` and `Why`);
-    `where` says the position in words ("3栋东门附近");
-    `link` is a short https address of the portal's page of this incident, empty where there is none.
-    `where_en` is `where` in English; `beidou_number` is the wearer's in BeiDou short messages,
-    `heart_rate_bpm` and `battery_pct` the newest known when it happened.
-    """
-
-    name: str
-    kind: str
-    severity: str = "critical"
-    code: str = ""
-    value: float | None = None
-    limit: float | None = None
-    unit: str | None = None
-    place: str | None = None
-    where: str = ""
-    where_en: str = ""
-    link: str = ""
-    beidou_number: int | None = None
-    heart_rate_bpm: float | None = None
-    battery_pct: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

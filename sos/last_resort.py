@@ -24,7 +24,7 @@ BEIDOU_AGAIN_S = 300
 STUCK_S = 900
 """An attempt nothing was heard of for so long is not waited for any more."""
 EARLY_S = 1
-ALARMING = frozenset({"alarm", "reminder", "unresolved"})
+ALARMING = frozenset({"alarm", "worse", "reminder", "unresolved"})
 """Texts that ask for help; the others only tell news."""
 UNANSWERED = frozenset({Phase.NOTIFYING, Phase.EXHAUSTED})
 

@@ -29,7 +29,17 @@ from sos.events import (
 )
 from sos.incident import LegFacts, Phase
 from sos.plan import diallable
-from sos.telling import LIVE_PHASES, duty_staff, retry_texts, tell, tell_position, tell_staff, told_so_far
+from sos.subject import Subject
+from sos.telling import (
+    LIVE_PHASES,
+    concerned,
+    duty_staff,
+    retry_texts,
+    tell,
+    tell_position,
+    tell_staff,
+    told_so_far,
+)
 
 EARLY = timedelta(seconds=1)
 
@@ -75,10 +85,23 @@ def press_again(draft: Draft, event: PressedAgain) -> None:
         return
     draft.change(presses=incident.presses + 1, pressed_at=event.at)
     _move_to(draft, event)
-    tell_position(draft)
+    if event.worse is not None:
+        _grow_worse(draft, event.worse)
+    else:
+        tell_position(draft)
     if incident.phase is Phase.EXHAUSTED and incident.plan.calls:
-        ladder.begin_cycle(draft, remind="reminder")
-    elif event.urgent and incident.plan.calls and any(timer.name == "calls" for timer in incident.timers):
+        ladder.begin_cycle(draft, remind=None if event.worse else "reminder")
+
+
+def _grow_worse(draft: Draft, worse: Subject) -> None:
+    """Say what it is about now to whoever has it, else to all told so far, and ring if nobody was rung yet."""
+    draft.change(subject=worse)
+    incident = draft.incident
+    if incident.phase not in LIVE_PHASES:
+        return
+    tell(draft, concerned(incident), "worse", number=incident.presses)
+    draft.change(told_lat=incident.lat, told_lon=incident.lon, presses_told=incident.presses)
+    if incident.plan.calls and incident.has_timer("calls"):
         draft.clear_timer("calls")
         ladder.begin_cycle(draft)
 

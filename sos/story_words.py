@@ -55,6 +55,7 @@ TEXT_LEGS = {
 """Where the same state means another thing for what is written than for what rings."""
 PURPOSES = {
     "alarm": ("报警", "the alarm"),
+    "worse": ("情况加重", "it is worse now"),
     "reminder": ("仍无人接手", "nobody has it yet"),
     "unresolved": ("接手后未处理完", "taken and not closed"),
     "position": ("最新位置", "the newest position"),

@@ -30,6 +30,7 @@ USEFUL = {
     "reminder": RINGING_PHASES,
     "unresolved": RINGING_PHASES,
     "position": LIVE_PHASES,
+    "worse": LIVE_PHASES,
     "joined": frozenset({Phase.NOTIFYING, Phase.ACKNOWLEDGED}),
     "taken": frozenset({Phase.ACKNOWLEDGED}),
     "confirmed": frozenset({Phase.NOTIFYING, Phase.ACKNOWLEDGED}),
@@ -44,6 +45,14 @@ def told_so_far(incident: Incident) -> tuple[Contact, ...]:
     """The family, and whoever of the staff was told."""
     staff = (one for one in incident.plan.staff if one.contact in incident.told_staff)
     return (*incident.plan.family, *staff)
+
+
+def concerned(incident: Incident) -> tuple[Contact, ...]:
+    """Whoever has it, else all who were told so far."""
+    told = told_so_far(incident)
+    if incident.phase is not Phase.ACKNOWLEDGED:
+        return told
+    return tuple(filter(None, (incident.contact(one.contact) for one in incident.takers))) or told
 
 
 def tell(draft: Draft, people: Iterable[Contact], purpose: str, *, number: int | None = None) -> None:
@@ -182,12 +191,8 @@ def tell_position(draft: Draft) -> None:
             if not incident.has_timer("position"):
                 draft.set_timer("position", min(left_s, interval_s))
             return
-    audience = told_so_far(incident)
-    if incident.phase is Phase.ACKNOWLEDGED:
-        known = tuple(filter(None, (incident.contact(one.contact) for one in incident.takers)))
-        audience = known or audience
     number = incident.position_texts + 1
     draft.change(position_texts=number, position_text_at=draft.now)
-    tell(draft, audience, "position", number=number)
+    tell(draft, concerned(incident), "position", number=number)
     draft.change(told_lat=incident.lat, told_lon=incident.lon, presses_told=incident.presses)
     draft.clear_timer("position")

@@ -115,6 +115,12 @@ def reminder_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
     return _fitted(incident, _bodies(incident, now, lang, before=before, skip=1), lang)
 
 
+def worse_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
+    """What it is about is worse than what was told before."""
+    before = "It is worse now: " if lang == "en" else "情况加重："
+    return _fitted(incident, _bodies(incident, now, lang, before=before), lang)
+
+
 def unresolved_text(incident: Incident, now: datetime, lang: str = "zh") -> str:
     """Somebody took it, and it was not closed in time."""
     minutes = max(1, round(incident.plan.ack_timeout_s / 60))
@@ -219,6 +225,7 @@ def drill_over_text(incident: Incident, _now: datetime, lang: str = "zh") -> str
 
 PURPOSES = {
     "alarm": alarm_text,
+    "worse": worse_text,
     "reminder": reminder_text,
     "unresolved": unresolved_text,
     "position": position_text,

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from sos.incident import Incident, Subject
+from sos.incident import Incident
 from sos.shifts import CHINA
+from sos.subject import Subject
 
 ONE_PART_CHARS = 70
 """UTF-16 code units in one UCS-2 part (3GPP TS 23.040 section 9.2.3.24.1)."""

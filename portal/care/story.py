@@ -40,6 +40,7 @@ VIA_WORDS: Mapping[str, object] = {
 }
 PURPOSE_WORDS: Mapping[str, object] = {
     "alarm": lazy_gettext("报警"),
+    "worse": lazy_gettext("情况加重"),
     "reminder": lazy_gettext("仍无人接手"),
     "unresolved": lazy_gettext("接手后未处理完"),
     "position": lazy_gettext("最新位置"),

@@ -17,8 +17,8 @@ from gateway.steps import decode, encode_opening, encode_step
 from gateway.time_line import columns, pad, seconds_words
 from sos.cascade import open_incident, step
 from sos.events import KeyPressed, LegReported, LegState, Opened, PressedAgain, Resolved
-from sos.incident import Subject
 from sos.plan import Contact, Plan
+from sos.subject import Subject
 
 PRESSED = datetime(2026, 3, 1, 12, 3, 1, 250_001, tzinfo=UTC)  # 20:03:01 in China
 SON = Contact(contact="son", name="李建国", phone="+8613800138001", relation="儿子")

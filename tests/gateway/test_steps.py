@@ -17,9 +17,9 @@ from gateway.model import Alarm, Why
 from gateway.steps import Opening, Step, UnreadableStep, decode, encode_opening, encode_step
 from sos import events
 from sos.cascade import open_incident
-from sos.incident import Subject
 from sos.plan import Contact, Plan
 from sos.shifts import Shift
+from sos.subject import Subject
 
 AT = datetime(2026, 3, 1, 12, 3, 1, 123457, tzinfo=UTC)
 TIMES = st.integers(min_value=-(10**15), max_value=10**15).map(
@@ -43,6 +43,7 @@ def of_kind(kind):
     return st.builds(kind, **{one.name: OF[one.type] for one in fields(kind)})
 
 
+OF["Subject | None"] = st.none() | of_kind(Subject)
 EVERY_EVENT = st.one_of([of_kind(kind) for kind in get_args(events.Event)])
 
 

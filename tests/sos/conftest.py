@@ -21,8 +21,8 @@ from sos.events import (
     TellBand,
     TimerDue,
 )
-from sos.incident import Subject
 from sos.plan import Contact, Plan
+from sos.subject import Subject
 
 NIGHT = datetime(2026, 3, 1, 12, 3, tzinfo=UTC)  # 20:03 in Shanghai
 SON = Contact(contact="son", name="李建国", phone="+8613800138001", relation="儿子")

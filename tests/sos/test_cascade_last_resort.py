@@ -22,10 +22,10 @@ from sos.events import (
     SendText,
     SoundSiren,
 )
-from sos.incident import Subject
 from sos.last_resort import beidou_body
 from sos.plan import Contact, Plan, problems
 from sos.recovery import owed
+from sos.subject import Subject
 
 STATION = Contact(contact="office", name="居委会", phone="1234567", role="station")
 SUBJECT = Subject(

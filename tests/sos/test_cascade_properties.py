@@ -33,11 +33,12 @@ from sos.events import (
     SoundSiren,
     TimerDue,
 )
-from sos.incident import PHASE_ENDS, Incident, Phase, Subject
+from sos.incident import PHASE_ENDS, Incident, Phase
 from sos.last_resort import BEIDOU_AGAIN_S, STUCK_S
 from sos.moves import TIMERS
 from sos.plan import Contact, Plan
 from sos.shifts import parse_shift
+from sos.subject import Subject
 from sos.telling import USEFUL
 from sos.texts import PURPOSES
 
@@ -267,9 +268,8 @@ def play(world, acts):  # noqa: C901 - one arm for each kind of thing that can h
             case "again" if world.history:
                 world.tell(world.history[pick % len(world.history)])
             case "press":
-                world.tell(
-                    PressedAgain(at=world.now, lat=31.15 + pick * 1e-6, lon=121.10, urgent=pick % 2 == 1)
-                )
+                lat, worse = 31.15 + pick * 1e-6, world.incident.subject if pick % 2 else None
+                world.tell(PressedAgain(at=world.now, lat=lat, lon=121.10, worse=worse))
             case "move":
                 world.tell(Moved(at=world.now, lat=31.15 + pick * 1e-6, lon=121.10))
             case "dead" if legs:

@@ -21,6 +21,7 @@ from sos.events import (
 )
 from sos.incident import Incident
 from sos.plan import Contact
+from sos.subject import Subject
 
 
 def test_a_press_texts_all_the_family_at_once_and_rings_the_first(story):
@@ -388,21 +389,34 @@ def test_a_gentle_plan_texts_first_and_rings_only_if_nobody_took_it(make_story):
     assert taken.rung == []
 
 
-def test_what_cannot_wait_ends_a_gentle_plans_wait_and_rings_once(make_story):
+CRISIS = Subject(name="张桂兰", kind="vitals", code="systolic_crisis_high", value=196, limit=180, unit="mmHg")
+
+
+def test_a_worse_one_is_texted_and_ends_a_gentle_plans_wait_once(make_story):
     story = make_story(calls_after_s=60).opened().wait(10)
     story.tell(PressedAgain(at=story.now))
     assert story.rung == [], "one that can wait, waits"
-    story.wait(5).tell(PressedAgain(at=story.now, urgent=True))
+    story.wait(5).tell(PressedAgain(at=story.now, worse=CRISIS))
+    assert story.texts("worse") == ["son", "daughter"]
+    assert "情况加重：张桂兰" in story.bodies("worse")[0]
+    assert "196" in story.bodies("worse")[0]
     assert story.rung == ["son 1.1"]
-    story.wait(5).tell(PressedAgain(at=story.now, urgent=True))
-    story.wait(5)
+    story.wait(5).tell(PressedAgain(at=story.now, worse=CRISIS))
+    assert story.texts("worse") == ["son", "daughter"] * 2
     assert story.rung == ["son 1.1"]
+    assert story.texts("position") == [], "nothing is said twice"
 
 
-def test_what_cannot_wait_rings_nobody_where_a_plan_has_no_calls(make_story):
+def test_of_a_worse_one_whoever_has_it_is_told_and_nobody_is_rung(story):
+    story.press("i1.1.daughter.text.1", via="text").wait(1).tell(PressedAgain(at=story.now, worse=CRISIS))
+    assert story.texts("worse") == ["daughter"]
+    assert (story.phase, story.rung) == ("acknowledged", ["son 1.1"])
+
+
+def test_a_worse_one_rings_nobody_where_a_plan_has_no_calls(make_story):
     story = make_story(calls=False).opened().wait(10)
-    story.tell(PressedAgain(at=story.now, urgent=True))
-    assert story.rung == []
+    story.tell(PressedAgain(at=story.now, worse=CRISIS))
+    assert (story.texts("worse"), story.rung) == (["son", "daughter"], [])
 
 
 def test_a_plan_without_calls_turns_to_the_staff_and_does_not_text_for_ever(make_story):

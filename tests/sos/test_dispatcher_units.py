@@ -26,9 +26,10 @@ from sos.events import (
     PlaceCall,
     SendText,
 )
-from sos.incident import Phase, Subject
+from sos.incident import Phase
 from sos.ledger import LegRecord
 from sos.plan import Contact, Plan
+from sos.subject import Subject
 from sos.switchboard import Lane
 from sos.underway import Counters, ReportQueue
 

@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sos.cascade import open_incident
-from sos.incident import Subject, Taker
+from sos.incident import Taker
 from sos.pdu import encode_text
 from sos.plan import Contact, Plan, diallable, problems
+from sos.subject import Subject
 from sos.texts import (
     MAX_SPOKEN_CHARS,
     ONE_PART_CHARS,
