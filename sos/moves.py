@@ -94,7 +94,7 @@ def press_again(draft: Draft, event: PressedAgain) -> None:
 
 
 def _grow_worse(draft: Draft, worse: Subject) -> None:
-    """Say what it is about now to whoever has it, else to all told so far, and ring if nobody was rung yet."""
+    """Say what it is about now to whoever has it, else to all told so far; ring if nobody was rung yet."""
     draft.change(subject=worse)
     incident = draft.incident
     if incident.phase not in LIVE_PHASES:
