@@ -17,7 +17,7 @@ from typing import Any
 from gateway.desk import playback
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
 
-DESKS = ("capture", "decode", "device", "fence", "journal", "sos", "vitals")
+DESKS = ("capture", "decode", "device", "fence", "journal", "profile", "reload", "sos", "vitals")
 """Commands for a person at the box, each a module of `gateway/desk` that adds itself to the parser."""
 GC_THRESHOLD = 50_000
 
@@ -147,7 +147,8 @@ def run_gateway(options: argparse.Namespace) -> int:
     from gateway.app import Gateway
     from gateway.telemetry import start_logging
 
-    settings = checked_settings(options.config, make_demo_secrets=True)
+    config = options.config.resolve()
+    settings = checked_settings(config, make_demo_secrets=True)
     start_logging()
     open_files.allow(open_files.wanted(settings.transports.values()))
 
@@ -155,7 +156,8 @@ def run_gateway(options: argparse.Namespace) -> int:
     gc.set_threshold(GC_THRESHOLD, 50, 50)
 
     async def work() -> None:
-        gateway = Gateway(settings)
+        gateway = Gateway(settings, config=config)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reloading.hang_up)
         await gateway.run(
             lambda addresses: _ready(", ".join(f"{name} {address}" for name, address in addresses.items()))
         )

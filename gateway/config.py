@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import secrets
 import tomllib
-from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from gateway.bands.models import Profile as ModelProfile
 from gateway.bands.models import load_models
 from gateway.config_checks import check_schedules, cross_check
 from gateway.config_tables import Checker, SecretSource
+from gateway.config_wearers import CommunityRules, community_rules, rules_of
 from gateway.errors import ConfigError, Problem
 from gateway.fence_files import with_drawn
 from gateway.holidays import load_holidays
@@ -148,7 +148,8 @@ DEFAULT_PLANS = {
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file, checked; plug-in tables are instances of the plug-in's own Settings.
 
-    `wearer_rules` maps (wearer, rule) to the rule's settings after the wearer's overrides.
+    `wearer_rules` maps (wearer, rule) to the rule's settings after the wearer's overrides;
+    `community_rules` is what they override.
     `models` maps a model of `site.models_dir` to its profile and its codec's settings.
     `portal` and `demo` are None when their tables are absent.
     """
@@ -164,6 +165,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     staff: tuple[StaffTable, ...]
     wearer_rules: dict[tuple[str, str], Any]
     models: dict[str, tuple[ModelProfile, Any]]
+    community_rules: CommunityRules
     portal_link: PortalLinkTable | None = None
     portal: PortalTable | None = None
     demo: DemoTable | None = None
@@ -241,7 +243,8 @@ def _settings(document: dict[str, Any], checker: Checker, base: Path) -> Setting
         mode=mode,
     )
     holidays = () if site is None else load_holidays(base / site.holidays_file, checker)
-    wearer_rules = _wearer_rules(document, checker, holidays)
+    community = community_rules(document, checker, holidays)
+    wearer_rules = _wearer_rules(document, checker, community)
     check_schedules(checker, wearers, wearer_rules)
     if site is None or journal is None or sos is None:
         return None
@@ -256,6 +259,7 @@ def _settings(document: dict[str, Any], checker: Checker, base: Path) -> Setting
         wearers=tuple(wearers),
         staff=tuple(staff),
         wearer_rules=wearer_rules,
+        community_rules=community,
         models=models,
         **parts,
     )
@@ -278,35 +282,14 @@ def _plugin_tables(document: dict[str, Any], checker: Checker, kind: str) -> dic
 
 
 def _wearer_rules(
-    document: dict[str, Any], checker: Checker, holidays: tuple[date, ...]
+    document: dict[str, Any], checker: Checker, community: CommunityRules
 ) -> dict[tuple[str, str], Any]:
-    """Every wearer's settings of every rule: the community's table, overridden by the wearer's key by key.
-
-    A problem is noted once: in the community's table where it stands there, else at the wearer.
-    """
-    known = plugins.names("rule")
-    community = document.get("rules", {})
-    journal = document.get("journal", {})
+    """Every wearer's settings of every rule."""
     merged: dict[tuple[str, str], Any] = {}
     for index, wearer in enumerate(document.get("wearers", [])):
-        own = wearer.get("rules", {}) if isinstance(wearer, dict) else {}
-        if not isinstance(own, dict):
-            continue
-        for name in sorted(set(own) - set(known)):
-            checker.add(f"wearers[{index}].rules.{name}", "(table)", "one of " + ", ".join(known))
-        for name in known:
-            base, over = community.get(name, {}), own.get(name, {})
-            if not isinstance(base, dict) or not isinstance(over, dict):
-                continue
-            kind = plugins.settings_of("rule", name)
-            if "max_event_age_s" in journal and "max_event_age_s" in kind.__struct_fields__:
-                base = {"max_event_age_s": journal["max_event_age_s"]} | base
-            if holidays and "holidays" in kind.__struct_fields__:
-                base = {"holidays": holidays} | base
-            trial = Checker(checker.source)
-            settings = trial.table(base | over, kind, f"wearers[{index}].rules.{name}")
-            merged[wearer.get("id", ""), name] = settings
-            checker.problems += [one for one in trial.problems if one.path.rpartition(".")[2] in over]
+        if isinstance(wearer, dict):
+            own = rules_of(checker, community, wearer.get("rules", {}), f"wearers[{index}].rules")
+            merged |= {(wearer.get("id", ""), name): settings for name, settings in own.items()}
     return merged
 
 

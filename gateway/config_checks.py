@@ -65,19 +65,23 @@ def _wearers(checker: Checker, wearers: Sequence[Any], *, staffed: bool, models:
         _model(checker, f"devices.{device.id}", device, models)
     numbers = [wearer.beidou_number for wearer in wearers if wearer.beidou_number is not None]
     _unique(checker, "wearers[].beidou_number", numbers)
-    for number in numbers:
-        if not 0 <= number <= MOST_NUMBER:
-            checker.add("wearers[].beidou_number", number, f"0 to {MOST_NUMBER}")
     for wearer in wearers:
-        path = f"wearers.{wearer.id}"
-        _unique(checker, f"{path}.contacts", [contact.id for contact in wearer.contacts])
-        if not wearer.contacts and not staffed:
-            checker.add(f"{path}.contacts", "(empty)", "at least one person to tell, or [[staff]]")
-        for contact in wearer.contacts:
-            _phone(checker, f"{path}.contacts.{contact.id}.phone", contact.phone)
-        _unique(checker, f"{path}.fences", [fence.id for fence in wearer.fences])
-        for fence in wearer.fences:
-            check_fence(checker, f"{path}.fences.{fence.id}", fence)
+        check_profile(checker, f"wearers.{wearer.id}", wearer, staffed=staffed)
+
+
+def check_profile(checker: Checker, path: str, profile: Any, *, staffed: bool) -> None:
+    """Note what is wrong with one wearer's profile, seen alone; `staffed`: there is somebody else to tell."""
+    number = profile.beidou_number
+    if number is not None and not 0 <= number <= MOST_NUMBER:
+        checker.add(f"{path}.beidou_number", number, f"0 to {MOST_NUMBER}")
+    _unique(checker, f"{path}.contacts", [contact.id for contact in profile.contacts])
+    if not profile.contacts and not staffed:
+        checker.add(f"{path}.contacts", "(empty)", "at least one person to tell, or [[staff]]")
+    for contact in profile.contacts:
+        _phone(checker, f"{path}.contacts.{contact.id}.phone", contact.phone)
+    _unique(checker, f"{path}.fences", [fence.id for fence in profile.fences])
+    for fence in profile.fences:
+        check_fence(checker, f"{path}.fences.{fence.id}", fence)
 
 
 def _staff(checker: Checker, staff: Sequence[Any]) -> None:
@@ -101,10 +105,15 @@ def _one_name_each(
             checker.add("sos.stations", station.id, "an id no member of the staff has")
         others[station.id] = station.card
     for wearer in wearers:
-        for contact in wearer.contacts:
-            if others.get(contact.id, contact.phone) != contact.phone:
-                expected = "an id that no other person of [[staff]] and no station has"
-                checker.add(f"wearers.{wearer.id}.contacts", contact.id, expected)
+        check_names(checker, f"wearers.{wearer.id}", wearer.contacts, others)
+
+
+def check_names(checker: Checker, path: str, contacts: Iterable[Any], others: Mapping[str, str]) -> None:
+    """Note contacts whose id is that of another telephone; `others` maps staff and stations to theirs."""
+    for contact in contacts:
+        if others.get(contact.id, contact.phone) != contact.phone:
+            expected = "an id that no other person of [[staff]] and no station has"
+            checker.add(f"{path}.contacts", contact.id, expected)
 
 
 def _doors(name: str, table: Any) -> Iterable[tuple[str, Any]]:
@@ -214,17 +223,21 @@ def check_schedules(
 ) -> None:
     """Note schedules of fences that cannot be read, or name holidays where none are known."""
     for wearer in wearers:
-        settings = wearer_rules.get((wearer.id, "fence"))
-        for fence in wearer.fences:
-            for line in fence.schedule:
-                path = f"wearers.{wearer.id}.fences.{fence.id}.schedule"
-                try:
-                    on = parse_line(line).on
-                except ValueError as error:
-                    checker.add(path, line, str(error))
-                    continue
-                if on != "any" and settings is not None and not settings.holidays:
-                    checker.add(path, line, "a list of public holidays in site.holidays_file")
+        check_schedule(checker, f"wearers.{wearer.id}", wearer.fences, wearer_rules.get((wearer.id, "fence")))
+
+
+def check_schedule(checker: Checker, path: str, fences: Iterable[Any], settings: Any) -> None:
+    """Note the same of one wearer's fences; `settings` are those of the rule, None where they are wrong."""
+    for fence in fences:
+        for line in fence.schedule:
+            here = f"{path}.fences.{fence.id}.schedule"
+            try:
+                on = parse_line(line).on
+            except ValueError as error:
+                checker.add(here, line, str(error))
+                continue
+            if on != "any" and settings is not None and not settings.holidays:
+                checker.add(here, line, "a list of public holidays in site.holidays_file")
 
 
 def check_fence(checker: Checker, path: str, fence: Any) -> None:

@@ -7,7 +7,6 @@ Each makes one `Record`; after its commit the band is acknowledged and the effec
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -23,21 +22,14 @@ from gateway.effects import CancelAlarm, ClearTimer, Effect, RaiseAlarm, SendDow
 from gateway.incidents import Incidents
 from gateway.journal.records import EventRow, Record, Rest, to_ms
 from gateway.model import Alarm, DownAnswer, DownCommand, Envelope
-from gateway.rules.base import FIRST_AWAITED, Rule, TimerDue
+from gateway.outbox import CarryOut, Journal, Outbox
+from gateway.rules.base import FIRST_AWAITED, Adopts, Rule, TimerDue
 from gateway.suspensions import Suspendable, ordered
 from gateway.timers import TimerBook
 from gateway.told import CommandDone, FencesSuspended, PortalCommand, Telemetry
 from sos.events import KeyPressed, LegReported
 
 encode = msgspec.json.encode
-
-
-class Journal(Protocol):
-    """What the engine needs of the journal."""
-
-    def append(self, record: Record) -> None:
-        """Queue a record."""
-        ...
 
 
 class Orders(Protocol):
@@ -60,12 +52,8 @@ class Orders(Protocol):
         ...
 
 
-CarryOut = Callable[[str, Any, tuple[int, int]], None]
-"""Carries out one committed effect: (kind, order, its identity).
-
-Under an early identity (a negative seq) it comes again with its own after the commit:
-legs and orders to bands know themselves again by their ids.
-"""
+AboutProfiles = Callable[[PortalCommand, Record, Pending, datetime], str | None]
+"""Changes a profile within the record of the order, or gives the reason why not, and nothing is written."""
 
 
 class Engine:
@@ -74,7 +62,8 @@ class Engine:
     `rules` maps a wearer to its rules by name.
     `carry_out` is called after the commit, once for each effect.
     `leg_status` takes what the portal relays of a carrier's callbacks;
-    `leg_of` finds the leg of a texted key, of which only the sender is known.
+    `leg_of` finds the leg of a texted key, of which only the sender is known;
+    `about_profiles` carries out orders about wearers' profiles.
     """
 
     def __init__(
@@ -89,26 +78,22 @@ class Engine:
         carry_out: CarryOut,
         leg_status: Callable[[PortalCommand], None],
         leg_of: Callable[[str], str],
+        about_profiles: AboutProfiles,
         max_commit_wait_s: float,
     ) -> None:
-        self._rules = {
-            wearer: tuple((f"{name}/{wearer}", rule) for name, rule in by_name.items())
-            for wearer, by_name in rules.items()
-        }
+        self._rules = {wearer: _owned(wearer, by_name) for wearer, by_name in rules.items()}
         self._rule_of = {owner: rule for pairs in self._rules.values() for owner, rule in pairs}
-        self._wearers = frozenset(rules)
         self._states: dict[str, Any] = {owner: rule.initial() for owner, rule in self._rule_of.items()}
         self._incidents = incidents
         self._orders = orders
-        self._journal = journal
         self._timers = timers
         self._clock = clock
-        self._carry_out = carry_out
         self._leg_status = leg_status
         self._leg_of = leg_of
-        self._max_commit_wait_s = max_commit_wait_s
-        self._early_seq = 0
+        self._about_profiles = about_profiles
         self.counts: Counter[str] = Counter()
+        self.outbox = Outbox(journal, carry_out, self.counts, max_commit_wait_s=max_commit_wait_s)
+        self.commit = self.outbox.commit
 
     def restore(self, states: Mapping[str, bytes]) -> None:
         """Take the rule states of the last run; one that no longer fits its type starts anew, counted."""
@@ -120,6 +105,49 @@ class Engine:
                 self._states[owner] = msgspec.json.decode(body, type=rule.State)
             except msgspec.DecodeError:
                 self.counts["states that no longer fit"] += 1
+
+    def adopt(self) -> None:
+        """Carry the states of the last run over to the settings of this one; call with its timers armed."""
+        record, pending, now = Record(), Pending(), self._clock.now()
+        for wearer, pairs in self._rules.items():
+            for owner, rule in pairs:
+                self._adopt(owner, rule, wearer, record, pending, now)
+        if record.states:
+            self.commit(record, pending, None)
+
+    def take_rules(
+        self, wearer: str, rules: Mapping[str, Rule], record: Record, pending: Pending, now: datetime
+    ) -> None:
+        """Judge this wearer by these rules from now on; the states stay, each carried over by its rule.
+
+        They are used at once, like a suspension, though the record that says so is not committed yet:
+        records are committed in their order, so nothing that was judged by them can be on the disk before it,
+        and a crash in between forgets both, and the order is given again.
+        A wearer nobody knew is known from now on.
+        """
+        self._rules[wearer] = _owned(wearer, rules)
+        for owner, rule in self._rules[wearer]:
+            self._rule_of[owner] = rule
+            self._states.setdefault(owner, rule.initial())
+            self._adopt(owner, rule, wearer, record, pending, now)
+            if getattr(rule, "awaits_first", False) and self._states[owner] == rule.initial():
+                self._step_timer(owner, TimerDue(name=FIRST_AWAITED, due_at=now), record, pending, now)
+
+    def _adopt(
+        self, owner: str, rule: Rule, wearer: str, record: Record, pending: Pending, now: datetime
+    ) -> None:
+        if not isinstance(rule, Adopts):
+            return
+        before = self._states[owner]
+        state, effects = rule.adopt(before, now)
+        if state is before:
+            return
+        self._states[owner] = state
+        record.states[owner] = encode(state)
+        for effect in effects:
+            self._apply(effect, owner, wearer, record, pending, now)
+        if isinstance(rule, Suspendable) and state.suspensions != before.suspensions:
+            record.events.append(_suspended(wearer, state, now))
 
     def await_first(self) -> None:
         """Tell the rules that wait for a wearer's first frame of the wearers never heard of."""
@@ -166,7 +194,7 @@ class Engine:
                 self._incidents.wearer_seen(wearer, uplink.readings, record, pending, now)
         if self._orders.waits_for(envelope.device) or uplink.answers:
             committed = self._about_orders(envelope, record, committed)
-        self._append(record, pending, committed)
+        self.commit(record, pending, committed)
 
     def _about_orders(
         self, envelope: Envelope, record: Record, committed: Callable[[int], None]
@@ -184,7 +212,7 @@ class Engine:
         """An alarm no rule raised: something the gateway itself saw of a band."""
         record, pending = Record(), Pending()
         self._incidents.raise_alarm(alarm, record, pending, self._clock.now())
-        self._append(record, pending, None)
+        self.commit(record, pending, None)
 
     def timer_due(self, owner: str, name: str, due_at: datetime) -> None:
         """A durable timer: a rule's ("fence/wearer") or an incident's ("incident/id")."""
@@ -195,15 +223,20 @@ class Engine:
         if kind == "incident":
             self._incidents.timer_due(who, name, due_at, record, pending, now)
             record.urgent = True
-        elif (rule := self._rule_of.get(owner)) is not None:
-            state = self._states[owner]
-            new, effects = rule.step(state, TimerDue(name=name, due_at=due_at), now)
-            if new is not state:
-                self._states[owner] = new
-                record.states[owner] = encode(new)
-            for effect in effects:
-                self._apply(effect, owner, who, record, pending, now)
-        self._append(record, pending, None)
+        elif owner in self._rule_of:
+            self._step_timer(owner, TimerDue(name=name, due_at=due_at), record, pending, now)
+        self.commit(record, pending, None)
+
+    def _step_timer(
+        self, owner: str, event: TimerDue, record: Record, pending: Pending, now: datetime
+    ) -> None:
+        state = self._states[owner]
+        new, effects = self._rule_of[owner].step(state, event, now)
+        if new is not state:
+            self._states[owner] = new
+            record.states[owner] = encode(new)
+        for effect in effects:
+            self._apply(effect, owner, owner.partition("/")[2], record, pending, now)
 
     def leg_known(
         self, event: LegReported | KeyPressed, record: Record, committed: Callable[[int], None]
@@ -212,7 +245,7 @@ class Engine:
         pending = Pending()
         self._incidents.leg_known(event, record, pending, self._clock.now())
         record.urgent = True
-        self._append(record, pending, committed)
+        self.commit(record, pending, committed)
 
     def ordered(self, command: PortalCommand, committed: Callable[[int], None] | None = None) -> None:
         """An order from the portal; its number is committed with what it did, so it is done once."""
@@ -224,14 +257,14 @@ class Engine:
         record.events.append(
             EventRow(to_ms(now), to_ms(now), "command", None, command.wearer, "portal", encode(answer), None)
         )
-        self._append(record, pending, committed)
+        self.commit(record, pending, committed)
 
     def ordered_here(self, command: PortalCommand, committed: Callable[[int], None]) -> str | None:
         """An order given on this box; gives the reason when it is refused, and nothing is written then."""
         record, pending = Record(urgent=True), Pending()
         refusal = self._obey(command, record, pending, self._clock.now())
         if refusal is None:
-            self._append(record, pending, committed)
+            self.commit(record, pending, committed)
         return refusal
 
     def _obey(self, command: PortalCommand, record: Record, pending: Pending, now: datetime) -> str | None:
@@ -250,6 +283,8 @@ class Engine:
                 return self._incidents.drill(command.wearer, command.kind or "sos", record, pending, now)
             case "suspend_fences" | "resume_fences" if command.wearer is not None:
                 return self._about_fences(command, command.wearer, record, pending, now)
+            case "set_profile" | "restore_profile":
+                return self._about_profiles(command, record, pending, now)
             case _:
                 return f"{command.name} is not something this gateway can do"
 
@@ -269,9 +304,7 @@ class Engine:
         record.states[owner] = encode(state)
         for effect in effects:
             self._apply(effect, owner, wearer, record, pending, now)
-        told = FencesSuspended(wearer=wearer, suspensions=state.suspensions)
-        now_ms = to_ms(now)
-        record.events.append(EventRow(now_ms, now_ms, "suspensions", None, wearer, None, encode(told), None))
+        record.events.append(_suspended(wearer, state, now))
         return None
 
     def _send_down(
@@ -281,7 +314,7 @@ class Engine:
         if command.device and band is None:
             return f"there is no band {command.device}"
         wearer = command.wearer or (band.wearer if band is not None else "")
-        if wearer not in self._wearers or (band is not None and band.wearer != wearer):
+        if wearer not in self._rules or (band is not None and band.wearer != wearer):
             return f"there is no wearer {wearer}" if band is None else f"{band.device} is not {wearer}'s"
         refusal = no_order(down)
         if refusal is None:
@@ -311,32 +344,12 @@ class Engine:
                 record.timers[owner, name] = None
                 self._timers.clear(owner, name)
 
-    def _append(self, record: Record, pending: Pending, committed: Callable[[int], None] | None) -> None:
-        if not pending.orders:
-            record.committed = committed
-            self._journal.append(record)
-            return
-        handed_over = False
 
-        def carry_out(seq: int) -> None:
-            nonlocal handed_over
-            handed_over = True
-            for position, (kind, order) in enumerate(pending.orders):
-                self._carry_out(kind, order, (seq, position))
+def _owned(wearer: str, rules: Mapping[str, Rule]) -> tuple[tuple[str, Rule], ...]:
+    return tuple((f"{name}/{wearer}", rule) for name, rule in rules.items())
 
-        def on_disk(seq: int) -> None:
-            if committed is not None:
-                committed(seq)
-            carry_out(seq)
 
-        def too_long() -> None:
-            """The disk is stuck: help is worth more than order (see the decision record on this)."""
-            if not handed_over:
-                self.counts["effects before their commit"] += 1
-                self._early_seq -= 1
-                carry_out(self._early_seq)
-
-        record.committed = on_disk
-        self._journal.append(record)
-        if record.urgent:
-            asyncio.get_running_loop().call_later(self._max_commit_wait_s, too_long)
+def _suspended(wearer: str, state: Any, now: datetime) -> EventRow:
+    """Tell the portal which fences do not count now."""
+    told, now_ms = FencesSuspended(wearer=wearer, suspensions=state.suspensions), to_ms(now)
+    return EventRow(now_ms, now_ms, "suspensions", None, wearer, None, encode(told), None)

@@ -27,6 +27,9 @@ MANY_LEGS = "many_legs"
 DEVICES = "devices"
 """The store of bands cannot be read, or a band of it cannot be admitted."""
 
+PROFILE = "profile"
+"""A wearer's profile that was ordered does not fit any more, and an older one is in force."""
+
 log = logging.getLogger(__name__)
 
 
@@ -52,6 +55,7 @@ class Health:
         clock: Clock,
         path: Path,
         device_trouble: Callable[[], str] = lambda: "",
+        profile_trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self.journal_trouble = ""
         self._carriers = carriers
@@ -62,6 +66,7 @@ class Health:
         self._clock = clock
         self._path = path
         self._device_trouble = device_trouble
+        self._profile_trouble = profile_trouble
         self._told: GatewayHealth | None = None
         self._written = b""
 
@@ -80,6 +85,8 @@ class Health:
         warnings: tuple[str, ...] = (MANY_LEGS,) if self._legs_today() > self._warn_legs_a_day else ()
         if self._device_trouble():
             warnings = (*warnings, DEVICES)
+        if self._profile_trouble():
+            warnings = (*warnings, PROFILE)
         carriers = tuple(
             CarrierHealth(carrier=name, healthy=healthy, detail=detail, since=since)
             for name, healthy, detail, since in self._carriers()
@@ -106,7 +113,7 @@ class Health:
     def _write(self, health: GatewayHealth) -> None:
         """Replace the file when what it says has changed; a full disk must not hurt anything else."""
         reachable = not health.carriers or any(one.healthy for one in health.carriers)
-        troubled = bool(_troubles(health) or self._device_trouble())
+        troubled = bool(_troubles(health) or self._device_trouble() or self._profile_trouble())
         words = "nobody can be reached" if not reachable else "trouble" if troubled else "well"
         if health.journal:
             words = "the journal does not write"
@@ -117,6 +124,7 @@ class Health:
                     "open_incidents": self._open_incidents(),
                     **msgspec.to_builtins(health),
                     "devices": self._device_trouble(),
+                    "profiles": self._profile_trouble(),
                 }
             )
         )

@@ -49,10 +49,30 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag=
     transport: str
 
 
-LocalOrder = ReplayQuarantine | Capture
+class Reload(msgspec.Struct, frozen=True, kw_only=True, tag_field="order", tag="reload"):
+    """Read config.toml, the drawn fences and the holidays again; answered with one `Reloaded`.
+
+    Refused with every wrong key, a line each, when anything is wrong: then nothing has changed.
+    """
+
+
+class Reloaded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a reload.
+
+    `applied`: what holds now, such as `wearers.zhang (version 3)`, `staff`, `rules.fence`.
+    `kept`: wearers of whom the file says something else than the version in force, which stays.
+    `waits`: keys that are others in the file now, and hold when the gateway starts again.
+    """
+
+    applied: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
+
+
+LocalOrder = ReplayQuarantine | Capture | Reload
 """Every order of this kind."""
 
-LocalAnswer = ControlAnswer | Replayed | Header | Piece
+LocalAnswer = ControlAnswer | Replayed | Reloaded | Header | Piece
 
 Execute = Callable[[LocalOrder], AsyncGenerator[LocalAnswer, None]]
 """Carries a local order out; the iterator ends with it, and is closed when whoever asked has hung up."""

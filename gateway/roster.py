@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 from zlib import crc32
@@ -14,7 +14,7 @@ from gateway import plugins
 from gateway.bands.allow_list import Known
 from gateway.bands.keys import derive
 from gateway.bands.registry import Device, Registry
-from gateway.config import DEFAULT_PLANS, Settings, StaffTable, WearerTable
+from gateway.config import DEFAULT_PLANS, DeviceTable, Settings, StaffTable, WearerTable
 from gateway.fences import view_of
 from gateway.journal.records import EventRow, Record, Rest, to_ms
 from gateway.model import ContactView, WearerView
@@ -24,26 +24,47 @@ from sos.events import Channel
 from sos.plan import Contact, Manner, Plan
 from sos.shifts import parse_shift
 
+Made = Mapping[tuple[str, DeviceTable], Device]
+
 
 class People:
-    """All wearers of this gateway, frozen at start, and their bands, which may change while it runs."""
+    """All wearers of this gateway and their bands; both may change while it runs.
 
-    def __init__(self, settings: Settings) -> None:
-        self.wearers: dict[str, WearerView] = {
-            wearer.id: _view(wearer, settings) for wearer in settings.wearers
-        }
-        self.configured = configured(settings)
+    `renew` and `become` are the only ways in which wearers, contacts and plans change.
+    An incident holds the plan and the name it was opened with; a new plan is for the next one.
+    """
+
+    def __init__(self, settings: Settings, *, before: People | None = None) -> None:
+        """`before` knows the bands of the configuration before: one that is the same keeps its keys."""
+        self.wearers: dict[str, WearerView] = {}
+        self.beidou_numbers: dict[str, int | None] = {}
+        self._plans: dict[tuple[str, str], Plan] = {}
+        self._community = settings.site.community
+        self._write(settings, settings.wearers)
+        self.made: Made = _made(settings, {} if before is None else before.made)
+        self.configured = tuple(self.made.values())
         self.registry = Registry(self.configured)
-        self.beidou_numbers = {wearer.id: wearer.beidou_number for wearer in settings.wearers}
+        self.take(self.configured)
+
+    def _write(self, settings: Settings, wearers: Iterable[WearerTable]) -> None:
         plans = DEFAULT_PLANS | settings.sos.plans
         sounds = any(Channel.SIREN in plugins.get("carrier", name).channels for name in settings.sos.carriers)
-        self._plans = {
-            (wearer.id, kind): _plan(wearer, plan, settings, siren=sounds)
-            for wearer in settings.wearers
-            for kind, plan in plans.items()
-        }
-        self._community = settings.site.community
-        self.take(self.configured)
+        for wearer in wearers:
+            self.wearers[wearer.id] = _view(wearer, settings)
+            self.beidou_numbers[wearer.id] = wearer.beidou_number
+            for kind, plan in plans.items():
+                self._plans[wearer.id, kind] = _plan(wearer, plan, settings, siren=sounds)
+
+    def renew(self, settings: Settings, wearers: Collection[str]) -> None:
+        """These wearers are as the settings say from now on; one who was not known is known then."""
+        self._write(settings, [wearer for wearer in settings.wearers if wearer.id in wearers])
+        self.take(self.registry)
+
+    def become(self, other: People) -> None:
+        """Everybody is as in `other`, made beside the loop; the bands admitted now stay as they are."""
+        self.wearers, self.beidou_numbers = other.wearers, other.beidou_numbers
+        self._plans, self.made, self.configured = other._plans, other.made, other.configured
+        self.take(self.registry)
 
     def take(self, devices: Iterable[Device]) -> tuple[str, ...]:
         """Take a new list of bands; gives the wire ids that are gone, or whose band or key is another now."""
@@ -64,7 +85,7 @@ class People:
             return plan
         return dataclasses.replace(plan, call_back=False)
 
-    def rules(self, wearer: str, settings: Settings, known: dict[str, Any]) -> dict[str, Any]:
+    def rules(self, wearer: str, settings: Settings, known: Mapping[str, Any]) -> dict[str, Any]:
         """The wearer's rules, built with the wearer's own settings."""
         return {
             name: rule(self.wearers[wearer], settings.wearer_rules[wearer, name])
@@ -74,8 +95,14 @@ class People:
 
 def configured(settings: Settings) -> tuple[Device, ...]:
     """The bands of config.toml."""
-    return tuple(
-        Device(
+    return tuple(_made(settings, {}).values())
+
+
+def _made(settings: Settings, before: Made) -> Made:
+    """The bands of config.toml by wearer and table; keys are salted, so those made before are used again."""
+    return {
+        (wearer.id, device): before.get((wearer.id, device))
+        or Device(
             device=device.id,
             protocol=device.protocol,
             wearer=wearer.id,
@@ -86,7 +113,7 @@ def configured(settings: Settings) -> tuple[Device, ...]:
         )
         for wearer in settings.wearers
         for device in wearer.devices
-    )
+    }
 
 
 def known_to(settings: Settings) -> Known:
@@ -104,6 +131,22 @@ def announcement(roster: Roster, at: datetime) -> tuple[int, Record]:
     digest, at_ms = crc32(body), to_ms(at)
     row = EventRow(at_ms, at_ms, "roster", None, None, None, body, None)
     return digest, Record([row], rest=Rest(marks={"roster_digest": digest}))
+
+
+class Announcer:
+    """Tells the portal who is watched, whenever that is not what it was told last; `digest` is of that."""
+
+    def __init__(self, people: People, digest: int) -> None:
+        self._people = people
+        self._digest = digest
+
+    def tell(self, record: Record, at: datetime) -> None:
+        """Write it into a record, first of all: what comes behind may be about somebody new."""
+        digest, told = announcement(self._people.roster, at)
+        if digest != self._digest:
+            self._digest = digest
+            record.events[:0] = told.events
+            record.rest.marks |= told.rest.marks
 
 
 def calls_back(protocol: str) -> bool:

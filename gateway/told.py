@@ -135,7 +135,7 @@ class GatewayHealth(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     """How the gateway itself is; each one sent replaces the last.
 
     `journal` is empty while the journal writes, else why it does not;
-    `warnings` are things an administrator should look at, as codes (`many_legs`, `devices`).
+    `warnings` are things an administrator should look at, as codes (`many_legs`, `devices`, `profile`).
     """
 
     carriers: tuple[CarrierHealth, ...]

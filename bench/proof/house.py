@@ -67,7 +67,7 @@ class Life:
             carriers=self.lines,
         )
         self.gateway.control = _NoDoor()  # type: ignore[assignment]
-        self.gateway.portal_link = _Relay(world)  # type: ignore[assignment]
+        self.gateway.portal.link = _Relay(world)  # type: ignore[assignment]
 
     # ------------------------------------------------------------------ dying
 

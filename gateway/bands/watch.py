@@ -55,6 +55,8 @@ class DeviceWatch:
         self._known = known
         self._take = take
         self._now = Admitted(self._configured)
+        self._rows: tuple[StoredDevice, ...] = ()
+        self._renewals = 0
         self._reading = threading.Lock()
         self._store: DeviceStore | None = None
         self._seen: tuple[int, int, int] | None = None
@@ -65,13 +67,23 @@ class DeviceWatch:
         try:
             while True:
                 await asyncio.sleep(LOOK_EVERY_S)
-                self._settle(await asyncio.to_thread(self._read))
+                renewals = self._renewals
+                found = await asyncio.to_thread(self._read)
+                if renewals != self._renewals and isinstance(found, Admitted):
+                    found = self._admitted()  # what was read is good, what it was judged by is not
+                self._settle(found)
         finally:
             self.close()
 
     def look(self) -> None:
         """Look once, here and now; nothing is raised."""
         self._settle(self._read())
+
+    def renew(self, *, configured: Sequence[Device], known: Known) -> None:
+        """Take other bands of the configuration, and other wearers that a band of the store may have."""
+        self._configured, self._known = tuple(configured), known
+        self._renewals += 1
+        self._settle(self._admitted())
 
     def close(self) -> None:
         """Let go of the file, once nobody reads in it."""
@@ -98,7 +110,11 @@ class DeviceWatch:
             self._passing = 0
             if rows is None:
                 return self._now
-            return admitted(self._configured, rows, known=self._known, before=self._now.devices)
+            self._rows = rows
+            return self._admitted()
+
+    def _admitted(self) -> Admitted:
+        return admitted(self._configured, self._rows, known=self._known, before=self._now.devices)
 
     def _unreadable(self, error: Exception) -> str:
         self._let_go()

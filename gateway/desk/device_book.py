@@ -20,6 +20,7 @@ from gateway.bands.keys import Keys, derive
 from gateway.bands.registry import Device
 from gateway.bands.store import Change, DeviceStore
 from gateway.config import Settings
+from gateway.desk.in_force import settings_in_force
 from gateway.errors import NeedsHuman, ShouwangError
 from gateway.paths import devices_path
 from gateway.roster import configured, known_to
@@ -83,7 +84,7 @@ class Page:
         self.rows = {device.device: _row(device) for device in configured(settings)}
         self.rows |= {row.device: row for row in stored}
         self._of_wire_id = {row.wire_id: row.device for row in self.active()}
-        self._known: Known = known_to(settings)
+        self._known: Known = known_to(settings_in_force(settings))
         self._store = store
         self._who = os.environ.get("SUDO_USER") or login_name()
 
@@ -105,7 +106,7 @@ class Page:
         known = self._known
         found: list[Wrong] = []
         if row.wearer not in known.wearers:
-            found.append(Wrong("wearer", row.wearer, "a wearer of config.toml: " + _some(known.wearers)))
+            found.append(Wrong("wearer", row.wearer, "a wearer of this gateway: " + _some(known.wearers)))
         if row.protocol not in known.protocols:
             found.append(Wrong("protocol", row.protocol, "one of " + _some(known.protocols)))
         elif row.model and known.models.get(row.model) != row.protocol:
@@ -236,7 +237,7 @@ def left_out(settings: Settings) -> tuple[str, ...]:
 
 def _admitted(settings: Settings) -> Admitted:
     rows = _read(settings, DeviceStore.rows)
-    return admitted(configured(settings), rows, known=known_to(settings))
+    return admitted(configured(settings), rows, known=known_to(settings_in_force(settings)))
 
 
 def _read(settings: Settings, read: Callable[[DeviceStore], tuple[T, ...]]) -> tuple[T, ...]:

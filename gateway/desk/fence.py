@@ -109,16 +109,34 @@ def _import(settings: Any, options: argparse.Namespace) -> int:
         words = "there already: " + ", ".join(twice)
         raise Refused(f"{words}; give them other ids, or --replace what was imported before")
     save(path, (*kept, *judged.fences))
-    print(f"{path}: {len(judged.fences)} fences imported for {wearer.id}; they hold when the gateway starts")
-    return exit_status(findings)
+    words, holds = _used(settings, wearer.id)
+    print(f"{path}: {len(judged.fences)} fences imported for {wearer.id}; {words}")
+    return exit_status(findings) if holds else max(exit_status(findings), 1)
+
+
+def _used(settings: Any, wearer: str) -> tuple[str, bool]:
+    """Have the running gateway use what was imported; gives in words from when on it holds, and if at all."""
+    from gateway.desk.reload import reload
+    from gateway.transports.control import OrderRefused
+
+    try:
+        told = reload(settings)
+    except OrderRefused as error:
+        return f"the running gateway cannot use them:\n{error}", False
+    except (ConnectionError, TimeoutError):
+        return "they hold when the gateway starts", True
+    if wearer in told.kept:
+        return "they do not hold: the profile that was ordered for this wearer stays over the file", False
+    return "they hold now", True
 
 
 def _export(settings: Any, options: argparse.Namespace) -> int:
+    from gateway.desk.in_force import settings_in_force
     from gateway.fence_files import drawn
     from gateway.fences import view_of
     from geofence.files import write
 
-    wearer = _wearer(settings, options.wearer)
+    wearer = _wearer(settings_in_force(settings), options.wearer)
     if not wearer.fences:
         raise Refused(f"{wearer.id} has no fences")
     fences = [drawn(view_of(fence)) for fence in wearer.fences]

@@ -16,6 +16,8 @@ from zlib import crc32
 from gateway.journal.records import Record, Rest
 
 CHUNKS = (256, 64, 16, 4, 1)
+PROFILES_KEPT = 20
+"""Versions of each wearer's profile; the newest is never among those that go."""
 
 
 class Committer:
@@ -96,6 +98,10 @@ class Committer:
                 (change.state, change.carrier, change.reference, change.intended_ms, change.leg_id),
             )
         self._write_quarantine(rest)
+        for profile in rest.profiles:
+            execute("insert into profiles values (?, ?, ?, ?, ?, ?, ?, ?)", profile)
+            oldest = profile.version - PROFILES_KEPT
+            execute("delete from profiles where wearer = ? and version <= ?", (profile.wearer, oldest))
         for name, value in rest.marks.items():
             execute("insert or replace into marks values (?, ?)", (name, value))
 

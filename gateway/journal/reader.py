@@ -159,6 +159,22 @@ class JournalReader:
         rows = self._rows("select value from marks where name = ?", name)
         return rows[0][0] if rows else 0
 
+    def newest_profiles(self) -> list[sqlite3.Row]:
+        """The newest version of every wearer's profile; columns as in `ProfileRow`."""
+        return self._rows(
+            "select profiles.* from profiles join"
+            " (select wearer, max(version) as version from profiles group by wearer) using (wearer, version)"
+        )
+
+    def profile_versions(self, wearer: str) -> list[sqlite3.Row]:
+        """The versions of a wearer's profile that are kept, newest first."""
+        return self._rows("select * from profiles where wearer = ? order by version desc", wearer)
+
+    def profile(self, wearer: str, version: int) -> sqlite3.Row | None:
+        """One version of a wearer's profile, None when it is not kept."""
+        rows = self._rows("select * from profiles where wearer = ? and version = ?", wearer, version)
+        return rows[0] if rows else None
+
     def quarantine(self, limit: int) -> list[sqlite3.Row]:
         """The newest quarantined frames, newest first."""
         return self._rows("select * from quarantine order by number desc limit ?", limit)

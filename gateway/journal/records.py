@@ -122,6 +122,22 @@ class QuarantineRow(NamedTuple):
     length: int = 0
 
 
+class ProfileRow(NamedTuple):
+    """One row of `profiles`: a version of a wearer's profile; `body` is the profile as JSON.
+
+    `follows_file`: a change of config.toml makes the next version of it, else nothing but an order does.
+    """
+
+    wearer: str
+    version: int
+    source: str
+    restores: int | None
+    ordered_by: str
+    at_ms: int
+    follows_file: bool
+    body: bytes
+
+
 @dataclass(slots=True, eq=False)
 class Rest:
     """What most records do not have; made when it is first needed, because an ordinary reading never does."""
@@ -137,6 +153,7 @@ class Rest:
     quarantine: list[QuarantineRow] = field(default_factory=list)
     released: list[int] = field(default_factory=list)
     """Numbers of quarantined frames that are events now."""
+    profiles: list[ProfileRow] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
     skip_to: int = 0
 
@@ -147,8 +164,8 @@ class Record:
     `events`: rows of the event log.
     `states` maps a rule's owner to its new state.
     `timers` maps (owner, name) to its due time, or None to forget it.
-    `rest` holds what is rare: effects, alarms, incidents, legs, the quarantine, marks, and `skip_to`,
-    which makes this record's events, and all later ones, rise from above that seq.
+    `rest` holds what is rare: effects, alarms, incidents, legs, the quarantine, profiles, marks,
+    and `skip_to`, which makes this record's events, and all later ones, rise from above that seq.
     `urgent` makes the writer flush at once.
     `committed(seq)` is called on the loop after the commit with the seq of the record's last event
     (0 when it has none).

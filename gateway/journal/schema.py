@@ -75,7 +75,21 @@ def length_of_quarantined(db: Database) -> None:
     db.execute("alter table quarantine add column length integer not null default 0")
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (first_tables, steps_of_incidents, length_of_quarantined)
+def versions_of_profiles(db: Database) -> None:
+    """The newest versions of every wearer's profile; `follows_file`: until config.toml says otherwise."""
+    db.execute(
+        "create table profiles (wearer text not null, version integer not null, source text not null,"
+        " restores integer, ordered_by text not null, at_ms integer not null,"
+        " follows_file integer not null, body blob not null, primary key (wearer, version)) without rowid"
+    )
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (
+    first_tables,
+    steps_of_incidents,
+    length_of_quarantined,
+    versions_of_profiles,
+)
 """Every migration in order; a new one is appended, an old one never changes."""
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from gateway.effects import Effect
 from gateway.model import Envelope
 from sos.events import TimerDue
 
-__all__ = ["FIRST_AWAITED", "Rule", "RuleEvent", "TimerDue"]
+__all__ = ["FIRST_AWAITED", "Adopts", "Rule", "RuleEvent", "TimerDue"]
 
 FIRST_AWAITED = "first_awaited"
 """The name of the timer given at each start to a rule that declares `awaits_first = True`,
@@ -26,6 +26,8 @@ class Rule(Protocol):
     `Settings` is a frozen msgspec Struct (forbid_unknown_fields): table `[rules.<name>]` of config.toml,
     which a wearer's own table `[wearers.rules.<name>]` overrides key by key.
     `State` is a frozen slotted dataclass msgspec can write and read.
+
+    A rule whose state depends on the settings it was made under has one method more (`Adopts`).
     """
 
     name: ClassVar[str]
@@ -41,4 +43,17 @@ class Rule(Protocol):
 
         Never raises. Backlog moves no live state, an SOS excepted.
         """
+        ...
+
+
+@runtime_checkable
+class Adopts(Protocol):
+    """A rule that carries over a state made under other settings; called at each start and at each change.
+
+    Pure, never raises, and idempotent: a state that fits is given back unchanged (the same object).
+    It raises no alarm by itself; a timer that is due by now is set for now.
+    """
+
+    def adopt(self, state: Any, now: datetime) -> tuple[Any, tuple[Effect, ...]]:
+        """Give the state under the settings of this rule, and the timers to set or clear for it."""
         ...

@@ -12,7 +12,7 @@ import msgspec
 from gateway.effects import ClearTimer, Effect, RaiseAlarm, SetTimer
 from gateway.fences import shape_of
 from gateway.model import FenceSuspension, FenceView, Fix, WearerView, WhyReading
-from gateway.rules import fence_alarms, fence_suspensions
+from gateway.rules import fence_adopt, fence_alarms, fence_suspensions
 from gateway.rules.base import RuleEvent, TimerDue
 from gateway.rules.fence_alarms import Sighting
 from gateway.rules.moment import happened_at
@@ -56,11 +56,15 @@ class FenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FenceState:
-    """By fence id: the track, and where the wearer was last seen past the border; what is suspended."""
+    """By fence id: the track, and where the wearer was last seen past the border; what is suspended.
+
+    `drawn`: the border and limits the tracks are of, a number a fence (`gateway.rules.fence_adopt`).
+    """
 
     tracks: dict[str, Track] = field(default_factory=dict)
     sightings: dict[str, Sighting] = field(default_factory=dict)
     suspensions: tuple[FenceSuspension, ...] = ()
+    drawn: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,12 @@ class FenceRule:
             if heard_at - at <= self._max_age:
                 state = self._on_fix(state, fix, at, heard_at, effects)
         return state, tuple(effects)
+
+    # ------------------------------------------------------------------ other fences
+
+    def adopt(self, state: FenceState, now: datetime) -> tuple[FenceState, tuple[Effect, ...]]:
+        """Carry over what was known of the wearer under other fences, as far as it holds under these."""
+        return fence_adopt.adopted(state, self._watched, now)
 
     # ------------------------------------------------------------------ suspensions
 

@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from gateway.effects import Effect, RaiseAlarm, SetTimer
+from gateway.effects import ClearTimer, Effect, RaiseAlarm, SetTimer
 from gateway.model import (
     Alarm,
     BandAlarm,
@@ -81,7 +81,8 @@ class InactivityState:
     """`active_at`: the last movement, `heard_at`: the last frame, both to ten minutes.
 
     `lat`, `lon`, `steps`: what the next movement is measured from.
-    `by_due`, `still_due`: the timers; `off`, `charge_pct`, `charging`: whether the band is worn at all.
+    `by_due`, `still_due`: the timers, set by the hours in `timed`.
+    `off`, `charge_pct`, `charging`: whether the band is worn at all.
     """
 
     active_at: datetime | None = None
@@ -94,6 +95,7 @@ class InactivityState:
     off: bool = False
     charge_pct: float | None = None
     charging: bool = False
+    timed: str = ""
 
 
 class InactivityRule:
@@ -109,6 +111,8 @@ class InactivityRule:
         self._still = timedelta(seconds=settings.still_after_s)
         self._from, self._to = _of_day(settings.day_from), _of_day(settings.day_to)
         self._on = self._by is not None or bool(self._still)
+        hours = (settings.by, settings.still_after_s, settings.day_from, settings.day_to)
+        self._timed = " ".join(map(str, hours)) if self._on else ""
 
     def initial(self) -> InactivityState:
         """Give the state of a wearer never heard of: nobody is waited for yet."""
@@ -136,6 +140,26 @@ class InactivityRule:
         elif new is not state or state.heard_at is None or not timedelta(0) <= at - state.heard_at < MARK:
             new = replace(new, heard_at=at)
         return self._armed(state, new, at)
+
+    def adopt(self, state: InactivityState, now: datetime) -> tuple[InactivityState, tuple[Effect, ...]]:
+        """Set the timers anew when they were set by other hours.
+
+        Who has been still for too long by now gets ten more minutes, by day.
+        """
+        if state.timed == self._timed:
+            return state, ()
+        by_due = still_due = None
+        if self._by is not None and state.active_at is not None:
+            by_due = _next(self._by, now)
+        if self._still and state.active_at is not None:
+            still_due = self._still_until(state.active_at)
+            if still_due <= now:
+                still_due = self._still_until(now - self._still)
+        new = replace(state, by_due=by_due, still_due=still_due, timed=self._timed)
+        return new, tuple(
+            ClearTimer(name=name) if due_at is None else SetTimer(name=name, due_at=due_at)
+            for name, due_at in ((BY, by_due), (STILL, still_due))
+        )
 
     def _armed(
         self, state: InactivityState, new: InactivityState, at: datetime

@@ -112,6 +112,19 @@ class RemovedRule:
         on = at >= off_at if isinstance(reading, Worn) else at - off_at > SETTLED
         return RemovedState() if on else state
 
+    def adopt(self, state: RemovedState, now: datetime) -> tuple[RemovedState, tuple[Effect, ...]]:
+        """Move the timer of another time off the wrist; what is overdue by now gets a second look first."""
+        if state.off_at is None or state.due_at is None:
+            return state, ()
+        if not self._after:
+            return RemovedState(), (ClearTimer(name=TIMER),)
+        most = state.off_at + (self._charging if state.charging else self._after)
+        due_at = max(state.due_at, state.off_at + self._after)
+        due_at = min(due_at, max(most, now + SECOND_LOOK))
+        if abs(due_at - state.due_at) <= TIMER_SLACK:
+            return state, ()
+        return replace(state, due_at=due_at), (SetTimer(name=TIMER, due_at=due_at),)
+
     def _on_timer(
         self, state: RemovedState, event: TimerDue, now: datetime
     ) -> tuple[RemovedState, tuple[Effect, ...]]:

@@ -7,13 +7,13 @@ after the last frame, never sooner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 import msgspec
 
-from gateway.effects import Effect, RaiseAlarm, SetTimer
+from gateway.effects import ClearTimer, Effect, RaiseAlarm, SetTimer
 from gateway.model import Alarm, WearerView, Why
 from gateway.rules.base import FIRST_AWAITED, RuleEvent, TimerDue
 from gateway.rules.moment import milliseconds
@@ -83,6 +83,23 @@ class SilenceRule:
                 return state, ()
         due_at = heard_at + self._wait
         return SilenceState(heard_at=heard_at, due_at=due_at), (SetTimer(name=TIMER, due_at=due_at),)
+
+    def adopt(self, state: SilenceState, now: datetime) -> tuple[SilenceState, tuple[Effect, ...]]:
+        """Move the timer of another wait: a longer one lasts as long, a shorter one ends in a whole one.
+
+        So a wait that was begun anew because the gateway itself was down is never cut short.
+        """
+        if state.due_at is None:
+            return state, ()
+        if state.heard_at is None:
+            if not self._never:
+                return SilenceState(), (ClearTimer(name=TIMER),)
+            due_at = max((state.waiting_since or now) + self._never, now)
+        else:
+            due_at = min(max(state.due_at, state.heard_at + self._wait), now + self._wait)
+        if abs(due_at - state.due_at) <= TIMER_SLACK or (state.due_at <= now and due_at <= now):
+            return state, ()
+        return replace(state, due_at=due_at), (SetTimer(name=TIMER, due_at=due_at),)
 
     def _on_timer(
         self, state: SilenceState, event: TimerDue, now: datetime

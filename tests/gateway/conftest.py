@@ -13,15 +13,18 @@ from gateway.engine import Engine
 from gateway.errors import FrameError
 from gateway.incidents import Incidents
 from gateway.intake import Intake
+from gateway.journal.records import Record
 from gateway.model import Reading, Uplink
-from gateway.roster import People
+from gateway.profile_book import at_start
+from gateway.profile_orders import ProfileOrders
+from gateway.roster import Announcer, People
 from gateway.timers import Timers
 from gateway.told import SyncPayload
 from gateway.transports.base import Inbound, Link
 
 
 class Journal:
-    """Keeps records and commits them when told to."""
+    """Keeps records and commits them when told to; knows the versions of profiles, like its reader."""
 
     def __init__(self) -> None:
         self.records = []
@@ -34,6 +37,19 @@ class Journal:
 
     async def uncongested(self) -> None:
         """Never congested."""
+
+    def profile_rows(self):
+        """The committed versions as the reader gives them."""
+        rows = [row for record in self.records[: self.committed] for row in record.rest.profiles]
+        return [row._asdict() for row in reversed(rows)]
+
+    def newest_profiles(self):
+        """The newest of every wearer."""
+        return list({row["wearer"]: row for row in reversed(self.profile_rows())}.values())
+
+    def profile_versions(self, wearer):
+        """Those of one wearer, newest first."""
+        return [row for row in self.profile_rows() if row["wearer"] == wearer]
 
     def commit(self) -> None:
         """Commit everything that waits, in order."""
@@ -98,20 +114,33 @@ class Orders:
 class House:
     """Engine and intake on a journal that commits when told to."""
 
-    def __init__(self, settings) -> None:
+    def __init__(self, settings, journal=None) -> None:
+        """`journal` is one that another house has left."""
         self.settings = settings
         self.clock = ManualClock()
-        self.journal = Journal()
+        self.journal = journal or Journal()
         self.carried_out = []
         self.orders = Orders()
-        self.people = People(settings)
+        self.book = at_start(settings, self.journal, self.clock.now())
+        self.people = People(self.book.settings)
+        self.admitted = []
+        self.profile_orders = ProfileOrders(
+            book=self.book,
+            people=self.people,
+            announcer=Announcer(self.people, 0),
+            stored=self.journal,
+            engine=lambda: self.engine,
+            admit=self.admitted.append,
+        )
         self.timers = Timers(self.clock, self._timer_due)
         self.incidents = Incidents(
             people=self.people, timers=self.timers, place=lambda *_: ("3栋附近", "Building 3")
         )
         rules = dict(plugins.load("rule"))
         self.engine = Engine(
-            rules={wearer: self.people.rules(wearer, settings, rules) for wearer in self.people.wearers},
+            rules={
+                wearer: self.people.rules(wearer, self.book.settings, rules) for wearer in self.people.wearers
+            },
             incidents=self.incidents,
             orders=self.orders,
             journal=self.journal,
@@ -120,6 +149,7 @@ class House:
             carry_out=lambda kind, order, key: self.carried_out.append((kind, order, key)),
             leg_status=lambda _: None,
             leg_of=lambda leg_id: leg_id,
+            about_profiles=self.profile_orders.order,
             max_commit_wait_s=3600,
         )
         self.intake = Intake(
@@ -130,6 +160,16 @@ class House:
             codec=lambda *_: Lines(),
         )
         self.settled = []
+
+    def start(self) -> None:
+        """What a gateway does at its start: journal the first versions, carry the states over."""
+        record = Record()
+        for version in self.book.fresh:
+            version.write(record)
+        if record.events:
+            self.journal.append(record)
+        self.engine.adopt()
+        self.journal.commit()
 
     def _timer_due(self, owner, name, due_at) -> None:
         self.engine.timer_due(owner, name, due_at)

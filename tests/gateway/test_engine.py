@@ -232,7 +232,7 @@ async def test_only_a_crisis_opens_with_a_call(house, severity):
 
 
 async def test_a_stuck_disk_does_not_hold_up_help_for_ever(house, band):
-    house.engine._max_commit_wait_s = 0.01
+    house.engine.outbox.max_commit_wait_s = 0.01
     house.hear(SOS, band)
     await asyncio.sleep(0.05)
     assert house.carried_out
@@ -265,7 +265,7 @@ async def test_an_order_to_a_band_that_went_out_before_its_commit_has_the_same_n
     house.journal.commit()
     incident = house.events("incident")[-1].incident.incident_id
     house.carried_out.clear()
-    house.engine._max_commit_wait_s = 0.01
+    house.engine.outbox.max_commit_wait_s = 0.01
     order = PortalCommand(number=1, command="c1", name="acknowledge", incident=incident, by="周敏")
     house.engine.ordered(order)
     await asyncio.sleep(0.05)

@@ -58,8 +58,8 @@ async def serving(settings, carrier):
     """A gateway as `run` starts it, without its wires."""
     gateway = Gateway(settings, carriers=[carrier])
     gateway.journal.start()
-    gateway._restore()
-    gateway._resume()
+    gateway.restart.restore()
+    gateway.restart.resume()
     dispatching = asyncio.create_task(gateway.dispatcher.run())
     try:
         yield gateway
@@ -88,7 +88,7 @@ async def press(gateway, wearer="zhang"):
         at=now,
     )
     gateway.incidents.raise_alarm(alarm, record, pending, now)
-    gateway.engine._append(record, pending, lambda _: done.set())
+    gateway.engine.commit(record, pending, lambda _: done.set())
     await done.wait()
     return gateway.incidents.of(wearer, "sos", drill=False)
 

@@ -22,6 +22,7 @@ from gateway.journal.records import (
     LegRow,
     OutboxChange,
     OutboxRow,
+    ProfileRow,
     QuarantineRow,
     Record,
     Rest,
@@ -321,3 +322,40 @@ async def test_events_can_be_numbered_on_above_what_the_portal_knows(journal):
     assert await journal.commit(Record(events=[event(3)])) == 502
     assert await journal.commit(Record([event(4)], rest=Rest(skip_to=100))) == 503
     assert verify(journal.path).faults == ()
+
+
+def version(wearer: str, number: int) -> ProfileRow:
+    return ProfileRow(wearer, number, "portal", None, "x", number, False, b'{"n":%d}' % number)
+
+
+async def test_the_newest_twenty_versions_of_each_wearer_are_kept(journal):
+    for number in range(1, 26):
+        await journal.commit(Record(rest=Rest(profiles=[version("zhang", number)])))
+    await journal.commit(Record(rest=Rest(profiles=[version("wang", 3)])))
+    reader = JournalReader(journal.path)
+    assert [row["version"] for row in reader.profile_versions("zhang")] == list(range(25, 5, -1))
+    newest = {row["wearer"]: row["body"] for row in reader.newest_profiles()}
+    assert newest == {"zhang": b'{"n":25}', "wang": b'{"n":3}'}
+    reader.close()
+
+
+async def test_a_full_journal_never_drops_a_profile(journal):
+    await journal.commit(Record([event(1, "profile")], rest=Rest(profiles=[version("zhang", 1)])))
+    await journal.commit(Record([event(2)]))
+    connection = sqlite3.connect(journal.path, isolation_level=None)
+    assert drop_oldest(connection, max_size_bytes=0) == 1
+    assert connection.execute("select count(*) from profiles").fetchone() == (1,)
+    assert connection.execute("select kind from events").fetchall() == [("profile",)]
+    connection.close()
+
+
+async def test_a_version_that_cannot_be_written_takes_its_whole_record_along(journal):
+    """The same version twice: neither its event nor its mark is there without it."""
+    await journal.commit(Record(rest=Rest(profiles=[version("zhang", 1)])))
+    rest = Rest(profiles=[version("zhang", 1)], marks={"command_number": 9})
+    journal.append(Record([event(1, "profile")], rest=rest, urgent=True))
+    await journal.commit(Record([event(2)]))
+    reader = JournalReader(journal.path)
+    assert [row["at_ms"] for row in reader.events(after=0, limit=9)] == [2]
+    assert (reader.mark("command_number"), journal.unwritable) == (0, 1)
+    reader.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import sqlite3
@@ -181,3 +182,55 @@ def test_a_store_that_is_gone_at_the_start_is_said_aloud_and_locks_no_configured
     rig.put("b2")
     assert rig.look() == ["b1", "b2", "c"]
     assert rig.watch.trouble == ""
+
+
+# ------------------------------------------------------------------ other wearers, another configuration
+
+WITH_ZHOU = Known(wearers={"zhang", "zhou"}, protocols={"watch"}, models={})
+
+
+def test_a_band_of_the_store_is_admitted_once_its_wearer_is_known(rig):
+    """A wearer the portal adds: the band may have been there first."""
+    rig.put("b", wearer="zhou")
+    rig.look()
+    assert (rig.taken, "there is no wearer zhou" in rig.watch.trouble) == ([], True)
+    rig.watch.renew(configured=[CONFIGURED], known=WITH_ZHOU)
+    assert (rig.taken, rig.watch.trouble) == ([["b", "c"]], "")
+    assert rig.look() == ["b", "c"]
+
+
+def test_other_bands_of_the_configuration_hold_with_and_without_a_store(rig):
+    other = Device(device="d", protocol="watch", wearer="zhang")
+    rig.watch.renew(configured=[other], known=KNOWN)
+    assert rig.taken == [["d"]]
+    rig.put("b")
+    assert rig.look() == ["b", "d"]
+    rig.watch.renew(configured=[CONFIGURED], known=KNOWN)
+    assert rig.look() == ["b", "c"]
+
+
+async def test_what_was_read_for_others_meanwhile_is_judged_again(rig, monkeypatch):
+    """The store is read beside the loop; a change of the wearers may come in between."""
+    monkeypatch.setattr("gateway.bands.watch.LOOK_EVERY_S", 0)
+    rig.put("b", wearer="zhou")
+    read, renewed = rig.watch._read, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slowly():
+        found = read()
+        if not renewed.is_set():
+            asyncio.run_coroutine_threadsafe(renew(), loop).result(10)
+        return found
+
+    async def renew() -> None:
+        rig.watch.renew(configured=[CONFIGURED], known=WITH_ZHOU)
+        renewed.set()
+
+    monkeypatch.setattr(rig.watch, "_read", slowly)
+    running = asyncio.create_task(rig.watch.run())
+    await renewed.wait()
+    for _ in range(20):
+        await asyncio.sleep(0.002)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert rig.taken == [["b", "c"]]
