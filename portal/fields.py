@@ -58,7 +58,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     `max_length` is in characters; `minimum` and `maximum` bound a number;
     `when_field`, `when_value`: asked only when that earlier question was answered so;
-    `max_count` bounds photos.
+    `max_count` bounds photos; `placeholder` stands in an empty line: what holds when nothing is typed.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     when_field: str = ""
     when_value: str = ""
     max_count: int = 6
+    placeholder: Words = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,3 +144,12 @@ def commands_band(viewer: Viewer, *, community: str, contact_phones: Iterable[st
         return True
     guardian = replace(viewer, roles=viewer.roles & {Role.GUARDIAN})
     return sees_wearer(guardian, community=community, contact_phones=contact_phones)
+
+
+def edits_profile(viewer: Viewer, *, community: str, contact_phones: Iterable[str]) -> bool:
+    """Whether this viewer may change who is told of this wearer, their fences and limits.
+
+    They are those who may give orders to the band; who only watches reads them.
+    Telephone numbers that are no longer in force, or not yet, are shown to nobody else.
+    """
+    return commands_band(viewer, community=community, contact_phones=contact_phones)

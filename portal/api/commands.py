@@ -59,10 +59,10 @@ def queue(
 
 
 def after(session: Session, gateway: str, number: int) -> tuple[PortalCommand, ...]:
-    """The commands of a gateway above `number`, in order, at most a page of them."""
+    """The commands of a gateway above `number`, in order, at most a page of them; none that was dropped."""
     rows = session.scalars(
         sa.select(Command.body)
-        .where(Command.gateway == gateway, Command.number > number)
+        .where(Command.gateway == gateway, Command.number > number, Command.state != "dropped")
         .order_by(Command.number)
         .limit(PAGE_COMMANDS)
     )

@@ -217,7 +217,10 @@ class HealthReport(Model):
 
 
 class Command(Model):
-    """An order to a gateway: `queued`, then `done` or `refused` with the gateway's reason."""
+    """An order to a gateway: `queued`, then `done` or `refused` with the gateway's reason.
+
+    `dropped`: taken back by whoever gave it; a gateway that has it already may carry it out all the same.
+    """
 
     __tablename__ = "gateway_command"
     __table_args__ = (sa.UniqueConstraint("gateway", "number"), sa.UniqueConstraint("gateway", "command"))

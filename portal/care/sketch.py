@@ -24,13 +24,13 @@ def sketch(folder: str, lat: float | None, lon: float | None) -> Markup | None:
         return None
     shapes, labels = [], []
     for name in DRAWN:
-        for feature in _layer(folder, name)["features"]:
-            rings = _rings(feature["geometry"], lat, lon)
+        for feature in layer(folder, name)["features"]:
+            rings = rings_of(feature["geometry"], lat, lon)
             near = [ring for ring in rings if _touches(ring)]
             if not near:
                 continue
             closed = "Z" if "Polygon" in feature["geometry"]["type"] else ""
-            path = "".join(_path(ring) + closed for ring in near)
+            path = "".join(path_of(ring) + closed for ring in near)
             shapes.append(Markup('<path class="sketch-{}" d="{}"/>').format(name, path))
             if name in LABELLED and closed:
                 labels.append(_label(feature["properties"], near[0]))
@@ -44,11 +44,12 @@ def sketch(folder: str, lat: float | None, lon: float | None) -> Markup | None:
 
 
 @lru_cache(maxsize=16)
-def _layer(folder: str, name: str) -> dict[str, Any]:
+def layer(folder: str, name: str) -> dict[str, Any]:
+    """Give one layer of a community's map, read once."""
     return read_layer(Path(folder), name)
 
 
-def _rings(geometry: dict[str, Any], lat: float, lon: float) -> list[list[tuple[float, float]]]:
+def rings_of(geometry: dict[str, Any], lat: float, lon: float) -> list[list[tuple[float, float]]]:
     """The outlines of a geometry in metres east and south of the position; points have none."""
     corners: list[Any] = geometry["coordinates"]
     match geometry["type"]:
@@ -80,7 +81,8 @@ def _touches(ring: list[tuple[float, float]]) -> bool:
     )
 
 
-def _path(ring: list[tuple[float, float]]) -> str:
+def path_of(ring: list[tuple[float, float]]) -> str:
+    """Give an outline as the `d` of an SVG path, open."""
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in ring)
 
 

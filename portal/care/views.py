@@ -25,7 +25,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import audit
 from portal.api import commands
 from portal.api.gateway import ring
-from portal.care import band_orders, order_views, queries, report_views, suspension_views
+from portal.care import (
+    band_orders,
+    order_views,
+    profile_api,
+    profile_forms,
+    profile_views,
+    queries,
+    report_views,
+    suspension_views,
+)
 from portal.care.basemap import Theme, style
 from portal.care.cards import incident_card, wearer_card
 from portal.care.changes import newest_change
@@ -66,9 +75,8 @@ blueprint = Blueprint("care", __name__, template_folder="templates")
 def _wire(state: BlueprintSetupState) -> None:
     app = cast("Flask", state.app)
     init_live(app)
-    app.register_blueprint(report_views.blueprint)
-    app.register_blueprint(order_views.blueprint)
-    app.register_blueprint(suspension_views.blueprint)
+    for part in (report_views, order_views, suspension_views, profile_views, profile_forms, profile_api):
+        app.register_blueprint(part.blueprint)
     app.extensions["open_incidents"] = untaken
 
 

@@ -32,10 +32,13 @@ from gateway.model import (
     WearerView,
     Why,
 )
+from gateway.profile import ContactTable, FenceTable, Profile
 from gateway.told import (
+    CommandDone,
     IncidentChanged,
     IncidentView,
     LegView,
+    ProfileInForce,
     Roster,
     SyncBatch,
     SyncEvent,
@@ -67,6 +70,10 @@ def make_settings(database_url: str, folder: Path) -> PortalSettings:
         password_salt="salt-for-tests-only-0123456789",
         twilio_auth_token=TWILIO_TOKEN,
         public_url="http://portal.example:18088",
+        community_rules={
+            "vitals": {"heart_rate_low_bpm": 45.0, "heart_rate_high_bpm": 125.0, "systolic_high_mmhg": 160.0},
+            "fence": {"exit_margin_m": 20.0, "dwell_s": 10.0},
+        },
     )
 
 
@@ -386,6 +393,34 @@ def incident(state: str = "notifying", *legs: LegView, **more) -> IncidentChange
     return IncidentChanged(incident=IncidentView(state=state, legs=legs, **(fields | more)))
 
 
+# ---------------------------------------------------------------- a wearer's profile
+
+ZHANG_PROFILE = Profile(
+    name="张桂兰",
+    birth_year=1943,
+    home="3栋2单元401",
+    contacts=(
+        ContactTable(id="li-jianguo", name="李建国", phone="+8613800138001", relation="儿子"),
+        ContactTable(id="li-xiaomei", name="李晓梅", phone="+8613800138002", relation="女儿"),
+    ),
+    fences=(FenceTable(id="home", name="家和花园", centre=(31.15535, 121.1046), radius_m=90.0),),
+    rules={"vitals": {"heart_rate_high_bpm": 120, "sustained_readings": 2}},
+)
+
+
+def profile_told(version: int = 1, profile: Profile = ZHANG_PROFILE, **more) -> ProfileInForce:
+    """A version of 张桂兰's profile, as her gateway tells it."""
+    fields = {"source": "portal", "by": "李晓梅", "at": NOW - timedelta(hours=9 - version)} | more
+    return ProfileInForce(wearer="zhang-guilan", version=version, profile=profile, **fields)
+
+
+def profile_taken(command: dict, version: int) -> tuple[ProfileInForce, CommandDone]:
+    """What a gateway says that takes a `set_profile`."""
+    profile = msgspec.convert(command["profile"], Profile)
+    told = profile_told(version, profile, by=command["by"], at=NOW)
+    return told, CommandDone(command=command["command"], done=True)
+
+
 @pytest.fixture
 def samples() -> SimpleNamespace:
     """Believable things a gateway says, and the constants the fixtures above use."""
@@ -403,6 +438,9 @@ def samples() -> SimpleNamespace:
         at_home=at_home,
         leg=leg,
         incident=incident,
+        ZHANG_PROFILE=ZHANG_PROFILE,
+        profile_told=profile_told,
+        profile_taken=profile_taken,
         Gateway=Gateway,
         Browser=Browser,
         make_app=make_app,

@@ -1,0 +1,181 @@
+"""A fence as its form shows it, and the fence of a filled form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gateway.profile import FenceTable
+from geofence.schedule import parse_line
+from portal.care.fence_questions import ALWAYS, CODES
+from portal.care.profile_check import fence_problems
+from portal.care.profile_reasons import shape_words
+from portal.fields import Filled
+from portal.i18n import gettext
+
+NAMED = {"day": "daily day", "night": "daily night"}
+HOURS = re.compile(r"(?P<days>[a-z,-]+)(?P<but> not holidays)? (?P<begin>\d\d:\d\d)-(?P<end>\d\d:\d\d)")
+CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d|24:00")
+Corners = tuple[tuple[float, float], ...]
+
+
+def fence_raw(fence: FenceTable | None) -> dict[str, list[str]]:
+    """Give a fence as its form shows it, each answer as a list."""
+    if fence is None:
+        return {"keep": ["in"], "kind": ["circle"], "datum": ["wgs84"], "when": [ALWAYS], "radius_m": ["100"]}
+    raw: dict[str, Any] = {"name": fence.name, "keep": fence.keep, "datum": fence.datum}
+    raw |= _ground_raw(fence) | _schedule_raw(fence.schedule)
+    for field in ("hysteresis_m", "dwell_s"):
+        value = getattr(fence, field)
+        raw[field] = "" if value is None else f"{value:g}"
+    for field in ("exit_margin_m", "approach_m"):
+        raw[field] = f"{getattr(fence, field):g}" if getattr(fence, field) else ""
+    raw["escalate_m"] = ", ".join(f"{one:g}" for one in fence.escalate_m)
+    return {name: value if isinstance(value, list) else [value] for name, value in raw.items()}
+
+
+def fence_of(form: Filled, fence: FenceTable | None, name: str) -> FenceTable | None:
+    """Give the fence of a filled form under its name; None where something is wrong, noted in the form."""
+    said = {key: str(value) for key, value in form.values.items() if isinstance(value, str)}
+    ground = _ground(form, said, fence)
+    made: dict[str, Any] = {
+        "schedule": _schedule(form, said),
+        "escalate_m": _read(form, "escalate_m", said.get("escalate_m", ""), _metres) or (),
+        "exit_margin_m": float(said.get("exit_margin_m", 0)),
+        "approach_m": float(said.get("approach_m", 0)),
+        "hysteresis_m": _number(said, "hysteresis_m"),
+        "dwell_s": _number(said, "dwell_s"),
+        "keep": said.get("keep", "in"),
+    }
+    if form.errors:
+        return None
+    found = FenceTable(id=name, name=said["name"], **ground, **made)
+    for field, error in fence_problems(found).items():
+        _note_shape(form, field, error, said.get("kind", ""))
+    return None if form.errors else found
+
+
+def _ground_raw(fence: FenceTable) -> dict[str, str]:
+    if fence.polygon:
+        return {"kind": "polygon", "corners": _lines(fence.polygon)}
+    if fence.line:
+        return {
+            "kind": "corridor",
+            "line": _lines(fence.line),
+            "half_width_m": f"{fence.half_width_m or 0:g}",
+        }
+    if fence.centre is not None:
+        lat, lon = fence.centre
+        return {"kind": "circle", "lat": repr(lat), "lon": repr(lon), "radius_m": f"{fence.radius_m or 0:g}"}
+    return {}
+
+
+def _lines(corners: Corners) -> str:
+    return "\n".join(f"{lat!r}, {lon!r}" for lat, lon in corners)
+
+
+def _schedule_raw(lines: Sequence[str]) -> dict[str, Any]:
+    if not lines:
+        return {"when": ALWAYS}
+    if len(lines) == 1:
+        line = " ".join(lines[0].lower().split())
+        for value, named in NAMED.items():
+            if line == named:
+                return {"when": value}
+        found = HOURS.fullmatch(line)
+        if found is not None and found["days"] != "holidays":
+            days = [CODES[day] for day in parse_line(line).span.days]
+            more = {"not_holidays": "yes"} if found["but"] else {}
+            return {"when": "hours", "days": days, "begin": found["begin"], "end": found["end"], **more}
+    return {"when": "own", "schedule": "\n".join(lines)}
+
+
+def _ground(form: Filled, said: Mapping[str, str], fence: FenceTable | None) -> dict[str, Any]:
+    """The fields of a fence that say where it is; those of old where it has several parts."""
+    if fence is not None and fence.parts:
+        return {"parts": fence.parts, "datum": fence.datum}
+    datum = {"datum": said.get("datum", "wgs84")}
+    match said.get("kind"):
+        case "circle" if {"lat", "lon", "radius_m"} <= said.keys():
+            centre = (float(said["lat"]), float(said["lon"]))
+            return {"centre": centre, "radius_m": float(said["radius_m"]), **datum}
+        case "polygon":
+            corners = _read(form, "corners", said.get("corners", ""), _corners) or ()
+            return {"polygon": corners, "holes": () if fence is None else fence.holes, **datum}
+        case "corridor":
+            line = _read(form, "line", said.get("line", ""), _corners) or ()
+            return {"line": line, "half_width_m": _number(said, "half_width_m"), **datum}
+    return {}
+
+
+def _schedule(form: Filled, said: Mapping[str, str]) -> tuple[str, ...]:
+    match said.get("when"):
+        case "day" | "night" as named:
+            return (NAMED[named],)
+        case "hours":
+            for field in ("begin", "end"):
+                if field in said and not CLOCK.fullmatch(said[field]):
+                    form.errors[field] = gettext("请写成 08:00 这样的钟点。")
+            if {"days", "begin", "end"} & form.errors.keys():
+                return ()
+            days = ",".join(code for code in CODES if code in form.values.get("days", ()))
+            begin, end = (said[field].zfill(5) for field in ("begin", "end"))
+            return (f"{days}{' not holidays' if said.get('not_holidays') else ''} {begin}-{end}",)
+        case "own":
+            return _read(form, "schedule", said.get("schedule", ""), _schedule_lines) or ()
+    return ()
+
+
+def _read(form: Filled, field: str, text: str, read: Callable[[str], Any]) -> Any:
+    """Read a field's text; what is wrong with it is noted, unless something already is."""
+    try:
+        return read(text) if text else None
+    except ValueError as error:
+        form.errors.setdefault(field, str(error))
+        return None
+
+
+def _corners(text: str) -> Corners:
+    found = []
+    for number, line in enumerate(filter(str.strip, text.splitlines()), start=1):
+        pair = re.split(r"[,，\s]+", line.strip().strip("[]()（），,"))
+        try:
+            lat, lon = (float(part) for part in pair)
+        except ValueError:
+            raise ValueError(gettext("第 %(number)s 行不是“纬度, 经度”。", number=number)) from None
+        found.append((lat, lon))
+    return tuple(found)
+
+
+def _metres(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in re.split(r"[,，、/\s]+", text) if part)
+    except ValueError:
+        raise ValueError(gettext("请填写数字，用逗号隔开。")) from None
+
+
+def _schedule_lines(text: str) -> tuple[str, ...]:
+    lines = tuple(" ".join(line.split()) for line in text.splitlines() if line.strip())
+    for number, line in enumerate(lines, start=1):
+        try:
+            parse_line(line)
+        except ValueError:
+            raise ValueError(gettext("第 %(number)s 行看不懂，请照例子写。", number=number)) from None
+    return lines
+
+
+def _note_shape(form: Filled, field: str, error: str, kind: str) -> None:
+    """Note under the question it belongs to what makes a fence none."""
+    if field == "escalate_m":
+        form.errors.setdefault(field, gettext("距离要从小到大写，都大于 0。"))
+        return
+    if field.startswith("schedule"):
+        form.errors.setdefault("when", gettext("这样的时间不成立，请重新选择。"))
+        return
+    question = {"polygon": "corners", "corridor": "line", "circle": "lat"}.get(kind, "name")
+    form.errors.setdefault(question, shape_words(error))
+
+
+def _number(said: Mapping[str, str], field: str) -> float | None:
+    return float(said[field]) if field in said else None

@@ -1,0 +1,165 @@
+"""A wearer's profile for programs, such as the map editor: read, change, versions, restore.
+
+    GET  /api/care/v1/wearers/<id>/profile            what is in force, and what waits
+    PUT  /api/care/v1/wearers/<id>/profile            {"base_version": 3, "profile": {...}}
+    GET  /api/care/v1/wearers/<id>/profile/versions   newest first
+    POST /api/care/v1/wearers/<id>/profile/restore    {"version": 2}
+
+A change is answered 202 with the name of its command; 409 when `base_version` is not the one to start from;
+422 with every wrong key. The gateway judges again, and its word is the last (`standing` tells it).
+Signed-in sessions only, with `X-CSRFToken` on PUT and POST.
+"""
+
+from __future__ import annotations
+
+import secrets
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from flask import Blueprint, abort, jsonify, request
+
+from portal.api.gateway import ring
+from portal.care import profiles, queries
+from portal.care.models import ProfileVersion, Wearer
+from portal.care.profile_check import read_profile
+from portal.care.profile_diff import masked_phone
+from portal.care.profile_page import is_silent, may_edit, record_look, standing_reasons
+from portal.care.profile_views import EDIT_LIMIT, EDITORS, editable, who_edits
+from portal.care.wearer_page import ONCE_BYTES
+from portal.db import db
+from portal.policy import WATCHERS, Role, declare, only
+from portal.security import limiter, viewer
+from portal.words import now
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+    from gateway.profile import Profile
+    from portal.care.models import Command
+    from portal.care.profiles import Standing
+
+READERS = only(Role.GUARDIAN, *WATCHERS)
+
+blueprint = Blueprint("profile_api", __name__)
+
+
+@blueprint.get("/api/care/v1/wearers/<int:wearer_id>/profile")
+@declare(READERS)
+def read(wearer_id: int) -> ResponseReturnValue:
+    """The profile in force with its version, `base_version` for the next change, and what waits.
+
+    `profile` is None while the gateway has told of none.
+    Whoever may edit is also told the newest change that waits or was refused (`standing`).
+    """
+    wearer = _visible(wearer_id)
+    record_look(wearer)
+    row, found = profiles.in_force(db.session, wearer), profiles.current(db.session, wearer)
+    standing = profiles.standing(db.session, wearer) if may_edit(wearer) else None
+    return jsonify(
+        wearer=wearer.id,
+        version=None if row is None else row.version,
+        base_version=None if found is None else found.base_version,
+        profile=None if row is None else msgspec.to_builtins(profiles.profile_of(row)),
+        connected=not is_silent(wearer.gateway),
+        may_edit=found is not None and may_edit(wearer),
+        standing=None if standing is None else _standing(standing),
+    )
+
+
+@blueprint.put("/api/care/v1/wearers/<int:wearer_id>/profile")
+@declare(EDITORS)
+@limiter.limit(EDIT_LIMIT, key_func=who_edits)
+def change(wearer_id: int) -> ResponseReturnValue:
+    """Order a whole profile: 202, 409 or 422 as above, 200 where it changes nothing."""
+    wearer, body = editable(wearer_id), _body()
+    wanted, problems = read_profile(body.get("profile"))
+    base = body.get("base_version")
+    if type(base) is not int:
+        problems["base_version"] = "a whole number"
+    if wanted is None or problems:
+        return jsonify(error="wrong", problems=problems), HTTPStatus.UNPROCESSABLE_ENTITY
+    found = profiles.current(db.session, wearer)
+    if found is None or found.base_version != base:
+        return _conflict(found), HTTPStatus.CONFLICT
+    made: Profile = wanted
+    order = profiles.change(
+        db.session, wearer, lambda _before: made, who=viewer(), once=secrets.token_hex(ONCE_BYTES), now=now()
+    )
+    return jsonify(command=None) if order is None else _accepted(order)
+
+
+@blueprint.get("/api/care/v1/wearers/<int:wearer_id>/profile/versions")
+@declare(READERS)
+def versions(wearer_id: int) -> ResponseReturnValue:
+    """Every version, newest first; telephone numbers of old ones are masked for who may not edit."""
+    wearer = _visible(wearer_id)
+    record_look(wearer)
+    rows, open_ = profiles.versions(db.session, wearer), may_edit(wearer)
+    return jsonify(versions=[_version(row, masked=place > 0 and not open_) for place, row in enumerate(rows)])
+
+
+@blueprint.post("/api/care/v1/wearers/<int:wearer_id>/profile/restore")
+@declare(EDITORS)
+@limiter.limit(EDIT_LIMIT, key_func=who_edits)
+def restore(wearer_id: int) -> ResponseReturnValue:
+    """Order that a version be in force again: 202, or 422 for one that is not known."""
+    wearer, version = editable(wearer_id), _body().get("version")
+    if type(version) is not int or profiles.find_version(db.session, wearer, version) is None:
+        problems = {"version": "the number of a version"}
+        return jsonify(error="wrong", problems=problems), HTTPStatus.UNPROCESSABLE_ENTITY
+    name = secrets.token_hex(ONCE_BYTES)
+    return _accepted(profiles.restore(db.session, wearer, version, who=viewer(), once=name, now=now()))
+
+
+def _visible(wearer_id: int) -> Wearer:
+    wearer = queries.find_wearer(db.session, viewer(), wearer_id)
+    if wearer is None:
+        abort(HTTPStatus.NOT_FOUND)
+    return wearer
+
+
+def _body() -> dict[str, Any]:
+    body = request.get_json(silent=True)
+    return body if isinstance(body, dict) else {}
+
+
+def _accepted(order: Command) -> ResponseReturnValue:
+    db.session.commit()
+    ring()
+    return jsonify(command=order.command), HTTPStatus.ACCEPTED
+
+
+def _conflict(found: profiles.Current | None) -> Any:
+    if found is None:
+        return jsonify(error="no_profile")
+    return jsonify(error="conflict", version=found.version, base_version=found.base_version)
+
+
+def _version(row: ProfileVersion, *, masked: bool) -> dict[str, Any]:
+    profile = msgspec.to_builtins(profiles.profile_of(row))
+    if masked:
+        for contact in profile["contacts"]:
+            contact["phone"] = masked_phone(contact["phone"])
+    return {
+        "version": row.version,
+        "source": row.source,
+        "at": row.at.isoformat(),
+        "by": row.by,
+        "restores": row.restores,
+        "profile": profile,
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    return {
+        "command": standing.command,
+        "state": "sent" if standing.waits else "refused",
+        "outdated": standing.outdated,
+        "reason": standing.reason,
+        "reasons": [f"{one.about}: {one.said}".removeprefix(": ") for one in standing_reasons(standing)],
+        "by": standing.by,
+        "at": standing.at.isoformat(),
+        "restores": standing.restores,
+        "profile": None if standing.profile is None else msgspec.to_builtins(standing.profile),
+    }

@@ -1,0 +1,205 @@
+"""The forms of a wearer's care settings: a contact, a fence, the limits.
+
+Each form changes one piece and remembers what that piece said (`seen`): when somebody else has changed it
+meanwhile, that is told, what was typed stays, and pressing the button again takes what was typed.
+`draft` names a refused order whose piece the form begins with.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from flask import Blueprint, abort, current_app, render_template, request
+
+from gateway.profile import ContactTable, FenceTable, Profile
+from portal.care import profiles
+from portal.care.contact_forms import (
+    check_pairs,
+    contact_form,
+    contact_of,
+    contact_raw,
+    limits_form,
+    limits_raw,
+    new_id,
+    with_limits,
+)
+from portal.care.fence_answers import fence_of, fence_raw
+from portal.care.fence_questions import fence_form
+from portal.care.models import Wearer
+from portal.care.profile_diff import digest
+from portal.care.profile_page import standing_reasons
+from portal.care.profile_views import EDIT_LIMIT, EDITORS, editable, once, ordered, who_edits
+from portal.care.wearer_page import ONCE_BYTES
+from portal.db import db
+from portal.fields import Field, Filled
+from portal.policy import declare
+from portal.security import limiter
+from portal.words import fill
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+Edit = Callable[[Profile], Profile]
+MARGINS = ("exit_margin_m", "hysteresis_m", "dwell_s", "approach_m", "escalate_m")
+UNCHANGED: Any = object()
+"""In place of what somebody else made of a piece, where nobody did."""
+
+blueprint = Blueprint("profile_forms", __name__, template_folder="templates")
+
+
+@blueprint.route("/care/wearers/<int:wearer_id>/profile/contact", methods=["GET", "POST"])
+@declare(EDITORS)
+@limiter.limit(EDIT_LIMIT, key_func=who_edits, methods=["POST"])
+def contact(wearer_id: int) -> ResponseReturnValue:
+    """Add a contact, or change the one of `id`."""
+    wearer, name = editable(wearer_id), request.args.get("id", "")
+    fields = contact_form()
+
+    def raw(profile: Profile) -> dict[str, list[str]]:
+        found = _piece(profile.contacts, name)
+        return {key: [value] for key, value in contact_raw(found).items()}
+
+    def edit(form: Filled, _profile: Profile) -> Edit | None:
+        if form.errors:
+            return None
+        made = contact_of(form.values, name or new_id("c"))
+        return lambda profile: _with(profile, "contacts", made)
+
+    def piece(profile: Profile) -> object:
+        return _piece(profile.contacts, name)
+
+    return _answer(wearer, "contact", name, fields, piece=piece, raw=raw, edit=edit)
+
+
+@blueprint.route("/care/wearers/<int:wearer_id>/profile/fence", methods=["GET", "POST"])
+@declare(EDITORS)
+@limiter.limit(EDIT_LIMIT, key_func=who_edits, methods=["POST"])
+def fence(wearer_id: int) -> ResponseReturnValue:
+    """Add a fence, or change the one of `id`."""
+    wearer, name = editable(wearer_id), request.args.get("id", "")
+    known = profiles.current(db.session, wearer)
+    old = None if known is None else _piece(known.profile.fences, name)
+    fields = fence_form(old, _standards("fence"))
+
+    def raw(profile: Profile) -> dict[str, list[str]]:
+        return fence_raw(_piece(profile.fences, name))
+
+    def edit(form: Filled, profile: Profile) -> Edit | None:
+        made = fence_of(form, _piece(profile.fences, name), name or new_id("f"))
+        return None if made is None else lambda profile: _with(profile, "fences", made)
+
+    def piece(profile: Profile) -> object:
+        return _piece(profile.fences, name)
+
+    return _answer(wearer, "fence", name, fields, piece=piece, raw=raw, edit=edit)
+
+
+@blueprint.route("/care/wearers/<int:wearer_id>/profile/limits", methods=["GET", "POST"])
+@declare(EDITORS)
+@limiter.limit(EDIT_LIMIT, key_func=who_edits, methods=["POST"])
+def limits(wearer_id: int) -> ResponseReturnValue:
+    """Change the limits of heart rate, blood pressure, oxygen and temperature."""
+    wearer, standards = editable(wearer_id), _standards("vitals")
+
+    def raw(profile: Profile) -> dict[str, list[str]]:
+        return {key: [value] for key, value in limits_raw(profile).items()}
+
+    def edit(form: Filled, _profile: Profile) -> Edit | None:
+        check_pairs(form, standards)
+        return None if form.errors else lambda profile: with_limits(profile, form.values)
+
+    return _answer(wearer, "limits", "", limits_form(standards), piece=limits_raw, raw=raw, edit=edit)
+
+
+def _answer(
+    wearer: Wearer,
+    part: str,
+    name: str,
+    fields: Sequence[Field],
+    *,
+    piece: Callable[[Profile], object],
+    raw: Callable[[Profile], Mapping[str, list[str]]],
+    edit: Callable[[Filled, Profile], Edit | None],
+) -> ResponseReturnValue:
+    """Show a form, or take it: nothing wrong and nothing changed meanwhile is an order to the gateway."""
+    known = profiles.current(db.session, wearer)
+    if known is None:
+        abort(HTTPStatus.NOT_FOUND)
+    seen, draft = digest(piece(known.profile)), request.args.get("draft", "")
+    if request.method == "GET":
+        if name and piece(known.profile) is None and not draft:
+            abort(HTTPStatus.NOT_FOUND)
+        typed = profiles.find_order(db.session, wearer, draft) if draft else known.profile
+        form = _shown(fields, raw(typed or known.profile))
+        return _page(wearer, part, name, fields, form, seen=seen, draft=draft)
+    form = fill(fields, request.form.to_dict(flat=False))
+    made = edit(form, known.profile)
+    if form.errors or made is None:
+        page = _page(wearer, part, name, fields, form, seen=request.form.get("seen", seen))
+        return page, HTTPStatus.UNPROCESSABLE_ENTITY
+    if request.form.get("seen") != seen:
+        page = _page(wearer, part, name, fields, form, seen=seen, theirs=piece(known.profile))
+        return page, HTTPStatus.CONFLICT
+    return ordered(wearer, made, {"contact": "contacts", "fence": "fences"}.get(part, part))
+
+
+def _shown(fields: Sequence[Field], raw: Mapping[str, list[str]]) -> Filled:
+    return Filled(
+        raw={name: typed[-1] for name, typed in raw.items() if typed},
+        lists=dict(raw),
+        labels={question.name: question.label for question in fields},
+    )
+
+
+def _page(
+    wearer: Wearer,
+    part: str,
+    name: str,
+    fields: Sequence[Field],
+    form: Filled,
+    *,
+    seen: str,
+    draft: str = "",
+    theirs: Any = UNCHANGED,
+) -> str:
+    standing = profiles.standing(db.session, wearer) if draft else None
+    refused = standing is not None and standing.command == draft and not standing.waits
+    return render_template(
+        "care/profile_form.html",
+        wearer=wearer,
+        part=part,
+        name=name,
+        fields=fields,
+        form=form,
+        page_seen=seen,
+        margins=MARGINS,
+        open_margins=any(form.raw.get(field) or field in form.errors for field in MARGINS),
+        conflict=theirs is not UNCHANGED,
+        gone=theirs is None,
+        refused=refused,
+        outdated=refused and standing is not None and standing.outdated,
+        reasons=standing_reasons(standing) if refused and standing is not None else [],
+        once=once() if request.method == "POST" and theirs is UNCHANGED else secrets.token_hex(ONCE_BYTES),
+    )
+
+
+def _piece(pieces: Sequence[Any], name: str) -> Any:
+    return next((one for one in pieces if one.id == name), None)
+
+
+def _with(profile: Profile, part: str, made: ContactTable | FenceTable) -> Profile:
+    """The profile with a piece in the place of the one of its name, or at the end."""
+    pieces = getattr(profile, part)
+    known = any(one.id == made.id for one in pieces)
+    kept = tuple(made if one.id == made.id else one for one in pieces)
+    return msgspec.structs.replace(profile, **{part: kept if known else (*kept, made)})
+
+
+def _standards(rule: str) -> Mapping[str, float]:
+    """What holds in the community where a wearer has nothing of their own."""
+    found: Mapping[str, float] = current_app.config["PORTAL"].community_rules.get(rule, {})
+    return found
