@@ -8,8 +8,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +22,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import make_url
+from werkzeug.serving import make_server
 
 from gateway.model import (
     Battery,
@@ -54,7 +57,9 @@ TOKEN = "gateway-token-for-tests"
 TWILIO_TOKEN = "twilio-token-for-tests"
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
-MAP = Path(__file__).parents[2] / "data" / "seed"
+ROOT = Path(__file__).parents[2]
+MAP = ROOT / "data" / "seed"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def make_settings(database_url: str, folder: Path) -> PortalSettings:
@@ -316,6 +321,57 @@ def gateway(app: Flask) -> Gateway:
 @pytest.fixture
 def store_gateway(store_app: Flask) -> Gateway:
     return Gateway(store_app)
+
+
+# ---------------------------------------------------------------- browsers
+
+
+@pytest.fixture
+def real_clock(app: Flask) -> None:
+    """A browser counts for itself how long ago something was: the portal's clock goes with its."""
+    app.config["NOW"] = lambda: datetime.now(UTC)
+
+
+@pytest.fixture
+def address(app: Flask, real_clock: None) -> Iterator[str]:
+    """The portal served on a port of its own."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    serving = threading.Thread(target=server.serve_forever, name="portal-under-test")
+    serving.start()
+    yield f"http://127.0.0.1:{server.port}"
+    app.extensions["live"].close()
+    server.shutdown()
+    serving.join(timeout=20)
+    server.server_close()
+
+
+@pytest.fixture
+def chromium(address: str) -> Iterator[object]:
+    """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
+    from rigs.chromium import chromium_running  # only who needs a browser pays for Playwright
+
+    if not AXE.exists():
+        pytest.fail("needs `npm ci`")
+    with chromium_running() as browser:
+        yield browser
+
+
+@pytest.fixture
+def far(gateway: Gateway) -> Iterator[object]:
+    """The gateway at work in a thread of its own, as it is in another house."""
+    with ThreadPoolExecutor(max_workers=1) as elsewhere:
+
+        class Far:
+            def send(self, *payloads):
+                return elsewhere.submit(gateway.send, *payloads).result(timeout=20)
+
+            def commands(self):
+                return elsewhere.submit(gateway.commands).result(timeout=20)
+
+        yield Far()
+
+
+# ---------------------------------------------------------------- believable things
 
 
 DAUGHTER = ContactView(contact="li-xiaomei", name="李晓梅", phone="+8613800138002", relation="女儿")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 from rigs.chromium import WEBGL, chromium_running
-from werkzeug.serving import make_server
 
 from gateway.model import Fix
 from gateway.told import CommandDone
@@ -21,19 +18,6 @@ from portal import demo
 pytestmark = pytest.mark.slow
 
 MAPLIBRE = Path(__file__).parents[2] / "portal" / "static" / "vendor" / "maplibre-gl" / "maplibre-gl.mjs"
-
-
-@pytest.fixture
-def address(app) -> Iterator[str]:
-    app.config["NOW"] = lambda: datetime.now(UTC)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    serving = threading.Thread(target=server.serve_forever, name="portal-under-test")
-    serving.start()
-    yield f"http://127.0.0.1:{server.port}"
-    app.extensions["live"].close()
-    server.shutdown()
-    serving.join(timeout=20)
-    server.server_close()
 
 
 @pytest.fixture
@@ -68,21 +52,6 @@ def visitor(chromium, address) -> Iterator[Page]:
     yield page
     context.close()
     assert complaints == []
-
-
-@pytest.fixture
-def far(gateway):
-    """The gateway at work in a thread of its own, as it is in another house."""
-    with ThreadPoolExecutor(max_workers=1) as elsewhere:
-
-        class Far:
-            def send(self, *payloads):
-                return elsewhere.submit(gateway.send, *payloads).result(timeout=20)
-
-            def commands(self):
-                return elsewhere.submit(gateway.commands).result(timeout=20)
-
-        yield Far()
 
 
 def now_at(samples, lat: float, lon: float):

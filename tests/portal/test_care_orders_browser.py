@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from rigs.chromium import chromium_running
-from werkzeug.serving import make_server
 
 from gateway.told import BandOrderChanged
 from portal import demo
@@ -26,44 +21,6 @@ SMALL = """([targets, least]) => [...document.querySelectorAll(targets)]
   .filter((thing) => thing.getBoundingClientRect().height < least)
   .map((thing) => thing.outerHTML.slice(0, 90))"""
 LONG = "妈，我晚上七点到家，饺子我来包，您先歇着"
-
-
-@pytest.fixture
-def address(app) -> Iterator[str]:
-    app.config["NOW"] = lambda: datetime.now(UTC)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    serving = threading.Thread(target=server.serve_forever, name="portal-under-test")
-    serving.start()
-    yield f"http://127.0.0.1:{server.port}"
-    app.extensions["live"].close()
-    server.shutdown()
-    serving.join(timeout=20)
-    server.server_close()
-
-
-@pytest.fixture
-def chromium(address) -> Iterator[object]:
-    """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
-    del address
-    if not AXE.exists():
-        pytest.fail("needs `npm ci`")
-    with chromium_running() as browser:
-        yield browser
-
-
-@pytest.fixture
-def far(gateway):
-    """The gateway at work in a thread of its own, as it is in another house."""
-    with ThreadPoolExecutor(max_workers=1) as elsewhere:
-
-        class Far:
-            def send(self, *payloads):
-                return elsewhere.submit(gateway.send, *payloads).result(timeout=20)
-
-            def commands(self):
-                return elsewhere.submit(gateway.commands).result(timeout=20)
-
-        yield Far()
 
 
 def changed(order, state, *, device="band-zhang", minutes=0, **more) -> BandOrderChanged:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 from playwright.sync_api import Page
-from rigs.chromium import chromium_running
-from werkzeug.serving import make_server
 
 from gateway.told import CarrierHealth, GatewayHealth, StoryLine
 from portal import demo
@@ -27,10 +23,9 @@ PATHS = ("/care/incidents/inc1", REPORT, "/care/alarms/", "/me/")
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture
-def address(app, gateway, samples) -> Iterator[str]:
-    """A portal that knows an evening: everybody rung in vain, one line down; then it is served."""
-    app.config["NOW"] = lambda: datetime.now(UTC)
+@pytest.fixture(autouse=True)
+def _evening(real_clock, gateway, samples) -> None:
+    """A portal that knows an evening: everybody rung in vain, one line down."""
     pressed = datetime.now(UTC) - timedelta(minutes=6)
 
     def line(
@@ -80,23 +75,6 @@ def address(app, gateway, samples) -> Iterator[str]:
         CarrierHealth(carrier="rdss", healthy=True),
     )
     gateway.send(samples.ROSTER, msgspec.structs.replace(told, story=story), GatewayHealth(carriers=ways))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    serving = threading.Thread(target=server.serve_forever, name="portal-under-test")
-    serving.start()
-    yield f"http://127.0.0.1:{server.port}"
-    app.extensions["live"].close()
-    server.shutdown()
-    serving.join(timeout=20)
-    server.server_close()
-
-
-@pytest.fixture
-def chromium(address) -> Iterator[object]:
-    del address
-    if not AXE.exists():
-        pytest.fail("needs `npm ci`")
-    with chromium_running() as browser:
-        yield browser
 
 
 def sign_in(page: Page, phone: str) -> None:
