@@ -14,6 +14,8 @@ from portal.care.profile_reasons import shape_words
 from portal.fields import Filled
 from portal.i18n import gettext
 
+GROUND = frozenset({"kind", "lat", "lon", "radius_m", "corners", "line", "half_width_m", "datum"})
+"""The questions that say where a fence is."""
 NAMED = {"day": "daily day", "night": "daily night"}
 HOURS = re.compile(r"(?P<days>[a-z,-]+)(?P<but> not holidays)? (?P<begin>\d\d:\d\d)-(?P<end>\d\d:\d\d)")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d|24:00")
@@ -48,11 +50,11 @@ def fence_of(form: Filled, fence: FenceTable | None, name: str) -> FenceTable | 
         "dwell_s": _number(said, "dwell_s"),
         "keep": said.get("keep", "in"),
     }
-    if form.errors:
-        return None
-    found = FenceTable(id=name, name=said["name"], **ground, **made)
+    found = FenceTable(id=name, name=said.get("name", ""), **ground, **made)
+    drawn = not GROUND & form.errors.keys()
     for field, error in fence_problems(found).items():
-        _note_shape(form, field, error, said.get("kind", ""))
+        if drawn or field:
+            _note_shape(form, field, error, said.get("kind", ""))
     return None if form.errors else found
 
 

@@ -348,6 +348,21 @@ def test_a_fence_that_is_none_is_said_beside_its_question_and_what_was_typed_sta
     assert told.commands() == []
 
 
+def test_everything_wrong_with_a_fence_is_said_at_once(told, fill):
+    wrong = {
+        "name": "",
+        "kind": "polygon",
+        "corners": "31,121\n31,122",
+        "escalate_m": "3, 1",
+        "dwell_s": "soon",
+    }
+    answer = fill("fence", **(FENCE | wrong | {"when": "own", "schedule": "noon"}))
+    assert answer.status_code == 422
+    for field in ("name", "corners", "escalate_m", "dwell_s", "schedule"):
+        assert f'href="#field-{field}"' in answer.text, field
+    assert answer.text.count('class="error"') == 5
+
+
 def test_a_fence_of_parts_keeps_its_ground(told, base, people, fill, samples):
     parts = [{"centre": [31.155, 121.104], "radius_m": 50.0}, {"centre": [31.157, 121.104], "radius_m": 50.0}]
     fences = msgspec.convert(
