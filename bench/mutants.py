@@ -103,7 +103,7 @@ MUTANTS = (
     ),
     Mutant(
         "effects are carried out before the commit",
-        "gateway/engine.py",
+        "gateway/outbox.py",
         "        record.committed = on_disk\n",
         "        carry_out(0)\n        record.committed = committed\n",
         (ENGINE,),
@@ -148,7 +148,7 @@ MUTANTS = (
     ),
     Mutant(
         "timers are forgotten at a restart",
-        "gateway/app.py",
+        "gateway/restart.py",
         "for row in reader.timers())",
         "for row in reader.timers() if not row)",
         (VIRTUAL,),

@@ -186,7 +186,7 @@ def prepare(path: Path, running: Settings, in_force: Mapping[str, Version], know
             kept=tuple(one for one in sorted(stay) if one in in_file and _is_new(in_file[one], stay[one])),
             waits=(
                 *waits(running, read),
-                *(f"wearers.{one} (gone)" for one in sorted(_gone(stay, in_file))),
+                *_gone(stay, in_file),
             ),
         ),
     )

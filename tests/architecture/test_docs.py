@@ -19,6 +19,7 @@ PAGES = (
     "docs/rules.md",
     "docs/fences.md",
     "docs/portal.md",
+    "docs/profiles.md",
     "docs/carriers.md",
     "docs/devices.md",
     "docs/downlink.md",

@@ -15,8 +15,8 @@ import pytest
 from bench.proof.enumeration import SHORT, WORLDS
 from bench.proof.schedules import from_seed, leave, run
 from bench.proof.world import Faults
-from gateway.engine import Engine
 from gateway.ledger import JournalLedger
+from gateway.outbox import Outbox
 from sos.delivery import Delivery
 from sos.events import LegState
 
@@ -70,7 +70,7 @@ def test_without_the_intent_commit_people_are_rung_twice(monkeypatch):
 
 @pytest.mark.slow
 def test_acknowledged_before_the_commit_presses_are_lost(monkeypatch):
-    honest = Engine._append
+    honest = Outbox.commit
 
     def hasty(self, record, pending, committed):
         if committed is not None and record.urgent:
@@ -78,7 +78,7 @@ def test_acknowledged_before_the_commit_presses_are_lost(monkeypatch):
             committed = None
         honest(self, record, pending, committed)
 
-    monkeypatch.setattr(Engine, "_append", hasty)
+    monkeypatch.setattr(Outbox, "commit", hasty)
     assert deaths("no fault")[0] > 0
 
 
