@@ -191,17 +191,11 @@ def _portal_settings(settings: Any) -> Any:
         community_name=settings.site.name,
         map_dir=settings.site.map_dir,
         gateways={settings.site.gateway: table.pop("gateway_token")},
-        community_rules={name: _numbers(settings.rules[name]) for name in ("vitals", "fence")},
+        community_rules={
+            name: msgspec.to_builtins(one) for name, one in settings.community_rules.settings.items()
+        },
         **table,
     )
-
-
-def _numbers(rule: Any) -> dict[str, float]:
-    """The settings of a rule that are plain numbers."""
-    import msgspec
-
-    found = msgspec.structs.asdict(rule)
-    return {key: value for key, value in found.items() if type(value) in {int, float}}
 
 
 def run_sim(options: argparse.Namespace) -> int:

@@ -119,6 +119,17 @@ def writing() -> Iterator[Session]:
         session.commit()
 
 
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A session of its own that only reads, and holds nobody up however long it takes; rolls back at the end.
+
+    Needs an application context.
+    """
+    with db.sessionmaker() as session:
+        session.connection(execution_options={READ_ONLY: True})
+        yield session
+
+
 def _harden_sqlite(engine: sa.Engine) -> None:
     """WAL, full sync, foreign keys, patience; and BEGIN under our own control.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,7 +13,7 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     `mode`, `community`, `community_name` and `map_dir` come from the top of the file and `[site]`;
     `gateways` maps the name of each gateway that may report here to the token it presents;
     everything else is the table `[portal]` key by key.
-    `community_rules` are the numbers of `[rules]` by rule and key: what holds for a wearer without their own;
+    `community_rules` are the tables of `[rules]` by rule and key: what holds for a wearer without their own;
     `twilio_previous_auth_token` is accepted in signatures beside the present one while it is being changed.
     `mode` "demo" permits the demonstration accounts and puts a banner on every page.
     """
@@ -23,7 +23,7 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     community_name: str
     map_dir: str
     gateways: dict[str, str]
-    community_rules: dict[str, dict[str, float]] = {}
+    community_rules: dict[str, dict[str, Any]] = {}
     host: str = "127.0.0.1"
     port: int = 18088
     database_url: str = "sqlite:///data/var/portal.db"

@@ -10,7 +10,6 @@ This is the one door to it, for the commands at the box and for the portal:
 
 from gateway.backtest.chart import charts
 from gateway.backtest.compared import SAME_CAUSE, Compared, compare
-from gateway.backtest.fence_map import fence_map
 from gateway.backtest.fences import (
     WARM_UP,
     WEEK,
@@ -22,6 +21,7 @@ from gateway.backtest.fences import (
     try_fences,
     without_own,
 )
+from gateway.backtest.ground import fence_map
 from gateway.backtest.limits import (
     Episode,
     Line,

@@ -83,7 +83,7 @@ def try_fences(
         watch(without_own(one, changed), settings) for one in (view.fences if fences is None else fences)
     )
     heard = tuple(positions(frames))
-    track = tuple(place for place in heard if place.at >= since)
+    track = tuple(sorted((place for place in heard if place.at >= since), key=lambda place: place.at))
     kept = may_alarm(fenced, fixes_of((place.fix for place in heard), settings))
     tried = FenceRule(msgspec.structs.replace(view, fences=tuple(one.view for one in kept)), settings)
     would = tuple(one for one in replay(tried, suspending(frames, kept), until=until) if one.at >= since)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -215,10 +216,12 @@ def _lasted_s(alarm: Alarm, readings: Mapping[str, tuple[Measured, ...]]) -> flo
     if why.limit is None or not quantity or alarm.why.since is None:
         return None
     low = why.code.endswith(("_low", "_fall"))
+    values = readings[quantity]
+    later = range(bisect_right(values, alarm.at, key=lambda one: one.at), len(values))
     back = (
-        one.at
-        for one in readings[quantity]
-        if one.at > alarm.at and (one.value >= why.limit if low else one.value <= why.limit)
+        values[number].at
+        for number in later
+        if (values[number].value >= why.limit if low else values[number].value <= why.limit)
     )
     back_at = next(back, None)
     return None if back_at is None else (back_at - alarm.why.since).total_seconds()

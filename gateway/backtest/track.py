@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,10 +52,10 @@ def fence_of(alarm: Alarm, fences: Iterable[FenceView]) -> FenceView | None:
 def out_s(alarm: Alarm, track: Sequence[Position], wrong_m: Callable[[Fix], float]) -> float | None:
     """Give how many seconds a wearer was on the wrong side: from the first fix there until one that is not.
 
-    `wrong_m(fix)`: metres beyond the border, positive on the wrong side.
+    `track` is in the order of time; `wrong_m(fix)`: metres beyond the border, positive on the wrong side.
     None when they were not back by the end of the track.
     """
     began = alarm.why.since or alarm.at
-    back = (one.at for one in track if one.at > alarm.at and wrong_m(one.fix) <= 0)
-    back_at = next(back, None)
+    later = range(bisect_right(track, alarm.at, key=lambda one: one.at), len(track))
+    back_at = next((track[number].at for number in later if wrong_m(track[number].fix) <= 0), None)
     return None if back_at is None else (back_at - began).total_seconds()

@@ -47,12 +47,13 @@ def run(options: argparse.Namespace) -> int:
     """`shouwang fence backtest`: 0 tried, 2 when it cannot be."""
     from gateway.clock import SystemClock
     from gateway.desk import trial, trial_page, trial_words
+    from gateway.desk.in_force import settings_in_force
     from gateway.journal.reader import JournalReader
     from gateway.paths import journal_path
     from gateway.roster import People
 
     here = Path.cwd()
-    settings = checked_settings(options.config)
+    settings = settings_in_force(checked_settings(options.config))
     until = SystemClock().now()
     view = People(settings).wearers.get(options.wearer)
     if view is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gateway.backtest import Found, Trial, fence_map
-from gateway.backtest.fence_map import LAYERS, PHONE_WIDTH
+from gateway.backtest.ground import LAYERS, PHONE_WIDTH
 from gateway.desk.trial_words import clock, out_words, what_words
 
 Lang = Literal["zh", "en"]

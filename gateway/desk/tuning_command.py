@@ -43,12 +43,13 @@ def run(options: argparse.Namespace) -> int:
 
     from gateway.clock import SystemClock
     from gateway.desk.device_words import harmless
+    from gateway.desk.in_force import settings_in_force
     from gateway.desk.tuning import report
     from gateway.journal.reader import JournalReader
     from gateway.paths import journal_path
 
     here = Path.cwd()
-    settings = checked_settings(options.config)
+    settings = settings_in_force(checked_settings(options.config))
     try:
         reader = JournalReader(here / options.file if options.file else journal_path(settings))
     except FileNotFoundError as error:

@@ -67,12 +67,13 @@ def run(options: argparse.Namespace) -> int:
     from gateway.backtest import rules_to_try
     from gateway.clock import SystemClock
     from gateway.desk import limits_page, limits_words, trial
+    from gateway.desk.in_force import settings_in_force
     from gateway.journal.reader import JournalReader
     from gateway.paths import journal_path
     from gateway.roster import People
 
     here = Path.cwd()
-    settings = checked_settings(options.config)
+    settings = settings_in_force(checked_settings(options.config))
     until = SystemClock().now()
     view = People(settings).wearers.get(options.wearer)
     if view is None:
@@ -104,8 +105,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _tried(options: argparse.Namespace, settings: Any, here: Path) -> Any:
     """The settings to try; raises ValueError that names every key that is wrong."""
-    import msgspec
-
     from gateway.backtest import settings_with
     from gateway.desk.trial import profile_rules
 
@@ -113,9 +112,7 @@ def _tried(options: argparse.Namespace, settings: Any, here: Path) -> Any:
     problems: tuple[Any, ...] = ()
     if options.profile:
         table = profile_rules(here / options.profile, options.rule)
-        community = settings.rules.get(options.rule) or type(base)()
-        if "max_event_age_s" in type(base).__struct_fields__:
-            community = msgspec.structs.replace(community, max_event_age_s=base.max_event_age_s)
+        community = settings.community_rules.settings[options.rule]
         base, problems = settings_with(options.rule, community, table, path=f"rules.{options.rule}")
     if not problems:
         base, problems = settings_with(options.rule, base, dict(options.changed))

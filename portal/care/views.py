@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -34,6 +33,7 @@ from portal.care import (
     queries,
     report_views,
     suspension_views,
+    trial_views,
 )
 from portal.care.basemap import Theme, style
 from portal.care.cards import incident_card, wearer_card
@@ -42,12 +42,13 @@ from portal.care.fence_areas import fence_areas
 from portal.care.health import troubles
 from portal.care.live import init_app as init_live
 from portal.care.live import marker, missed
+from portal.care.looks import record_look
 from portal.care.order_words import order_rows
 from portal.care.places import LAYERS, read_layer
 from portal.care.sentences import VERDICTS
 from portal.care.story import story_rows
 from portal.care.wearer_page import wearer_page
-from portal.db import db, writing
+from portal.db import db
 from portal.people.language import chosen_language
 from portal.policy import SIGNED_IN, WATCHERS, Role, Viewer, declare, only
 from portal.security import local_path, viewer
@@ -65,10 +66,10 @@ if TYPE_CHECKING:
 
 NOTE_CHARACTERS = 500
 RETRY_AFTER_S = "20"
-ONE_LOOK = timedelta(minutes=10)
 CARERS = only(Role.GUARDIAN, Role.STAFF, Role.GRID_WORKER, Role.ADMIN)
 
 blueprint = Blueprint("care", __name__, template_folder="templates")
+trial_views.add_to(blueprint)
 
 
 @blueprint.record_once
@@ -178,7 +179,7 @@ def wearer(wearer_id: int) -> str:
     found = queries.find_wearer(db.session, viewer(), wearer_id)
     if found is None:
         abort(HTTPStatus.NOT_FOUND)
-    _record_view(found.name, found.id)
+    record_look(found)
     return wearer_page(found)
 
 
@@ -327,14 +328,3 @@ def _order(code: str, name: str, *, note: str | None = None, verdict: str | None
 
 def _back(code: str) -> ResponseReturnValue:
     return redirect(local_path(request.form.get("next"), url_for("care.incident", code=code)))
-
-
-def _record_view(name: str, wearer_id: int) -> None:
-    """Record that this viewer looked; the reloads of one open page are one look."""
-    actor, subject = f"user:{viewer().user}", f"wearer:{wearer_id}"
-    if audit.recorded_since(
-        db.session, actor=actor, action="view_vitals", subject=subject, since=now() - ONE_LOOK
-    ):
-        return
-    with writing() as session:
-        audit.record(session, at=now(), actor=actor, action="view_vitals", subject=subject, detail=name)

@@ -1,0 +1,39 @@
+"""Who looked at whose health or ways is recorded; the reloads of one open page are one look."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from portal import audit
+from portal.care.models import Wearer
+from portal.db import db, writing
+from portal.security import viewer
+from portal.words import now
+
+ONE_LOOK = timedelta(minutes=10)
+
+
+def record_look(wearer: Wearer, action: str = "view_vitals") -> None:
+    """Record that this viewer looked, where it is news; for a request that only reads."""
+    entry = {"actor": f"user:{viewer().user}", "action": action, "subject": f"wearer:{wearer.id}"}
+    if audit.recorded_since(db.session, **entry, since=now() - ONE_LOOK):
+        return
+    name = wearer.name
+    with writing() as session:
+        audit.record(session, at=now(), **entry, detail=name)
+
+
+def record_trial(wearer_id: int, action: str, *, detail: str) -> None:
+    """Record that this viewer looks at a whole history, every time: each may be another stretch of it.
+
+    For a request that posts: the request's own session must hold no transaction.
+    """
+    with writing() as session:
+        audit.record(
+            session,
+            at=now(),
+            actor=f"user:{viewer().user}",
+            action=action,
+            subject=f"wearer:{wearer_id}",
+            detail=detail,
+        )
