@@ -107,13 +107,16 @@ def test_a_fence_and_a_limit_are_tried_and_the_page_breaks_no_rule(
         page.locator("button[value='en']").first.click()
     page.fill("#trial-radius", "90")
     page.click("#try-fence")
-    expect(page.locator("#trial-found")).to_be_visible()
-    assert page.locator(".trial-map:visible").count() == 1
+    page.wait_for_url("**/fences/trial")
+    page.wait_for_load_state("load")
+    expect(page.locator(".trial-map:visible")).to_have_count(1)
     assert page.locator(".trial-row").count() == 2
     checked(page, f"trial-fence-{name}")
     page.fill("#try-heart_rate_high_bpm", "140")
     page.click("#try-limit")
-    expect(page.locator(".trial-chart:visible").first).to_be_visible()
+    page.wait_for_url("**/limits/trial")
+    page.wait_for_load_state("load")
+    expect(page.locator(".trial-chart:visible")).to_have_count(3)
     assert page.locator("ol .trial-row").count() == 1
     assert page.locator("ul.trial-rows .trial-row").count() == 1
     assert page.input_value("#try-heart_rate_high_bpm") == "140"
