@@ -79,22 +79,7 @@ def to_rings(rings: tuple[Edge, ...], x: float, y: float) -> float:
 
 def to_line(line: tuple[Edge, ...], x: float, y: float) -> float:
     """Give the metres from the nearest edge of a line."""
-    best = inf
-    for from_x, from_y, to_y, run_x, run_y, per_square, _ in line:
-        off_x = x - from_x
-        off_y = y - from_y
-        along = (off_x * run_x + off_y * run_y) * per_square
-        if along <= 0.0:
-            square = off_x * off_x + off_y * off_y
-        elif along >= 1.0:
-            off_x -= run_x
-            square = off_x * off_x + (y - to_y) ** 2
-        else:
-            across = off_x * run_y - off_y * run_x
-            square = across * across * per_square
-        if square < best:  # noqa: PLR1730 (as above)
-            best = square
-    return sqrt(best)
+    return abs(to_rings(line, x, y))
 
 
 def deepest(rings: list[list[Point]], numbers: list[list[int]]) -> tuple[float, float, float]:
