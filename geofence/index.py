@@ -23,14 +23,10 @@ class Index:
 
     def __init__(self, shapes: Sequence[FenceShape], *, near_m: float = NEAR_M) -> None:
         import numpy as np  # noqa: PLC0415 (it comes with shapely: only who has a batch pays)
-        import shapely  # noqa: PLC0415 (90 ms and 29 MiB: the same)
 
         if not shapes:
             raise ValueError("an index needs at least one shape")
         self._boxes = np.array([shape.box(near_m) for shape in shapes]).T
-        south, north, west, east = self._boxes
-        self._tree = shapely.STRtree(shapely.box(west, south, east, north))
-        self._point = shapely.Point
         parts = [shape.parts if isinstance(shape, Parts) else (shape,) for shape in shapes]
         self._counts = np.array([len(one) for one in parts])
         self._firsts = np.cumsum(self._counts) - self._counts
@@ -40,10 +36,6 @@ class Index:
         for place, (numbers, _) in enumerate(filled):
             self._home[0, numbers] = place
             self._home[1, numbers] = np.arange(len(numbers))
-
-    def candidates(self, lat: float, lon: float) -> tuple[int, ...]:
-        """Give the numbers of the shapes that may be within `near_m` of (lat, lon), in degrees; sorted."""
-        return tuple(sorted(self._tree.query(self._point(lon, lat)).tolist()))
 
     def near(self, lats: Floats, lons: Floats) -> Iterator[tuple[Numbers, Numbers]]:
         """Give pairs, the number of a place and that of a shape it may be within `near_m` of; each once.

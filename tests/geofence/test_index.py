@@ -80,7 +80,6 @@ def test_no_shape_that_is_near_is_left_out_and_each_is_given_once(many, asked, n
     assert len(found) == len(set(found))
     for place, (lat, lon) in enumerate(asked):
         close = {n for n, shape in enumerate(many) if shape.exact_distance_m(lat, lon) <= near_m}
-        assert close <= set(index.candidates(lat, lon))
         assert close <= {number for at, number in found if at == place}
 
 
@@ -116,6 +115,5 @@ def test_nothing_asked_gives_nothing_and_an_index_of_nothing_is_refused():
     assert (
         index.signed_distances(np.empty(0), np.empty(0), (np.empty(0, int), np.empty(0, int))).tolist() == []
     )
-    assert index.candidates(0.0, 0.0) == ()
     with pytest.raises(ValueError, match="at least one shape"):
         Index(())
