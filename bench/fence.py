@@ -2,6 +2,7 @@
 
 The baselines are shapely's `contains` and `distance`, asked event by event as a program would that keeps
 its fences as polygons, and geopandas' `sjoin` of the same fixes and fences.
+Both sides have their fences ready and give the same pairs; what else is ready is said line by line.
 Times are the processor's (`process_time`), the best of several turns, both sides in turn:
 read the ratios, the machine is shared.
 """
@@ -21,6 +22,7 @@ from shapely import Point
 
 from geofence.index import Index
 from geofence.outline import outline
+from geofence.raster import Raster
 from geofence.shape import Circle, Corridor, FenceShape, Polygon
 
 FIXES = 1_000_000
@@ -144,49 +146,117 @@ def batch(share: float) -> None:
     south, west, high, wide = CITY
     high, wide = high * math.sqrt(share), wide * math.sqrt(share)
     lats, lons = south + random.random(count) * high, west + random.random(count) * wide
-    middles = zip(south + random.random(many) * high, west + random.random(many) * wide, strict=True)
-    rings = [ring(*map(float, middle), float(random.uniform(60, 250))) for middle in middles]
-    shapes = [Polygon(corners=corners, near_m=NEAR_M) for corners in rings]
+    ups, acrosses = south + random.random(many) * high, west + random.random(many) * wide
+    sizes_m = random.uniform(60, 250, many)
+    middles = list(zip(ups.tolist(), acrosses.tolist(), sizes_m.tolist(), strict=True))
+    rings = [ring(*middle) for middle in middles]
+    print(f"\nbatch: {count:,} fixes x {many:,} fences of 8 corners, 60 to 250 m; cpu, one core")
+    compared([Polygon(corners=corners, near_m=NEAR_M) for corners in rings], lats, lons)
+    print("\nbatch: the same with a third circles and a third corridors, which sjoin has as polygons")
+    compared([mixed(number, *middle) for number, middle in enumerate(middles)], lats, lons)
+
+
+def mixed(number: int, lat: float, lon: float, radius_m: float) -> FenceShape:
+    """A circle, a corridor or a polygon."""
+    if number % 3 == 0:
+        return Circle(lat=lat, lon=lon, radius_m=radius_m)
+    if number % 3 == 1:
+        return Corridor(line=ring(lat, lon, radius_m, 4)[:3], half_width_m=radius_m / 6, near_m=NEAR_M)
+    return Polygon(corners=ring(lat, lon, radius_m), near_m=NEAR_M)
+
+
+def compared(shapes: Sequence[FenceShape], lats: Any, lons: Any) -> None:
+    """Both sides over the same fixes and fences, in turn, and whether they agree."""
+    count = len(lats)
+    drawn = [
+        [shapely.Polygon(turned(outer), list(map(turned, holes))) for outer, *holes in outline(one)]
+        for one in shapes
+    ]
+    fences = geopandas.GeoDataFrame(geometry=[shapely.union_all(one) for one in drawn], crs="EPSG:4326")
     places = geopandas.GeoDataFrame(geometry=shapely.points(lons, lats), crs="EPSG:4326")
-    fences = geopandas.GeoDataFrame(geometry=[shapely.Polygon(turned(one)) for one in rings], crs="EPSG:4326")
-    index = Index(shapes, near_m=0.0)
+    raster, index = Raster(shapes), Index(shapes, near_m=0.0)
     kept: dict[str, Any] = {}
 
     def ours() -> None:
-        found = list(index.near(lats, lons))
-        fixes, numbers = (np.concatenate(part) for part in zip(*found, strict=True))
-        kept["pairs"], kept["metres"] = (fixes, numbers), index.signed_distances(lats, lons, (fixes, numbers))
+        kept["inside"] = raster.inside(lats, lons)
 
-    def joined() -> None:
-        kept["joined"] = geopandas.sjoin(places, fences, predicate="within")
+    def measured() -> None:
+        found = list(index.near(lats, lons))
+        pairs = tuple(np.concatenate(part) for part in zip(*found, strict=True))
+        kept["pairs"], kept["metres"] = pairs, index.signed_distances(lats, lons, pairs)
+
+    def joined(fixes: Any = places) -> None:
+        kept["joined"] = geopandas.sjoin(fixes, fences, predicate="within")
+
+    def joined_anew() -> None:
+        joined(geopandas.GeoDataFrame(geometry=places.geometry.array.copy(), crs="EPSG:4326"))
+
+    def joined_from_degrees() -> None:
+        joined(geopandas.GeoDataFrame(geometry=shapely.points(lons, lats), crs="EPSG:4326"))
 
     def joined_and_measured() -> None:
-        found = geopandas.sjoin(places, fences, predicate="within")
+        joined()
+        found = kept["joined"]
         borders = fences.boundary.to_crs(UTM).iloc[found["index_right"]]
-        kept["utm"] = found.geometry.to_crs(UTM).distance(borders, align=False)
+        found.geometry.to_crs(UTM).distance(borders, align=False)
 
-    print(f"\nbatch: {count:,} fixes x {many:,} fences of 8 corners, 60 to 250 m; cpu, one core")
-    works = {"index": ours, "sjoin": joined, "sjoin, metres in UTM": joined_and_measured}
-    seconds = {name: micros(work, 1_000_000) for name, work in works.items()}
+    works = {
+        "raster: made, and asked": lambda: Raster(shapes).inside(lats, lons),
+        "raster: kept, and asked": ours,
+        "index: and metres": measured,
+        "sjoin: from degrees": joined_from_degrees,
+        "sjoin: points made before": joined_anew,
+        "sjoin: its tree kept too": joined,
+        "sjoin: and metres in UTM": joined_and_measured,
+    }
+    seconds = side_by_side(works)
     for name, spent in seconds.items():
-        print(f"{name:24}{spent:8.2f} s{count / spent:>14,.0f} fixes/s")
+        print(f"{name:28}{spent:8.3f} s{count / spent:>14,.0f} fixes/s")
+    made, asked_only, metres, degrees, points, tree, utm = seconds.values()
+    print(f"both from degrees, all made in the time:       {degrees / made:5.1f}x")
+    print(f"sjoin's points made before, its tree not:      {points / made:5.1f}x")
+    print(f"raster and tree kept from an earlier batch:    {tree / asked_only:5.1f}x")
+    print(f"the raster made in the time, sjoin's tree not: {tree / made:5.1f}x")
+    print(f"inside and metres from the border:             {utm / metres:5.1f}x")
     fixes, numbers = kept["pairs"]
-    ratios = " and ".join(f"{spent / seconds['index']:.1f}x" for spent in list(seconds.values())[1:])
-    print(f"the index, which gives metres, is {ratios} as fast")
     alone = micros(lambda: index.signed_distances(lats, lons, (fixes, numbers)), len(fixes))
     print(f"signed distances of {len(fixes):,} chosen pairs: {1 / alone:.2f} million checks/s")
-    agree(kept, many)
+    agree(kept, shapes, lats, lons)
 
 
-def agree(kept: dict[str, Any], many: int) -> None:
-    """Say how far apart the two answers are: sjoin's edges are straight in degrees, ours on the ground."""
-    fixes, numbers = kept["pairs"]
+def side_by_side(works: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """The processor's seconds of each work, the best of several turns of all in turn."""
+    spent: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(TURNS):
+        for name, work in works.items():
+            began = time.process_time()
+            work()
+            spent[name].append(time.process_time() - began)
+    return {name: min(times) for name, times in spent.items()}
+
+
+def agree(kept: dict[str, Any], shapes: Sequence[FenceShape], lats: Any, lons: Any) -> None:
+    """Hold the answers against each other: sjoin's edges are straight in degrees, circles cornered."""
+    many = len(shapes)
+    fixes, numbers = kept["inside"]
+    mine = np.sort(fixes * many + numbers)
+    near, which = kept["pairs"]
     inside = kept["metres"] < 0
-    mine = set((fixes[inside] * many + numbers[inside]).tolist())
+    exact = np.sort(near[inside] * many + which[inside])
+    print(
+        f"inside: {len(mine):,}; raster and index {'agree' if np.array_equal(mine, exact) else 'DIFFER'}",
+        end="; ",
+    )
     other = kept["joined"]
-    theirs = set((other.index.to_numpy() * many + other["index_right"].to_numpy()).tolist())
-    metres = dict(zip((fixes * many + numbers).tolist(), np.abs(kept["metres"]).tolist(), strict=True))
-    differ = mine ^ theirs
-    worst_m = max((metres[pair] for pair in differ), default=0.0)
-    print(f"inside: {len(mine):,} against {len(theirs):,}; {len(differ)} differ, none farther than", end=" ")
-    print(f"{worst_m * 1000:.1f} mm from the border")
+    theirs = other.index.to_numpy() * many + other["index_right"].to_numpy()
+    worst_m = dict.fromkeys(("Circle", "Corridor", "Polygon"), (0, 0.0))
+    for pair in np.setxor1d(mine, theirs).tolist():
+        fix, number = divmod(pair, many)
+        kind = type(shapes[number]).__name__
+        away_m = abs(shapes[number].exact_distance_m(float(lats[fix]), float(lons[fix])))
+        worst_m[kind] = worst_m[kind][0] + 1, max(worst_m[kind][1], away_m)
+    told = (
+        f"{kind} {differ}, at most {away_m:.4f} m from the border"
+        for kind, (differ, away_m) in worst_m.items()
+    )
+    print("sjoin differs: " + "; ".join(told))
