@@ -133,6 +133,10 @@ class Engine:
             if getattr(rule, "awaits_first", False) and self._states[owner] == rule.initial():
                 self._step_timer(owner, TimerDue(name=FIRST_AWAITED, due_at=now), record, pending, now)
 
+    def watches(self, wearer: str) -> bool:
+        """Whether anything of this wearer is judged here."""
+        return wearer in self._rules
+
     def _adopt(
         self, owner: str, rule: Rule, wearer: str, record: Record, pending: Pending, now: datetime
     ) -> None:
@@ -314,7 +318,7 @@ class Engine:
         if command.device and band is None:
             return f"there is no band {command.device}"
         wearer = command.wearer or (band.wearer if band is not None else "")
-        if wearer not in self._rules or (band is not None and band.wearer != wearer):
+        if not self.watches(wearer) or (band is not None and band.wearer != wearer):
             return f"there is no wearer {wearer}" if band is None else f"{band.device} is not {wearer}'s"
         refusal = no_order(down)
         if refusal is None:

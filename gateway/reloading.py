@@ -1,4 +1,4 @@
-"""Reads the configuration again while the gateway runs: judged whole beside the loop, used in one record.
+"""Reads the configuration again while the gateway runs: judged whole beside the loop, and used whole or not.
 
 What can change live is used at once: profiles of wearers who follow the file, [[staff]], [sos.plans],
 [rules.*], the public holidays, the bands of the file. Everything else waits for a restart, and is named.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,9 @@ from gateway.profile_book import ProfileBook, Version
 from gateway.profiles import Judge, Judged, overlaid, profile_of, raw_of
 from gateway.roster import Announcer, People
 
+WEARERS_A_RECORD = 50
+"""Some ten milliseconds of work between two looks at what bands say."""
+
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +42,10 @@ class Engine(Protocol):
         self, wearer: str, rules: Mapping[str, Any], record: Record, pending: Pending, now: datetime
     ) -> None:
         """Judge this wearer by these rules from now on."""
+        ...
+
+    def watches(self, wearer: str) -> bool:
+        """Whether it judges anything of this wearer yet."""
         ...
 
     @property
@@ -120,7 +128,11 @@ class Reloading:
         return told
 
     async def _use(self, prepared: Prepared) -> Reloaded:
-        """Put it in force, in one record."""
+        """Put it in force: first who everybody is, in one record, then the rules, a few wearers a record.
+
+        Between two records bands are heard: ten thousand wearers must not hold up one press of a button.
+        A crash in between loses nothing, for the next start reads the same file.
+        """
         record, pending, now = Record(urgent=True), Pending(), self._clock.now()
         tables = {wearer.id: wearer for wearer in prepared.settings.wearers}
         versions = [
@@ -138,12 +150,22 @@ class Reloading:
         self._people.become(prepared.people)
         for version in versions:
             version.write(record)
-        for wearer, rules in prepared.rules.items():
-            self._engine.take_rules(wearer, rules, record, pending, now)
         self._announcer.tell(record, now)
-        committed = asyncio.Event()
-        self._engine.commit(record, pending, lambda _: committed.set())
+        new = [wearer for wearer in prepared.rules if not self._engine.watches(wearer)]
+        for wearer in new:
+            self._engine.take_rules(wearer, prepared.rules[wearer], record, pending, now)
+        self._engine.commit(record, pending, None)
         self._admit(prepared.settings)
+        in_force = dict(self._book.in_force)
+        for slice_ in batched((one for one in prepared.rules if one not in new), WEARERS_A_RECORD):
+            await asyncio.sleep(0)
+            record, pending, now = Record(), Pending(), self._clock.now()
+            for wearer in slice_:
+                if self._book.in_force.get(wearer) is in_force.get(wearer):  # else it was ordered meanwhile
+                    self._engine.take_rules(wearer, prepared.rules[wearer], record, pending, now)
+            self._engine.commit(record, pending, None)
+        committed = asyncio.Event()
+        self._engine.commit(Record(urgent=True), Pending(), lambda _: committed.set())
         await committed.wait()
         named = tuple(f"wearers.{version.wearer} (version {version.version})" for version in versions)
         return msgspec.structs.replace(prepared.told, applied=(*named, *prepared.told.applied))
@@ -244,3 +266,10 @@ def _is_new(table: WearerTable, version: Version | None) -> bool:
 def _gone(stay: Mapping[str, Version], in_file: Mapping[str, Any]) -> Iterable[str]:
     gone = sorted(one for one, version in stay.items() if version.follows_file and one not in in_file)
     return (f"wearers.{wearer} (gone)" for wearer in gone)
+
+
+def batched(many: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Give them in order, so many at once."""
+    rest = iter(many)
+    while some := tuple(islice(rest, size)):
+        yield some

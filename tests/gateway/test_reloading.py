@@ -204,6 +204,30 @@ async def test_a_profile_ordered_while_the_file_is_read_is_not_lost(site, monkey
     assert site.house.book.version("zhang") == 2
 
 
+async def test_bands_and_orders_are_heard_between_the_wearers_of_a_reload(site, monkeypatch):
+    """What is ordered while the rules of everybody are exchanged is not undone by them."""
+    monkeypatch.setattr("gateway.reloading.WEARERS_A_RECORD", 1)
+    engine, honest, taken = site.house.engine, site.house.engine.take_rules, []
+
+    def take_rules(wearer, *rest):
+        if not taken:
+            own = {"vitals": {"heart_rate_high_bpm": 77}}
+            asyncio.get_running_loop().call_soon(lambda: site.order("wang", rules=own))
+        taken.append(wearer)
+        honest(wearer, *rest)
+
+    monkeypatch.setattr(engine, "take_rules", take_rules)
+    await site.reload(more="[rules.vitals]\nheart_rate_high_bpm = 99\n")
+    assert taken == ["zhang", "wang"], "the second is the order's"
+    assert site.house.book.settings.wearer_rules["wang", "vitals"].heart_rate_high_bpm == 77
+    limits = {wearer: engine._rules[wearer] for wearer in ("zhang", "wang")}
+    highs = {
+        wearer: next(rule for owner, rule in pairs if owner.startswith("vitals/"))._quantities.heart_rate.high
+        for wearer, pairs in limits.items()
+    }
+    assert highs == {"zhang": 99, "wang": 77}
+
+
 async def test_a_gateway_without_a_file_says_so(site):
     site.reloading._path = None
     with pytest.raises(ConfigError, match="started from a file"):

@@ -176,6 +176,24 @@ def test_a_changed_file_is_reloaded_and_a_wrong_one_leaves_everything(house, ban
     print(f"from the signal to the log line of the reload: {took_s:.3f} s")
 
 
+def test_fences_imported_from_a_map_hold_at_once_unless_a_profile_was_ordered(house, band_of):
+    there = house(**{'fences_dir = "data/fences"': 'fences_dir = "fences"'})
+    there.start("gateway")
+    circle = {"type": "Point", "coordinates": [LON, LAT]}
+    columns = {"id": "home", "name": "3栋", "radius_m": 50, "dwell_s": 0}
+    feature = {"type": "Feature", "properties": columns, "geometry": circle}
+    drawn = there.folder / "drawn.geojson"
+    drawn.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}), encoding="utf-8")
+    run = shouwang(there, "fence", "import", str(drawn), "--wearer", "zhang-guilan")
+    assert "they hold now" in run.stdout, run.stderr
+    band_of(there).at(101)
+    assert codes(there) == ["fence_exit"]
+    assert versions(there) == [(1, "file", ""), (2, "file", "")]
+    set_profile(there, 200)
+    again = shouwang(there, "fence", "import", str(drawn), "--wearer", "zhang-guilan", "--replace")
+    assert (again.returncode, "they do not hold" in again.stdout) == (1, True)
+
+
 # ------------------------------------------------------------------ from the portal
 
 
