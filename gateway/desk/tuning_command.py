@@ -12,10 +12,39 @@ from typing import TYPE_CHECKING, Any
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
 
 if TYPE_CHECKING:
-    from gateway.desk.tuning import Line, Report, Suggestion
+    from gateway.desk.tuning import Report
+    from gateway.desk.weighing import Line, Suggestion
 
 MOST_WEEKS = 520
-UNITS = {"exit_margin_m": ("m", "米"), "dwell_s": ("s", "秒")}
+ENOUGH = 5
+"""`gateway.desk.tuning.ENOUGH_JUDGED`, which is imported with the work."""
+LIMITS_OF_A_DOCTOR = frozenset({"vitals", "trend", "baseline"})
+OUTCOMES = {
+    "suggested": ("", ""),
+    "never": (
+        "never tuned: crisis values, an SOS, a fall and what a band itself raises stay as they are",
+        "从不建议改动：危急值、求救、跌倒和手环自己的报警保持不变",
+    ),
+    "few": ("not enough: fewer than {least} alarms", "还不够：少于 {least} 次报警"),
+    "unjudged": (
+        "not enough: of {judged} of {alarms} somebody said whether they were true",
+        "还不够：{alarms} 次里只有 {judged} 次有人说明是否属实",
+    ),
+    "mostly_true": ("left alone: too many of them were true", "不改：属实的不少"),
+    "not_reproduced": (
+        "not enough: the journal no longer holds what these alarms came from",
+        "还不够：日志里已没有这些报警的依据",
+    ),
+    "true_lost": (
+        "left alone: every value tried would have lost or delayed a true alarm",
+        "不改：试过的设置都会漏掉或推迟一次属实的报警",
+    ),
+    "no_use": (
+        "left alone: no value tried would have avoided half of the false ones",
+        "不改：试过的设置都减少不了一半误报",
+    ),
+}
+"""Why nothing is suggested, by `gateway.desk.weighing.Outcome`."""
 
 
 def add_to(asks: Any, where: Callable[[argparse.ArgumentParser], None]) -> None:
@@ -66,14 +95,24 @@ def run(options: argparse.Namespace) -> int:
 
 
 def told(found: Report, *, english: bool) -> list[str]:
-    """The report in lines."""
+    """The report in lines: the counts, why there is nothing to suggest, and what could be tuned."""
     if not found.lines:
         return ["no alarms in this time" if english else "这段时间没有报警"]
-    said = [_line(line, english=english) for line in found.lines]
-    said += [_suggestion(one, english=english) for one in found.suggestions]
-    if not found.suggestions:
-        said.append("nothing that was tried is worth changing" if english else "试过的设置都不值得改动")
+    said: list[str] = []
+    for line in found.lines:
+        said.append(_line(line, english=english))
+        mine = [one for one in found.suggestions if (one.wearer, one.code) == (line.wearer, line.code)]
+        said += [_suggestion(one, english=english) for one in mine]
+        if not mine:
+            said.append(_outcome(line, english=english))
     return said
+
+
+def _outcome(line: Line, *, english: bool) -> str:
+    """Why nothing is suggested."""
+    words, words_zh = OUTCOMES[line.outcome]
+    counts = {"judged": line.judged, "alarms": line.alarms, "least": ENOUGH}
+    return "   " + (words if english else words_zh).format(**counts)
 
 
 def _line(line: Line, *, english: bool) -> str:
@@ -89,19 +128,31 @@ def _line(line: Line, *, english: bool) -> str:
 
 
 def _suggestion(one: Suggestion, *, english: bool) -> str:
-    avoided = one.alarms_today - one.alarms_tried
-    unit, unit_zh = UNITS[one.key]
+    unit, unit_zh = one.knob.unit
+    doctor = one.knob.rule in LIMITS_OF_A_DOCTOR
+    minutes = round(one.later_s / 60)
     if english:
-        sure = "none of them closed as true" if one.judged else "but nobody said yet whether they were true"
+        kept = f"all {one.true_kept} true ones would still come" if one.true_kept else "there was no true one"
+        kept += f", at most {minutes} min later" if minutes else ""
+        unknown = f"; of {one.unjudged_avoided} more it would silence nobody said what they were"
         return (
-            f"-> {one.name}: {one.key} = {one.tried:g} {unit} instead of {one.today:g} would have avoided"
-            f" {avoided} of {one.alarms_today} exits, {sure}"
+            f"-> {one.name}: {one.key} = {_value(one.tried)} {unit}".rstrip()
+            + f" instead of {_value(one.today)} would have avoided {one.false_avoided} of"
+            f" {one.false_seen} false alarms; {kept}{unknown if one.unjudged_avoided else ''}"
+            f"{'; ask the doctor' if doctor else ''}"
         )
-    sure = "其中没有一次被判断为属实" if one.judged else "但还没有人说明过是否属实，请先核实"
+    kept = f"{one.true_kept} 次属实的都还会报" if one.true_kept else "没有属实的报警"
+    kept += f"，最多晚 {minutes} 分钟" if minutes else ""
+    unknown = f"；还会少报 {one.unjudged_avoided} 次未说明的"
     return (
-        f"→ {one.name}：{one.key} 从 {one.today:g} 改为 {one.tried:g} {unit_zh}，"
-        f"{one.alarms_today} 次离开围栏报警会少 {avoided} 次，{sure}"
+        f"→ {one.name}：{one.key} 从 {_value(one.today)} 改为 {_value(one.tried)} {unit_zh}".rstrip()
+        + f"，{one.false_seen} 次误报会少 {one.false_avoided} 次，{kept}"
+        f"{unknown if one.unjudged_avoided else ''}{'；请先问医生' if doctor else ''}"
     )
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def as_json(found: Report) -> str:
@@ -122,18 +173,26 @@ def as_json(found: Report) -> str:
                     "test": line.said["test"],
                     "not_said": line.said[""],
                     "false_share": line.false_share,
+                    "outcome": line.outcome,
                 }
                 for line in found.lines
             ],
             "suggestions": [
                 {
                     "wearer": one.wearer,
+                    "code": one.code,
+                    "rule": one.knob.rule,
                     "key": one.key,
                     "today": one.today,
                     "tried": one.tried,
                     "alarms_today": one.alarms_today,
                     "alarms_tried": one.alarms_tried,
                     "judged": one.judged,
+                    "false_seen": one.false_seen,
+                    "false_avoided": one.false_avoided,
+                    "true_kept": one.true_kept,
+                    "unjudged_avoided": one.unjudged_avoided,
+                    "later_s": one.later_s,
                 }
                 for one in found.suggestions
             ],
