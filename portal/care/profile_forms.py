@@ -32,6 +32,7 @@ from portal.care.fence_questions import fence_form
 from portal.care.models import Wearer
 from portal.care.profile_diff import digest
 from portal.care.profile_page import standing_reasons
+from portal.care.profile_reasons import Reason
 from portal.care.profile_views import EDIT_LIMIT, EDITORS, editable, once, ordered, who_edits
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
@@ -182,9 +183,15 @@ def _page(
         gone=theirs is None,
         refused=refused,
         outdated=refused and standing is not None and standing.outdated,
-        reasons=standing_reasons(standing) if refused and standing is not None else [],
+        reasons=_of_form(standing_reasons(standing), part, name) if refused and standing is not None else [],
         once=once() if request.method == "POST" and theirs is UNCHANGED else secrets.token_hex(ONCE_BYTES),
     )
+
+
+def _of_form(said: Sequence[Reason], part: str, name: str) -> list[Reason]:
+    """The reasons that are about what a form asks; all of them where none is."""
+    head = {"contact": "contacts", "fence": "fences", "limits": "rules"}[part]
+    return [one for one in said if one.part == head and one.id in {"", name}] or list(said)
 
 
 def _piece(pieces: Sequence[Any], name: str) -> Any:

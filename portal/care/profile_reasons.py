@@ -57,6 +57,10 @@ class Reason:
     about: str
     said: str
     ours: bool
+    part: str = ""
+    """The key of the profile it is about: `contacts`, `fences`, `rules`; empty where it names none."""
+    id: str = ""
+    """Which contact or fence."""
 
 
 def reasons(text: str, profile: Profile | None) -> list[Reason]:
@@ -64,21 +68,15 @@ def reasons(text: str, profile: Profile | None) -> list[Reason]:
     return [_reason(line.strip(), profile) for line in text.splitlines() if line.strip()]
 
 
-def about_words(path: str, profile: Profile | None) -> str:
-    """Say what a path of a profile is about: `contacts.li.phone` is "联系人 李晓梅 · 电话"."""
-    parts = [part for part in re.split(r"[.\[\]]+", path) if part]
+def about_words(parts: Sequence[str], piece: Any) -> str:
+    """Say what the keys of a path are about: `contacts`, `li`, `phone` is "联系人 李晓梅 · 电话"."""
     if not parts:
         return ""
     head, *rest = parts
     if head in {"contacts", "fences"} and rest:
-        pieces: Sequence[Any] = getattr(profile, head, ()) if profile is not None else ()
-        name = _piece_name(pieces, rest[0])
-        sentence = (
-            gettext("联系人 %(name)s", name=name)
-            if head == "contacts"
-            else gettext("区域「%(name)s」", name=name)
-        )
-        return " · ".join((sentence, *(field_words(one) for one in rest[1:2])))
+        name = rest[0] if piece is None else piece.name
+        sentence = gettext("联系人 %(name)s") if head == "contacts" else gettext("区域「%(name)s」")
+        return " · ".join((sentence % {"name": name}, *(field_words(one) for one in rest[1:2])))
     if head == "contacts":
         return gettext("联系人")
     return field_words(rest[-1] if head == "rules" and rest else head)
@@ -87,9 +85,17 @@ def about_words(path: str, profile: Profile | None) -> str:
 def _reason(text: str, profile: Profile | None) -> Reason:
     found = PATH.fullmatch(text)
     said = text if found is None else found["rest"]
-    about = "" if found is None else about_words(found["path"], profile)
+    parts = [] if found is None else [part for part in re.split(r"[.\[\]]+", found["path"]) if part]
+    pieces: Sequence[Any] = getattr(profile, parts[0], ()) if parts and profile is not None else ()
+    piece = _piece(pieces, parts[1]) if len(parts) > 1 and parts[0] in {"contacts", "fences"} else None
     ours = next((str(words) for start, words in KNOWN if start in said), None)
-    return Reason(about=about, said=ours or said, ours=ours is not None)
+    return Reason(
+        about=about_words(parts, piece),
+        said=ours or said,
+        ours=ours is not None,
+        part=parts[0] if parts else "",
+        id="" if piece is None else piece.id,
+    )
 
 
 def shape_words(error: str) -> str:
@@ -99,7 +105,8 @@ def shape_words(error: str) -> str:
     )
 
 
-def _piece_name(pieces: Sequence[Any], said: str) -> str:
+def _piece(pieces: Sequence[Any], said: str) -> Any:
+    """The contact or fence a path names, by its id or its place."""
     if said.isdecimal() and int(said) < len(pieces):
-        return str(pieces[int(said)].name)
-    return next((str(one.name) for one in pieces if one.id == said), said)
+        return pieces[int(said)]
+    return next((one for one in pieces if one.id == said), None)

@@ -404,6 +404,7 @@ def test_a_refusal_says_every_reason_in_words_and_keeps_what_was_typed(told, bas
     form = opened(people["guardian"], link)
     assert 'name="heart_rate_high_bpm" value="110"' in form
     assert "数值超出范围" in form
+    assert "半径应为" not in form
     assert fill("limits", opened=form, heart_rate_high_bpm="112").status_code == 302
     again = told.commands()[-1]
     assert again["base_version"] == 1
