@@ -97,7 +97,7 @@ def limits_form(community: Mapping[str, float]) -> tuple[Field, ...]:
         Field(
             name=key,
             kind="number",
-            label=f"{name} ({unit})",
+            label=gettext("%(name)s（%(unit)s）", name=name, unit=unit),
             required=False,
             minimum=BOUNDS[key][0],
             maximum=BOUNDS[key][1],

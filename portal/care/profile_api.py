@@ -21,11 +21,12 @@ from flask import Blueprint, abort, jsonify, request
 
 from portal.api.gateway import ring
 from portal.care import profiles, queries
+from portal.care.looks import record_look
 from portal.care.models import ProfileVersion, Wearer
 from portal.care.profile_check import read_profile
 from portal.care.profile_diff import masked_phone
-from portal.care.profile_page import is_silent, may_edit, record_look, standing_reasons
-from portal.care.profile_views import EDIT_LIMIT, EDITORS, editable, who_edits
+from portal.care.profile_page import is_silent, may_edit, standing_reasons
+from portal.care.profile_views import EDIT_LIMIT, EDITORS, LOOK, editable, who_edits
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
 from portal.policy import WATCHERS, Role, declare, only
@@ -53,7 +54,7 @@ def read(wearer_id: int) -> ResponseReturnValue:
     Whoever may edit is also told the newest change that waits or was refused (`standing`).
     """
     wearer = _visible(wearer_id)
-    record_look(wearer)
+    record_look(wearer, LOOK)
     row, found = profiles.in_force(db.session, wearer), profiles.current(db.session, wearer)
     standing = profiles.standing(db.session, wearer) if may_edit(wearer) else None
     return jsonify(
@@ -94,7 +95,7 @@ def change(wearer_id: int) -> ResponseReturnValue:
 def versions(wearer_id: int) -> ResponseReturnValue:
     """Every version, newest first; telephone numbers of old ones are masked for who may not edit."""
     wearer = _visible(wearer_id)
-    record_look(wearer)
+    record_look(wearer, LOOK)
     rows, open_ = profiles.versions(db.session, wearer), may_edit(wearer)
     return jsonify(versions=[_version(row, masked=place > 0 and not open_) for place, row in enumerate(rows)])
 

@@ -16,7 +16,7 @@ import msgspec
 from flask import Blueprint, abort, current_app, render_template, request
 
 from gateway.profile import ContactTable, FenceTable, Profile
-from portal.care import profiles
+from portal.care import profile_trial, profiles
 from portal.care.contact_forms import (
     check_pairs,
     contact_form,
@@ -34,6 +34,7 @@ from portal.care.profile_diff import digest
 from portal.care.profile_page import standing_reasons
 from portal.care.profile_reasons import Reason
 from portal.care.profile_views import EDIT_LIMIT, EDITORS, editable, once, ordered, who_edits
+from portal.care.trial_forms import Typed
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
 from portal.fields import Field, Filled
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
 Edit = Callable[[Profile], Profile]
+TRIED = frozenset({"fence", "limits"})
 MARGINS = ("exit_margin_m", "hysteresis_m", "dwell_s", "approach_m", "escalate_m")
 UNCHANGED: Any = object()
 """In place of what somebody else made of a piece, where nobody did."""
@@ -142,10 +144,21 @@ def _answer(
     if form.errors or made is None:
         page = _page(wearer, part, name, fields, form, seen=request.form.get("seen", seen))
         return page, HTTPStatus.UNPROCESSABLE_ENTITY
+    if "try" in request.form and part in TRIED:
+        return _try(wearer.id, part, name, fields, form, wanted=made(known.profile))
     if request.form.get("seen") != seen:
         page = _page(wearer, part, name, fields, form, seen=seen, theirs=piece(known.profile))
         return page, HTTPStatus.CONFLICT
     return ordered(wearer, made, {"contact": "contacts", "fence": "fences"}.get(part, part))
+
+
+def _try(
+    wearer_id: int, part: str, name: str, fields: Sequence[Field], form: Filled, *, wanted: Profile
+) -> str:
+    """The form as it was typed, with what it would have alarmed below it; nothing is sent."""
+    found = profile_trial.tried(wearer_id, part, wanted)
+    seen = request.form.get("seen", "")
+    return _page(editable(wearer_id), part, name, fields, form, seen=seen, found=found, busy=found is None)
 
 
 def _shown(fields: Sequence[Field], raw: Mapping[str, list[str]]) -> Filled:
@@ -166,6 +179,8 @@ def _page(
     seen: str,
     draft: str = "",
     theirs: Any = UNCHANGED,
+    found: Typed | None = None,
+    busy: bool = False,
 ) -> str:
     standing = profiles.standing(db.session, wearer) if draft else None
     refused = standing is not None and standing.command == draft and not standing.waits
@@ -177,6 +192,9 @@ def _page(
         fields=fields,
         form=form,
         page_seen=seen,
+        found=found,
+        busy=busy,
+        trial=part in TRIED,
         margins=MARGINS,
         open_margins=any(form.raw.get(field) or field in form.errors for field in MARGINS),
         conflict=theirs is not UNCHANGED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
 from flask import current_app, render_template
@@ -13,7 +13,6 @@ from msgspec import to_builtins
 
 from gateway.fences import view_of
 from gateway.profile import ContactTable, FenceTable, Profile
-from portal import audit
 from portal.care import profiles
 from portal.care.changes import newest_change
 from portal.care.fence_sketch import fence_sketch
@@ -24,13 +23,12 @@ from portal.care.profile_reasons import Reason, reasons
 from portal.care.profile_words import KEEPS, LIMITS, SOURCES, change_words, fence_words, schedule_words
 from portal.care.profiles import Standing
 from portal.care.wearer_page import ONCE_BYTES
-from portal.db import db, writing
+from portal.db import db
 from portal.policy import edits_profile
 from portal.security import viewer
 from portal.words import now
 
 SHOWN_VERSIONS = 50
-ONE_LOOK = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +110,6 @@ def profile_page(wearer: Wearer) -> str:
         once=secrets.token_hex(ONCE_BYTES),
         seen=newest_change(db.session),
     )
-
-
-def record_look(wearer: Wearer) -> None:
-    """Record that this viewer looked at the settings; the reloads of one open page are one look."""
-    actor, subject, action = f"user:{viewer().user}", f"wearer:{wearer.id}", "view_profile"
-    known = {"actor": actor, "action": action, "subject": subject}
-    if not audit.recorded_since(db.session, since=now() - ONE_LOOK, **known):
-        with writing() as session:
-            audit.record(session, at=now(), **known)
 
 
 def is_silent(gateway: str) -> bool:

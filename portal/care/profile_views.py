@@ -14,8 +14,9 @@ from flask import Blueprint, abort, flash, redirect, request, url_for
 from gateway.profile import ContactTable, Profile
 from portal.api.gateway import ring
 from portal.care import profiles, queries
+from portal.care.looks import record_look
 from portal.care.models import Wearer
-from portal.care.profile_page import is_silent, may_edit, profile_page, record_look
+from portal.care.profile_page import is_silent, may_edit, profile_page
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
 from portal.i18n import gettext
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
 EDIT_LIMIT = "30 per minute; 300 per hour"
+LOOK = "view_profile"
 EDITORS = only(Role.GUARDIAN, Role.STAFF)
 
 blueprint = Blueprint("profiles", __name__, template_folder="templates")
@@ -44,7 +46,7 @@ def page(wearer_id: int) -> str:
     wearer = queries.find_wearer(db.session, viewer(), wearer_id)
     if wearer is None:
         abort(HTTPStatus.NOT_FOUND)
-    record_look(wearer)
+    record_look(wearer, LOOK)
     return profile_page(wearer)
 
 

@@ -169,6 +169,9 @@ def test_the_settings_break_no_rule_of_accessibility(
     page.goto("/care/wearers/1/profile/limits")
     page.fill("#heart_rate_high_bpm", "110")
     look(page, name, "limits", least_px, complaints)
+    page.click("#try")
+    expect(page.locator("#trial")).to_contain_text("would have" if name.startswith("english") else "试算结果")
+    look(page, name, "tried", least_px, complaints)
     page.click("#send")
     look(page, name, "waiting", least_px, complaints)
     reason = (

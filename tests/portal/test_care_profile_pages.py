@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from gateway.model import Fix, HeartRate
 from gateway.told import CommandDone
 from portal.care.models import AuditEntry, Wearer
 from portal.db import db
@@ -119,7 +120,9 @@ def test_a_look_is_recorded_once_and_a_change_with_who_and_what(app, base, peopl
     fill("contact?id=li-jianguo", phone="13800138009")
     with app.app_context():
         rows = db.session.execute(sa.select(AuditEntry.action, AuditEntry.actor, AuditEntry.detail)).all()
-    assert [row for row in rows if row.action == "view_profile"] == [("view_profile", rows[0].actor, "")]
+    assert [row for row in rows if row.action == "view_profile"] == [
+        ("view_profile", rows[0].actor, "张桂兰")
+    ]
     (change,) = [row for row in rows if row.action == "set_profile"]
     assert change.detail == "contact li-jianguo: phone ****8001 -> ****8009"
     assert "13800138009" not in str(rows)
@@ -510,6 +513,56 @@ def test_history_never_shows_a_telephone_number(told, base, people, samples):
     history = words(opened(people["grid_worker"], base), "history")
     assert "联系人 李建国：电话 ****8001 → ****8009" in history
     assert "1380013" not in history
+
+
+# ---------------------------------------------------------------- tried first
+
+
+@pytest.fixture
+def lived(told, samples):
+    """Hours in which 张桂兰's heart beat fast, and a walk out of her fence."""
+    fast = [samples.telemetry(HeartRate(heart_rate_bpm=118), ago_s=3600 - 60 * n) for n in range(10)]
+    walk = [
+        samples.telemetry(Fix(lat=31.1585, lon=121.1046, valid=True, accuracy_m=5), ago_s=1800 - 30 * n)
+        for n in range(8)
+    ]
+    told.send(*fast, *walk)
+    return told
+
+
+def test_limits_are_tried_as_typed_before_anything_is_sent(app, lived, fill):
+    answer = fill("limits", heart_rate_high_bpm="110", **{"try": "1"})
+    assert answer.status_code == 200
+    found = words(answer.text.split('id="trial"', 1)[1])
+    assert "试算结果 会报警 1 次" in found
+    assert 'name="heart_rate_high_bpm" value="110"' in answer.text
+    assert "会报警 0 次" in words(fill("limits", heart_rate_high_bpm="", **{"try": "1"}).text)
+    assert lived.commands() == []
+    with app.app_context():
+        details = db.session.scalars(
+            sa.select(AuditEntry.detail).where(AuditEntry.action == "view_vitals")
+        ).all()
+    assert details.count("trial 7 d") == 2
+    assert fill("limits", opened=answer.text).status_code == 302
+    assert lived.commands()[-1]["profile"]["rules"]["vitals"]["heart_rate_high_bpm"] == 110.0
+
+
+def test_a_fence_is_tried_beside_the_others(lived, fill):
+    assert "会报警 1 次" in words(fill("fence?id=home", **{"try": "1"}).text)
+    answer = fill("fence?id=home", radius_m="500", **{"try": "1"})
+    assert "会报警 0 次" in words(answer.text)
+    assert 'value="500"' in answer.text
+    wrong = fill("fence?id=home", radius_m="0", **{"try": "1"})
+    assert (wrong.status_code, 'id="trial"' in wrong.text) == (422, False)
+    assert lived.commands() == []
+
+
+def test_who_tries_too_much_is_told_to_wait_and_what_was_typed_stays(told, fill):
+    for _ in range(10):
+        assert fill("limits", heart_rate_high_bpm="110", **{"try": "1"}).status_code == 200
+    answer = fill("limits", heart_rate_high_bpm="110", **{"try": "1"})
+    assert "请过一会儿再试" in words(answer.text)
+    assert 'name="heart_rate_high_bpm" value="110"' in answer.text
 
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
