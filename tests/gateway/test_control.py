@@ -6,10 +6,11 @@ import asyncio
 import json
 import stat
 
+import msgspec
 import pytest
 
 from gateway.clock import ManualClock
-from gateway.health import MANY_LEGS, Health
+from gateway.health import MANY_LEGS, PROFILE, Health
 from gateway.told import ControlAnswer, GatewayHealth, PortalCommand
 from gateway.transports.control import Control, ask
 
@@ -133,12 +134,24 @@ def test_a_journal_that_does_not_write_comes_before_everything_else(look):
 
 
 def test_many_texts_and_calls_are_a_warning_and_stop_nothing(look):
-    import msgspec
-
     world, health, journal, _ = look
     world["legs"] = 11
     health.look()
     assert msgspec.json.decode(journal.told[-1], type=GatewayHealth).warnings == (MANY_LEGS,)
+
+
+def test_a_profile_that_gave_way_is_a_warning_and_the_state_file_says_it_in_words(look):
+    _, health, journal, path = look
+    words = "wang: the profile last ordered does not fit this gateway, version 2 is in force again"
+    health._profile_trouble = lambda: words
+    health.look()
+    assert msgspec.json.decode(journal.told[-1], type=GatewayHealth).warnings == (PROFILE,)
+    state = json.loads(path.read_text())
+    assert (state["state"], state["profiles"]) == ("trouble", words)
+    health._profile_trouble = lambda: ""
+    health.look()
+    assert msgspec.json.decode(journal.told[-1], type=GatewayHealth).warnings == ()
+    assert json.loads(path.read_text())["state"] == "well"
 
 
 async def test_a_door_that_cannot_be_opened_leaves_the_gateway_running(tmp_path, caplog):

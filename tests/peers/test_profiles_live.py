@@ -13,11 +13,13 @@ import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
+import httpx
 import msgspec
 import paho.mqtt.client as paho
 import pytest
 
 from gateway.told import ProfileInForce, SyncBatch
+from portal.demo import DEMO_PASSWORD, LOGINS
 
 ROOT = Path(__file__).parents[2]
 LAT, LON = 31.15535, 121.10460
@@ -37,6 +39,13 @@ def shouwang(house, *words: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+def until(true) -> None:
+    ends = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
 
 
 def profile(radius_m: float) -> dict:
@@ -348,3 +357,49 @@ def test_a_wearer_only_the_portal_knows_is_watched_and_gets_a_band_at_the_desk(h
             break
     assert bands["zhou-yulan"] == ("band-zhou",)
     assert re.search(r"zhou-yulan +version 1 +portal", shouwang(there, "profile", "list").stdout)
+
+
+# ------------------------------------------------------------------ both halves
+
+
+def test_what_staff_change_in_the_real_portal_holds_at_the_next_fix_and_is_restored(house, band_of):
+    """Portal and gateway as processes: changed by HTTP, alarmed at the next fix, restored, version 3."""
+    there = house()
+    there.start("portal")
+    there.start("gateway")
+    band = band_of(there)
+    band.at(100)
+    with httpx.Client(base_url=there.portal_url, follow_redirects=True, trust_env=False) as client:
+
+        def token(page: str) -> str:
+            found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(page).text)
+            assert found is not None
+            return found[1]
+
+        staff = next(login.phone for login in LOGINS if login.role.value == "staff")
+        login = {"csrf_token": token("/login"), "phone": staff, "password": DEMO_PASSWORD}
+        client.post("/login", data=login)
+        until(lambda: "张桂兰" in client.get("/care/").text)
+        row = r'href="(/care/wearers/\d+/)"[^>]*>(?:(?!</a>).)*张桂兰'
+        page = re.search(row, client.get("/care/").text, re.DOTALL)
+        assert page is not None
+        path = f"/api/care/v1{page[1].removeprefix('/care')}profile"
+        headers = {"X-CSRFToken": token("/me/")}
+        until(lambda: client.get(path).json().get("version") == 1)
+        there_now = client.get(path).json()["profile"]
+        fence = profile(50)["fences"][0]
+        wanted = there_now | {"fences": [fence]}
+        ordered = time.monotonic()
+        answer = client.put(path, json={"base_version": 1, "profile": wanted}, headers=headers)
+        assert answer.status_code == 202, answer.text
+        until(lambda: versions(there)[-1][:2] == (2, "portal"))
+        band.at(101)
+        took_s = time.monotonic() - ordered
+        assert codes(there) == ["fence_exit"]
+        assert took_s <= LIVE_S
+        print(f"from the real portal's PUT to the alarm: {took_s:.3f} s")
+        until(lambda: client.get(path).json()["version"] == 2)
+        assert client.post(f"{path}/restore", json={"version": 1}, headers=headers).status_code == 202
+        until(lambda: client.get(path).json()["version"] == 3)
+        assert client.get(path).json()["profile"]["fences"] == []
+    assert versions(there)[-1][:2] == (3, "rollback")
