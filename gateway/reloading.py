@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -31,6 +31,8 @@ from gateway.roster import Announcer, People
 
 WEARERS_A_RECORD = 50
 """Some ten milliseconds of work between two looks at what bands say."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +89,18 @@ class Reloading:
         self._clock = clock
         self._admit = admit
         self._one_at_a_time = asyncio.Lock()
-        self._hang_ups: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
 
     def hang_up(self) -> None:
         """SIGHUP: reload; what is wrong with the file stands in the log."""
-        task = asyncio.get_running_loop().create_task(self._heard(), name="reload")
-        self._hang_ups.add(task)
-        task.add_done_callback(self._hang_ups.discard)
+        self._start(self._heard())
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin what goes on whoever loses interest in it."""
+        task = asyncio.get_running_loop().create_task(work, name="reload")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
     async def _heard(self) -> None:
         try:
@@ -108,8 +115,12 @@ class Reloading:
     async def reload(self) -> Reloaded:
         """Read, judge and use the file; returns after the commit.
 
+        It is carried through also when whoever asked for it hangs up: half of it would never be made whole.
         Raises ConfigError with every wrong key; then everything is as it was.
         """
+        return await asyncio.shield(self._start(self._reload()))
+
+    async def _reload(self) -> Reloaded:
         if self._path is None:
             raise ConfigError((Problem("config.toml", "(none)", "a gateway started from a file"),))
         async with self._one_at_a_time:

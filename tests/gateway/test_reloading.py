@@ -228,6 +228,27 @@ async def test_bands_and_orders_are_heard_between_the_wearers_of_a_reload(site, 
     assert highs == {"zhang": 99, "wang": 77}
 
 
+async def test_who_hangs_up_in_the_middle_leaves_no_half_of_a_reload(site, monkeypatch):
+    monkeypatch.setattr("gateway.reloading.WEARERS_A_RECORD", 1)
+    engine, honest, taken = site.house.engine, site.house.engine.take_rules, []
+    site.write(more="[rules.vitals]\nheart_rate_high_bpm = 99\n")
+    asking = asyncio.create_task(site.reloading.reload())
+
+    def take_rules(wearer, *rest):
+        taken.append(wearer)
+        asking.cancel()
+        honest(wearer, *rest)
+
+    monkeypatch.setattr(engine, "take_rules", take_rules)
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    async with asyncio.timeout(10):
+        while site.reloading._running:
+            site.house.journal.commit()
+            await asyncio.sleep(0.001)
+    assert taken == ["zhang", "wang"]
+
+
 async def test_a_gateway_without_a_file_says_so(site):
     site.reloading._path = None
     with pytest.raises(ConfigError, match="started from a file"):
@@ -237,7 +258,7 @@ async def test_a_gateway_without_a_file_says_so(site):
 async def test_a_signal_for_a_wrong_file_is_one_log_line_a_problem(site, caplog):
     site.write(NEARER, ("+8613800138003", "110"))
     site.reloading.hang_up()
-    await asyncio.gather(*site.reloading._hang_ups)
+    await asyncio.gather(*site.reloading._running)
     assert "not reloaded: wearers.wang.contacts.niece.phone" in caplog.text
 
 
