@@ -64,6 +64,7 @@ def heard(
     if len(rows) > most:
         rows = rows[:most]
         cut_at = _time(rows[-1][1])
+    rows.reverse()  # what one frame brought stands in its order again
     rows.sort(key=lambda row: row[0])
     frames = tuple(
         Envelope(

@@ -33,14 +33,13 @@ if TYPE_CHECKING:
 CARERS = only(Role.GUARDIAN, Role.STAFF, Role.GRID_WORKER, Role.ADMIN)
 TRIAL_LIMIT = "10 per minute; 60 per hour"
 MAX_BODY_BYTES = 256 * 1024
-RETRY_AFTER_S = "5"
 
 Try = Callable[[Any, Wearer, Any, Any, Any], trial.Told]
 
 
 def add_to(blueprint: Blueprint) -> None:
     """Give the care pages their routes `care.trial`, `care.fence_trial` and `care.limits_trial`."""
-    blueprint.get("/care/wearers/<int:wearer_id>/trial")(page)
+    blueprint.get("/care/wearers/<int:wearer_id>/trial", endpoint="trial")(page)
     blueprint.post("/care/wearers/<int:wearer_id>/fences/trial", endpoint="fence_trial")(fence_trial)
     blueprint.post("/care/wearers/<int:wearer_id>/limits/trial", endpoint="limits_trial")(limits_trial)
 
@@ -55,9 +54,6 @@ def page(wearer_id: int) -> str:
     wearer = _visible(wearer_id)
     record_look(wearer)
     return _page(wearer, Typed())
-
-
-page.__name__ = "trial"
 
 
 @declare(CARERS)

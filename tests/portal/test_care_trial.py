@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from gateway import plugins
 from gateway.backtest import replay
 from gateway.model import (
     Alarm,
@@ -21,6 +23,7 @@ from gateway.model import (
     Uplink,
     WearerView,
     Why,
+    Worn,
 )
 from gateway.profile import Profile
 from gateway.rules.fence import FenceRule
@@ -500,3 +503,65 @@ def test_the_store_gives_back_frames_as_they_were_heard(store_app, store_gateway
         ["BloodPressure", "Fix"],
     ]
     assert was == [alarm]
+
+
+def random_life(samples, seed: int) -> list[Telemetry]:
+    """Two days of positions, hearts and pressures, some of them jumping about."""
+    chance = random.Random(seed)
+    ago_s, found = 2 * 86_400.0, []
+    while ago_s > 600:
+        ago_s -= chance.choice((20.5, 60, 61.25, 300, 1_800))
+        readings = [fix(chance.choice((0, 20, 95, 118, 130, 300)))]
+        if chance.random() < 0.7:
+            readings.append(HeartRate(heart_rate_bpm=chance.choice((38, 70, 72, 75, 128, 140))))
+        if chance.random() < 0.2:
+            upper = chance.choice((120, 165, 185, 186))
+            readings.append(BloodPressure(systolic_mmhg=upper, diastolic_mmhg=upper * 0.6))
+        if chance.random() < 0.1:
+            readings.append(Worn(worn=chance.random() < 0.5))
+        found.append(samples.telemetry(*readings, ago_s=max(ago_s, 0)))
+    return found
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_trial_of_what_was_stored_raises_what_the_rules_raised_of_what_was_heard(
+    store_app, store_gateway, samples, seed
+) -> None:
+    life = random_life(samples, seed)
+    store_gateway.send(samples.ROSTER, *life)
+    view = WearerView(wearer="zhang-guilan", name="张桂兰", fences=(VIEW,))
+    frames = [envelope(one) for one in life]
+    with store_app.app_context():
+        zhang = db.session.scalars(sa.select(Wearer).where(Wearer.code == "zhang-guilan")).one()
+        fences = trial.fences_tried(db.session, zhang, {"fences": [HOME], "days": 3}, {}, samples.NOW)
+        limits = {
+            name: trial.limits_tried(db.session, zhang, {name: {}, "days": 3}, {}, samples.NOW)
+            for name in ("vitals", "trend")
+        }
+    walked = replay(FenceRule(view, FenceRule.Settings()), frames, until=samples.NOW)
+    assert [one.alarm.alarm_id for one in fences.trial.found] == [one.alarm_id for one in walked]
+    assert len(fences.trial.found) > 5
+    for name, told in limits.items():
+        rule = plugins.get("rule", name)
+        lived = list(replay(rule(view, rule.Settings()), frames, until=samples.NOW, notices=True))
+        assert [one.alarm.alarm_id for one in told.trial.found] == [one.alarm_id for one in lived]
+        assert lived
+
+
+def test_an_english_page_of_a_trial_has_no_chinese_of_ours(app, lived, people) -> None:
+    person = people["guardian"]
+    person.post("/language", language="en")
+    path = f"/care/wearers/{wearer_id(app)}"
+    token = person.token("/me/")
+    pages = [
+        person.get(f"{path}/trial").text,
+        person.post(f"{path}/fences/trial", token=token, kind="text", text=json.dumps([HOME]), days="7").text,
+        person.post(f"{path}/limits/trial", token=token, heart_rate_high_bpm="140", days="7").text,
+    ]
+    for page in pages:
+        main = page.split("<main", 1)[1].split("</main>", 1)[0]
+        main = re.sub(r"<textarea.*?</textarea>", "", main, flags=re.DOTALL)
+        for name in ("张桂兰", "花园"):
+            main = main.replace(name, "")
+        main = re.sub(r'<text class="name".*?</text>', "", main)
+        assert re.findall(r"[\u4e00-\u9fff]+", main) == []
