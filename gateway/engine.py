@@ -24,6 +24,7 @@ from gateway.journal.records import EventRow, Record, Rest, to_ms
 from gateway.model import Alarm, DownAnswer, DownCommand, Envelope
 from gateway.outbox import CarryOut, Journal, Outbox
 from gateway.rules.base import FIRST_AWAITED, Adopts, Rule, TimerDue
+from gateway.rules.hearing import Hearing
 from gateway.suspensions import Suspendable, ordered
 from gateway.timers import TimerBook
 from gateway.told import CommandDone, FencesSuspended, PortalCommand, Telemetry
@@ -81,8 +82,8 @@ class Engine:
         about_profiles: AboutProfiles,
         max_commit_wait_s: float,
     ) -> None:
-        self._rules = {wearer: _owned(wearer, by_name) for wearer, by_name in rules.items()}
-        self._rule_of = {owner: rule for pairs in self._rules.values() for owner, rule in pairs}
+        self._rules = {wearer: Hearing(wearer, by_name) for wearer, by_name in rules.items()}
+        self._rule_of = {owner: rule for hearing in self._rules.values() for owner, rule in hearing.owned}
         self._states: dict[str, Any] = {owner: rule.initial() for owner, rule in self._rule_of.items()}
         self._incidents = incidents
         self._orders = orders
@@ -109,8 +110,8 @@ class Engine:
     def adopt(self) -> None:
         """Carry the states of the last run over to the settings of this one; call with its timers armed."""
         record, pending, now = Record(), Pending(), self._clock.now()
-        for wearer, pairs in self._rules.items():
-            for owner, rule in pairs:
+        for wearer, hearing in self._rules.items():
+            for owner, rule in hearing.owned:
                 self._adopt(owner, rule, wearer, record, pending, now)
         if record.states:
             self.commit(record, pending, None)
@@ -125,8 +126,8 @@ class Engine:
         and a crash in between forgets both, and the order is given again.
         A wearer nobody knew is known from now on.
         """
-        self._rules[wearer] = _owned(wearer, rules)
-        for owner, rule in self._rules[wearer]:
+        self._rules[wearer] = Hearing(wearer, rules)
+        for owner, rule in self._rules[wearer].owned:
             self._rule_of[owner] = rule
             self._states.setdefault(owner, rule.initial())
             self._adopt(owner, rule, wearer, record, pending, now)
@@ -185,8 +186,9 @@ class Engine:
         if released is not None:
             record.rest.released.append(released)
         if wearer is not None:
-            states = self._states
-            for owner, rule in self._rules[wearer]:
+            states, hearing = self._states, self._rules[wearer]
+            for place in hearing.places(uplink.readings):
+                owner, rule = hearing.owned[place]
                 state = states[owner]
                 new, effects = rule.step(state, envelope, now)
                 if new is not state:
@@ -347,10 +349,6 @@ class Engine:
             case ClearTimer(name=name):
                 record.timers[owner, name] = None
                 self._timers.clear(owner, name)
-
-
-def _owned(wearer: str, rules: Mapping[str, Rule]) -> tuple[tuple[str, Rule], ...]:
-    return tuple((f"{name}/{wearer}", rule) for name, rule in rules.items())
 
 
 def _suspended(wearer: str, state: Any, now: datetime) -> EventRow:

@@ -1,4 +1,4 @@
-"""Where a wearer stands towards one fence: one literal, total table; pure, standard library only.
+"""Where a wearer stands towards one fence: one literal, total table; pure.
 
 A fence to keep in and a fence to keep out are one rule: the distance is counted from the border
 towards where the wearer should not be, so `breach_m` is positive where it is wrong to be.
@@ -29,10 +29,13 @@ In words:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal, get_args
+
+import msgspec
+from msgspec.structs import replace
 
 from geofence.certainty import Certainty
 
@@ -182,9 +185,8 @@ class Limits:
         return sum(sure.past(breach_m, threshold_m) for threshold_m in self.escalate_m)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Track:
-    """One wearer and one fence.
+class Track(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One wearer and one fence; a Struct, because one is made at every few fixes and written.
 
     `since` is the fix time at which the present place began, `last_at` that of the last fix used,
     `due_at` when the running dwell ends at the latest, by the gateway's clock;
@@ -226,6 +228,12 @@ def on_fix(
     return track, acts if act == "ignore" else acts + _done(act)
 
 
+def changes_nothing(track: Track, seen: Seen, *, counts: bool) -> bool:
+    """Whether a fix that shows this changes nothing but, now and then, the time of the last one."""
+    place = track.place
+    return place in SETTLED and counts is (place not in UNCOUNTED) and TABLE[place, seen][1] == "ignore"
+
+
 def _done(act: Act) -> tuple[Act, ...]:
     return () if act in ("ignore", "note") else (act,)
 
@@ -244,12 +252,9 @@ def _moved(
 ) -> tuple[Track, Act]:
     if seen == "beyond" and steps > track.steps:
         seen = "farther"
-    last_at = track.last_at
     place, act, _ = TABLE[track.place, seen]
     if act == "ignore" and track.place in SETTLED:
-        if last_at is None or at - last_at >= NOTE_EVERY:
-            track = replace(track, last_at=at)
-        return track, act
+        return noted(track, at), act
     most = max(steps, track.steps)
     if act == "start":
         track = Track(place=place, since=at, last_at=at, due_at=heard_at + dwell, steps=most)
@@ -260,6 +265,13 @@ def _moved(
     if track.due_at is not None and track.since is not None and at - track.since >= dwell:
         return _dwelt(track)
     return track, act
+
+
+def noted(track: Track, at: datetime) -> Track:
+    """Give the track of a wearer of whom nothing is new after a fix taken `at`: the same but now and then."""
+    if track.last_at is not None and at - track.last_at < NOTE_EVERY:
+        return track
+    return replace(track, last_at=at)
 
 
 def on_timer(track: Track, due_at: datetime, *, counts: bool = True) -> tuple[Track, Act]:

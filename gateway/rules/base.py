@@ -15,6 +15,8 @@ FIRST_AWAITED = "first_awaited"
 """The name of the timer given at each start to a rule that declares `awaits_first = True`,
 while its state is still the initial one: of this wearer nothing was ever heard."""
 
+NOTHING: frozenset[type] = frozenset()
+"""What a rule hears that is turned off."""
 
 RuleEvent = Envelope | TimerDue
 
@@ -25,7 +27,7 @@ class Rule(Protocol):
     A rule module ends with `RULE = TheClass`, built as `TheClass(wearer: WearerView, settings: Settings)`.
     `Settings` is a frozen msgspec Struct (forbid_unknown_fields): table `[rules.<name>]` of config.toml,
     which a wearer's own table `[wearers.rules.<name>]` overrides key by key.
-    `State` is a frozen slotted dataclass msgspec can write and read.
+    `State` is a frozen msgspec Struct, or a frozen slotted dataclass that msgspec can write and read.
 
     A rule whose state depends on the settings it was made under has one method more (`Adopts`).
     """
@@ -33,6 +35,15 @@ class Rule(Protocol):
     name: ClassVar[str]
     Settings: ClassVar[type]
     State: ClassVar[type]
+
+    @property
+    def hears(self) -> frozenset[type] | None:
+        """The kinds of readings one of which a frame must have for the rule to do anything; None: any frame.
+
+        A constant of the rule: a frame without one leaves its state as it is and orders nothing,
+        so it is not even asked (`gateway.rules.hearing`). Timers always come.
+        """
+        ...
 
     def initial(self) -> Any:
         """The state of a wearer never seen before."""

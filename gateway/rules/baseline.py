@@ -8,19 +8,19 @@ It is a notice, never more: whatever goes beyond a limit is the rule `vitals`' t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Annotated, ClassVar, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
-from gateway.effects import Effect, RaiseAlarm
-from gateway.model import Alarm, WearerView, Why
+from gateway.effects import Effect
+from gateway.model import WearerView
 from gateway.rules.base import RuleEvent, TimerDue
-from gateway.rules.moment import milliseconds
-from gateway.rules.quality import Quality, doubtful, look
-from gateway.rules.vitals_runs import NEVER, Limit, Run, held
+from gateway.rules.measurements import BODIES, WITNESSES, Still, measurements, news, trusted, witnessed
+from gateway.rules.quality import Quality
+from gateway.rules.vitals_runs import NEVER, Limit, Run, held, raising
 
 DAYS = 10
 HOURS = 24
@@ -31,6 +31,8 @@ PER_SIGMA = 1.4826
 """The median absolute deviation of a normal distribution, times this, is its standard deviation."""
 SUSTAINED = timedelta(seconds=600)
 GAP = timedelta(seconds=3600)
+ANYTHING = (float("-inf"), float("inf"))
+"""What is usual while nothing is known."""
 
 Least = Annotated[float, msgspec.Meta(ge=0, le=200)]
 
@@ -73,17 +75,16 @@ SCALES = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineState:
+class BaselineState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`cells`: of each quantity a byte an hour of the last ten days, at hour * 10 + day % 10.
 
     `day` is the newest day in them, counted from 1970 in China; `runs` is what is unusual now.
     """
 
-    cells: dict[str, bytes] = field(default_factory=dict)
+    cells: dict[str, bytes] = {}
     day: int = 0
-    runs: dict[str, Run] = field(default_factory=dict)
-    quality: Quality = field(default_factory=Quality)
+    runs: dict[str, Run] = {}
+    quality: Quality = Quality()
 
 
 class BaselineRule:
@@ -92,6 +93,7 @@ class BaselineRule:
     name: ClassVar[str] = "baseline"
     Settings: ClassVar[type[BaselineSettings]] = BaselineSettings
     State: ClassVar[type[BaselineState]] = BaselineState
+    hears: frozenset[type] | None = BODIES | WITNESSES
 
     def __init__(self, wearer: WearerView, settings: BaselineSettings) -> None:
         self._wearer = wearer.wearer
@@ -106,6 +108,7 @@ class BaselineRule:
             "body_temp": settings.body_temp_c,
         }
         self._known: dict[str, tuple[bytes, int, tuple[float, float] | None]] = {}
+        self._still: dict[str, Still] = {}
 
     def initial(self) -> BaselineState:
         """Give the state of a wearer of whom nothing is usual yet."""
@@ -118,16 +121,17 @@ class BaselineRule:
         del now  # the frame carries its own time, so that a replay gives the same
         if isinstance(event, TimerDue) or event.uplink.backlog:
             return state, ()
-        heard_at = event.received_at
-        quality, measured = look(state.quality, event.uplink.readings, heard_at)
-        if quality is not state.quality:
-            state = replace(state, quality=quality)
-        if not measured:
+        heard_at, (_, witnesses, values) = event.received_at, measurements(event)
+        if not state.runs:
+            values = news(values, self._still, state.cells)
+        if witnesses:
+            quality = witnessed(state.quality, witnesses, heard_at)
+            state = state if quality is state.quality else replace(state, quality=quality)
+        if not values:
             return state, ()
         effects: list[Effect] = []
-        for when, name, value in measured:
-            if heard_at - when <= self._max_age and not doubtful(state.quality, when):
-                state = self._judge(state, name, value, when, heard_at, effects)
+        for when, name, value in trusted(values, state.quality, heard_at, self._max_age):
+            state = self._judge(state, name, value, when, heard_at, effects)
         return state, tuple(effects)
 
     def _judge(
@@ -151,9 +155,12 @@ class BaselineRule:
                 runs, raised = held(state.runs, limit, value, when, heard_at, self._cooldown)
                 state = state if runs is state.runs else replace(state, runs=runs)
                 if raised is not None:
-                    effects.append(RaiseAlarm(alarm=self._alarm(limit, value, raised, when)))
+                    effects.append(raising(self.name, self._wearer, limit, raised, value, when))
         here = hour * DAYS + day % DAYS
         if day == state.day and cells[here]:
+            low, high = usual or ANYTHING
+            left_s = 3600 - of_day_s % 3600 - 1  # of the hour, to the second
+            self._still[name] = (cells, low, high, when, when + timedelta(seconds=left_s))
             return state
         state = _turned(state, day)
         cells = state.cells.get(name, EMPTY)
@@ -179,25 +186,6 @@ class BaselineRule:
         )
         self._known[name] = (cells, hour, given)
         return given
-
-    def _alarm(self, limit: Limit, value: float, run: Run, when: datetime) -> Alarm:
-        since = run.since or when
-        return Alarm(
-            alarm_id=f"baseline.{self._wearer}.{limit.code}.{milliseconds(since)}",
-            wearer=self._wearer,
-            kind="vitals",
-            severity="notice",
-            why=Why(
-                code=limit.code,
-                value=value,
-                limit=limit.limit,
-                unit=limit.unit,
-                readings=run.readings,
-                count=run.count,
-                since=since,
-            ),
-            at=when,
-        )
 
 
 def usual_range(

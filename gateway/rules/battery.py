@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
@@ -33,8 +32,7 @@ class BatterySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError(f"rearm_pct must be above low_pct ({self.low_pct:g})")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatteryState:
+class BatteryState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The wearer's bands that have warned and were not charged since."""
 
     low: tuple[str, ...] = ()
@@ -46,6 +44,7 @@ class BatteryRule:
     name: ClassVar[str] = "battery"
     Settings: ClassVar[type[BatterySettings]] = BatterySettings
     State: ClassVar[type[BatteryState]] = BatteryState
+    hears: frozenset[type] | None = frozenset({Battery})
 
     def __init__(self, wearer: WearerView, settings: BatterySettings) -> None:
         self._wearer = wearer.wearer

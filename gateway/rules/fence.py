@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.effects import ClearTimer, Effect, RaiseAlarm, SetTimer
 from gateway.fences import shape_of
 from gateway.model import FenceSuspension, FenceView, Fix, WearerView, WhyReading
 from gateway.rules import fence_adopt, fence_alarms, fence_suspensions
-from gateway.rules.base import RuleEvent, TimerDue
+from gateway.rules.base import NOTHING, RuleEvent, TimerDue
 from gateway.rules.fence_alarms import Sighting
+from gateway.rules.fence_calm import NOWHERE, UNQUIET, Quiet, calm_around, quiet_in
 from gateway.rules.moment import happened_at
 from gateway.rules.position import is_position
 from geofence.certainty import Certainty, certainty
 from geofence.schedule import Line, counts, parse_line
-from geofence.shape import FenceShape
-from geofence.tracker import Act, Limits, Track, on_fix, on_timer, switch_off
+from geofence.shape import Box, FenceShape
+from geofence.tracker import NOTE_EVERY, Act, Limits, Seen, Track, noted, on_fix, on_timer, switch_off
 
 TIMER = "dwell:"
 """The timer of a fence is this and the fence's id."""
@@ -54,22 +56,21 @@ class FenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     holidays: tuple[date, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FenceState:
+class FenceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """By fence id: the track, and where the wearer was last seen past the border; what is suspended.
 
     `drawn`: the border and limits the tracks are of, a number a fence (`gateway.rules.fence_adopt`).
     """
 
-    tracks: dict[str, Track] = field(default_factory=dict)
-    sightings: dict[str, Sighting] = field(default_factory=dict)
+    tracks: dict[str, Track] = {}
+    sightings: dict[str, Sighting] = {}
     suspensions: tuple[FenceSuspension, ...] = ()
-    drawn: dict[str, int] = field(default_factory=dict)
+    drawn: dict[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """One fence made ready: its view, its shape, its limits and when it counts.
+    """One fence made ready: its view, its shape with the box around it, its limits and when it counts.
 
     `side` is 1 for a fence to keep in, -1 for one to keep out of;
     beyond `far_m` from the border, to either side, lies no line of its limits.
@@ -81,6 +82,7 @@ class Watched:
     schedule: tuple[Line, ...]
     side: float
     far_m: float
+    box: Box
 
     def breach_m(self, fix: Fix, sure: Certainty) -> float:
         """Give the metres past the border: exact where it makes a difference to a fix so sure."""
@@ -100,19 +102,23 @@ class FenceRule:
     name: ClassVar[str] = "fence"
     Settings: ClassVar[type[FenceSettings]] = FenceSettings
     State: ClassVar[type[FenceState]] = FenceState
+    hears: frozenset[type] | None = frozenset({Fix})
 
     def __init__(self, wearer: WearerView, settings: FenceSettings) -> None:
         self._wearer = wearer.wearer
         self._max_accuracy_m = settings.max_accuracy_m
         self._max_age = timedelta(seconds=settings.max_event_age_s)
         self._holidays = frozenset(settings.holidays)
-        self._sure_of = {
-            None: certainty(settings.gnss_accuracy_m),
-            "gnss": certainty(settings.gnss_accuracy_m),
-            "wifi": certainty(settings.wifi_accuracy_m),
-            "cell": certainty(settings.cell_accuracy_m),
+        self._accuracy_of = {
+            None: settings.gnss_accuracy_m,
+            "gnss": settings.gnss_accuracy_m,
+            "wifi": settings.wifi_accuracy_m,
+            "cell": settings.cell_accuracy_m,
         }
         self._watched = tuple(watch(view, settings) for view in wearer.fences)
+        self._calm, self._quiet = NOWHERE, UNQUIET
+        if not self._watched:
+            self.hears = NOTHING
 
     def initial(self) -> FenceState:
         """Give the state of a wearer never seen: where they are is unknown."""
@@ -128,18 +134,46 @@ class FenceRule:
         if not self._watched or event.uplink.backlog:
             return state, ()
         heard_at = event.received_at
-        fixes = [
-            (happened_at(reading.at, heard_at), reading)
-            for reading in event.uplink.readings
-            if type(reading) is Fix and is_position(reading)
-        ]
-        if len(fixes) > 1:
-            fixes.sort(key=lambda one: one[0])
+        fixes = [reading for reading in event.uplink.readings if type(reading) is Fix]
+        if len(fixes) == 1 and (after := self._at_once(state, fixes[0], heard_at)) is not None:
+            return after, ()
+        taken = [(happened_at(fix.at, heard_at), fix) for fix in fixes if is_position(fix)]
+        if len(taken) > 1:
+            taken.sort(key=lambda one: one[0])
         effects: list[Effect] = []
-        for at, fix in fixes:
+        for at, fix in taken:
             if heard_at - at <= self._max_age:
                 state = self._on_fix(state, fix, at, heard_at, effects)
         return state, tuple(effects)
+
+    def _at_once(self, state: FenceState, fix: Fix, heard_at: datetime) -> FenceState | None:
+        """Give the state after a fix that tells no fence anything new; None when that has to be looked at."""
+        known, since, until, seen, lasting = self._quiet
+        if known is not state or not fix.valid:
+            return None
+        at, calm = happened_at(fix.at, heard_at), self._calm
+        if at < since or seen != calm.seen or not calm.holds(fix, self._accuracy_m(fix)):
+            return None
+        if at < until:
+            return state
+        return self._noted(state, at) if lasting and heard_at - at <= self._max_age else None
+
+    def _noted(self, state: FenceState, at: datetime) -> FenceState:
+        """Give the state with the time of a fix that tells nothing else, where it is due to be written."""
+        tracks, oldest = dict(state.tracks), at
+        for watched in self._watched:
+            track = tracks[watched.view.fence]
+            tracks[watched.view.fence] = new = noted(track, at)
+            if new is track and track.last_at is not None:
+                oldest = min(oldest, track.last_at)
+        state = replace(state, tracks=tracks)
+        self._quiet = Quiet(state, at, oldest + NOTE_EVERY, self._quiet.seen, lasting=True)
+        return state
+
+    def _accuracy_m(self, fix: Fix) -> float:
+        """Give the radius that holds the wearer with 68 %, also of a fix that names none."""
+        told_m = fix.accuracy_m
+        return told_m if told_m is not None and told_m > 0 else self._accuracy_of[fix.source]
 
     # ------------------------------------------------------------------ other fences
 
@@ -204,17 +238,32 @@ class FenceRule:
     def _on_fix(
         self, state: FenceState, fix: Fix, at: datetime, heard_at: datetime, effects: list[Effect]
     ) -> FenceState:
-        accuracy_m = fix.accuracy_m
-        if accuracy_m is None or not accuracy_m > 0:
-            sure = self._sure_of[fix.source]
-        elif accuracy_m <= self._max_accuracy_m:
-            sure = certainty(accuracy_m)
-        else:
+        if fix.accuracy_m is not None and fix.accuracy_m > self._max_accuracy_m:
             return state
-        for watched in self._watched:
+        accuracy_m = self._accuracy_m(fix)
+        if not self._calm.holds(fix, accuracy_m):
+            self._calm = calm_around(self._watched, fix, accuracy_m)
+        if not self._quiet.holds(state, self._calm.seen, at):
+            state = self._judged(state, fix, at, heard_at, effects)
+            self._quiet = quiet_in(
+                self._calm, self._watched, state, at, lambda watched: self._counts(state, watched, at)
+            )
+        return state
+
+    def _judged(
+        self, state: FenceState, fix: Fix, at: datetime, heard_at: datetime, effects: list[Effect]
+    ) -> FenceState:
+        """Give the state after a fix that is held against every fence."""
+        sure, steady = certainty(self._accuracy_m(fix)), self._calm.seen
+        tracks, sightings = state.tracks, state.sightings
+        for number, watched in enumerate(self._watched):
             fence, limits = watched.view.fence, watched.limits
-            old = state.tracks.get(fence) or UNSEEN
-            seen = limits.judge(watched.breach_m(fix, sure), sure, place=old.place)
+            old = tracks.get(fence) or UNSEEN
+            seen: Seen
+            if steady:
+                seen = steady[number]
+            else:
+                seen = limits.judge(watched.breach_m(fix, sure), sure, place=old.place)
             steps = 0
             if seen == "beyond" and limits.escalate_m:
                 steps = limits.passed(watched.exact_breach_m(fix), sure)
@@ -229,15 +278,18 @@ class FenceRule:
             )
             if new is old:
                 continue
-            sightings = state.sightings
+            tracks = {**tracks, fence: new}
             if seen == "beyond" and (new.place == "leaving" or "raise" in acts or "escalate" in acts):
                 before = None if "start" in acts or old.place != "leaving" else sightings.get(fence)
                 sighting = _sighting(fix, at, watched.exact_breach_m(fix)).then(before)
                 sightings = {**sightings, fence: sighting}
-            state = replace(state, tracks={**state.tracks, fence: new}, sightings=sightings)
             for act in acts:
-                here = _sighting(fix, at, watched.exact_breach_m(fix)) if act in ("warn", "back") else None
-                effects.extend(self._order(watched, state, act, at, here))
+                told = sightings.get(fence)
+                if act in ("warn", "back"):
+                    told = _sighting(fix, at, watched.exact_breach_m(fix))
+                effects.extend(self._order(watched, new, told, act, at))
+        if tracks is not state.tracks:
+            state = replace(state, tracks=tracks, sightings=sightings)
         return state
 
     def _on_timer(self, state: FenceState, event: TimerDue) -> tuple[FenceState, tuple[Effect, ...]]:
@@ -252,16 +304,16 @@ class FenceRule:
             new, act = on_timer(old, event.due_at, counts=self._counts(state, watched, event.due_at))
             if new is not old:
                 state = replace(state, tracks={**state.tracks, fence: new})
-                return state, self._order(watched, state, act, event.due_at, None)
+                sighting = None if act in ("warn", "back") else state.sightings.get(fence)
+                return state, self._order(watched, new, sighting, act, event.due_at)
         return state, ()
 
     def _order(
-        self, watched: Watched, state: FenceState, act: Act, at: datetime, here: Sighting | None
+        self, watched: Watched, track: Track, sighting: Sighting | None, act: Act, at: datetime
     ) -> tuple[Effect, ...]:
-        """Turn what the table says into orders; `here` is the fix of a notice."""
+        """Turn what the table says into orders; `sighting` is what an alarm or a notice rests on."""
         view, limits = watched.view, watched.limits
-        timer, track = TIMER + view.fence, state.tracks[view.fence]
-        sighting, limit_m = state.sightings.get(view.fence), limits.exit_margin_m
+        timer, limit_m = TIMER + view.fence, limits.exit_margin_m
         match act:
             case "ignore" | "note":
                 return ()
@@ -272,9 +324,7 @@ class FenceRule:
             case "escalate":
                 limit_m = limits.escalate_m[track.steps - 1]
             case "warn":
-                sighting, limit_m = here, limits.approach_m
-            case "back":
-                sighting = here
+                limit_m = limits.approach_m
         told = fence_alarms.alarm(act, view, track, sighting, wearer=self._wearer, at=at, limit_m=limit_m)
         clear = (ClearTimer(name=timer),) if act in ("raise", "back") else ()
         return (*clear, RaiseAlarm(alarm=told))
@@ -296,13 +346,15 @@ def watch(view: FenceView, settings: FenceSettings) -> Watched:
         escalate_m=view.escalate_m,
     )
     far_m = max(margin_m, view.approach_m) + hysteresis_m
+    shape = shape_of(view, near_m=far_m + NEAR_REACH_M + 1.0)
     return Watched(
         view=view,
-        shape=shape_of(view, near_m=far_m + NEAR_REACH_M + 1.0),
+        shape=shape,
         limits=limits,
         schedule=tuple(map(parse_line, view.schedule)),
         side=1.0 if view.keep == "in" else -1.0,
         far_m=far_m,
+        box=shape.box(0.0),
     )
 
 

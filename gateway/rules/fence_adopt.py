@@ -14,12 +14,12 @@ does not rest on the old border:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 from zlib import crc32
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.effects import ClearTimer, Effect, SetTimer
 from gateway.model import FenceSuspension, FenceView, WhyReading

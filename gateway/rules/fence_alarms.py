@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
+
+import msgspec
 
 from gateway.model import WHY_READINGS, Alarm, FenceView, Severity, Why, WhyReading
 from gateway.rules.moment import milliseconds
@@ -39,8 +40,7 @@ PREFIXES: MappingProxyType[Told, str] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The last fix past a fence: degrees, metres past the border, and the newest fixes since it was left.
 
     `count` is how many there were.

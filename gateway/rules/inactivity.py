@@ -10,12 +10,12 @@ for those there are the rules `removed` and `silence`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import cos, hypot, radians
 from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.effects import ClearTimer, Effect, RaiseAlarm, SetTimer
 from gateway.model import (
@@ -32,7 +32,7 @@ from gateway.model import (
     Why,
     Worn,
 )
-from gateway.rules.base import RuleEvent, TimerDue
+from gateway.rules.base import NOTHING, RuleEvent, TimerDue
 from gateway.rules.moment import milliseconds
 from gateway.rules.position import is_position
 from sos.shifts import CHINA
@@ -76,8 +76,7 @@ class InactivitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             raise ValueError(f"by must lie between day_from and day_to ({self.day_from} to {self.day_to})")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InactivityState:
+class InactivityState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`active_at`: the last movement, `heard_at`: the last frame, both to ten minutes.
 
     `lat`, `lon`, `steps`: what the next movement is measured from.
@@ -104,6 +103,7 @@ class InactivityRule:
     name: ClassVar[str] = "inactivity"
     Settings: ClassVar[type[InactivitySettings]] = InactivitySettings
     State: ClassVar[type[InactivityState]] = InactivityState
+    hears: frozenset[type] | None = None
 
     def __init__(self, wearer: WearerView, settings: InactivitySettings) -> None:
         self._wearer = wearer.wearer
@@ -113,6 +113,8 @@ class InactivityRule:
         self._on = self._by is not None or bool(self._still)
         hours = (settings.by, settings.still_after_s, settings.day_from, settings.day_to)
         self._timed = " ".join(map(str, hours)) if self._on else ""
+        if not self._on:
+            self.hears = NOTHING
 
     def initial(self) -> InactivityState:
         """Give the state of a wearer never heard of: nobody is waited for yet."""

@@ -6,36 +6,14 @@ Only what is worth storing is kept: marks are rewritten at most once a minute.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from operator import attrgetter
-from types import MappingProxyType
-from typing import Any
 
-from gateway.model import BloodPressure, BodyTemp, Fix, HeartRate, Reading, SpO2, Steps, Worn
+import msgspec
+from msgspec.structs import replace
+
+from gateway.model import Fix, Steps, Worn
 from gateway.rules.moment import happened_at
 
-PLAUSIBLE_BPM = (20.0, 250.0)
-PLAUSIBLE_SYSTOLIC_MMHG = (50.0, 280.0)
-PLAUSIBLE_DIASTOLIC_MMHG = (20.0, 180.0)
-PLAUSIBLE_SPO2_PCT = (50.0, 100.0)
-PLAUSIBLE_BODY_TEMP_C = (30.0, 43.0)
-"""What lies outside, both ends included as possible, is a fault of the sensor (0 and 255: not worn)."""
-
-QUANTITIES: MappingProxyType[type, tuple[str, Callable[[Any], float], tuple[float, float]]] = (
-    MappingProxyType(
-        {
-            HeartRate: ("heart_rate", attrgetter("heart_rate_bpm"), PLAUSIBLE_BPM),
-            BloodPressure: ("systolic", attrgetter("systolic_mmhg"), PLAUSIBLE_SYSTOLIC_MMHG),
-            SpO2: ("spo2", attrgetter("spo2_pct"), PLAUSIBLE_SPO2_PCT),
-            BodyTemp: ("body_temp", attrgetter("body_temp_c"), PLAUSIBLE_BODY_TEMP_C),
-        }
-    )
-)
-"""What a trend or a habit is made of: the quantity, its value in a reading, and what can be true of it."""
-WITNESSES = frozenset({Fix, Steps, Worn})
-"""The readings that say whether the others can be trusted."""
 MOVING_STEPS_PER_MIN = 60.0
 """A slow walk has 60 to 79 steps a minute, moderate effort begins at 100 (Tudor-Locke et al. 2018)."""
 MOVING_M_S = (1.5, 6.0)
@@ -53,8 +31,7 @@ SET_BACK = timedelta(hours=1)
 """A mark so far in the future was made under a clock of ours that was wrong."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quality:
+class Quality(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`off_at`: when the band last said that it is not worn; `moving_at`: the last motion seen.
 
     `steps` is the count at `steps_at`, the base of the next cadence.
@@ -93,37 +70,12 @@ def doubtful(quality: Quality, at: datetime) -> bool:
     return moving_at is not None and abs(at - moving_at) <= MOTION_SETTLES
 
 
-def plausible(value: float, bounds: tuple[float, float]) -> bool:
-    """Whether a sensor can have measured this; never for what is no number."""
-    return bounds[0] <= value <= bounds[1]
-
-
-def look(
-    quality: Quality, readings: tuple[Reading, ...], heard_at: datetime
-) -> tuple[Quality, list[tuple[datetime, str, float]]]:
-    """Give the quality after a frame, and when it measured which plausible quantity and value, oldest first.
-
-    Of a blood pressure that is the systolic one.
-    """
-    measured: list[tuple[datetime, str, float]] = []
-    for reading in readings:
-        kind = type(reading)
-        if kind is Fix:
-            speed = reading.speed_m_s  # type: ignore[union-attr]
-            if speed is not None and speed >= MOVING_M_S[0]:
-                quality = witness(quality, reading, heard_at)  # type: ignore[arg-type]
-        elif (known := QUANTITIES.get(kind)) is not None:
-            name, value_of, (least, most) = known
-            value = value_of(reading)
-            if least <= value <= most:
-                at = reading.at
-                when = heard_at if at is heard_at else happened_at(at, heard_at)
-                measured.append((when, name, value))
-        elif kind is Steps or kind is Worn:
-            quality = witness(quality, reading, heard_at)  # type: ignore[arg-type]
-    if len(measured) > 1:
-        measured.sort()
-    return quality, measured
+def clear_from(quality: Quality, at: datetime) -> bool:
+    """Whether nothing casts doubt on what was measured at that time, or at any later one."""
+    off_at, moving_at = quality.off_at, quality.moving_at
+    return (off_at is None or at - off_at > OFF_WRIST) and (
+        moving_at is None or at - moving_at > MOTION_SETTLES
+    )
 
 
 def _set_back(old: datetime, at: datetime) -> bool:

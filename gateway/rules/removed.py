@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.effects import ClearTimer, Effect, RaiseAlarm, SetTimer
 from gateway.model import Alarm, Battery, BloodPressure, HeartRate, SpO2, WearerView, Why, Worn
-from gateway.rules.base import RuleEvent, TimerDue
+from gateway.rules.base import NOTHING, RuleEvent, TimerDue
 from gateway.rules.moment import happened_at, milliseconds
 
 TIMER = "off_wrist"
@@ -20,7 +20,8 @@ GRACE = timedelta(seconds=120)
 SECOND_LOOK = timedelta(seconds=600)
 SETTLED = timedelta(seconds=60)
 """A body measured this long after the band came off says that it is worn: some bands say only "off"."""
-BODY = frozenset({HeartRate, BloodPressure, SpO2})
+BODY: frozenset[type] = frozenset({HeartRate, BloodPressure, SpO2})
+HEARD: frozenset[type] = frozenset({Worn, Battery, *BODY})
 MOST_PCT = 100.0
 
 
@@ -37,8 +38,7 @@ class RemovedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_event_age_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemovedState:
+class RemovedState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`off_at`: since when no band is worn; `due_at`: the timer, None once raised.
 
     `charge_pct` is the least charge seen since then, `charging` whether it rose.
@@ -56,12 +56,15 @@ class RemovedRule:
     name: ClassVar[str] = "removed"
     Settings: ClassVar[type[RemovedSettings]] = RemovedSettings
     State: ClassVar[type[RemovedState]] = RemovedState
+    hears: frozenset[type] | None = HEARD
 
     def __init__(self, wearer: WearerView, settings: RemovedSettings) -> None:
         self._wearer = wearer.wearer
         self._after = timedelta(seconds=settings.off_wrist_after_s)
         self._charging = max(self._after, timedelta(seconds=settings.charging_s))
         self._max_age = timedelta(seconds=settings.max_event_age_s)
+        if not self._after:
+            self.hears = NOTHING
 
     def initial(self) -> RemovedState:
         """Give the state of a wearer who wears the band, or of whom nothing is known."""

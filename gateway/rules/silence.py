@@ -7,11 +7,11 @@ after the last frame, never sooner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.effects import ClearTimer, Effect, RaiseAlarm, SetTimer
 from gateway.model import Alarm, WearerView, Why
@@ -35,8 +35,7 @@ class SilenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     never_heard_after_s: Annotated[float, msgspec.Meta(ge=0, le=2_592_000)] = 86_400.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SilenceState:
+class SilenceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`heard_at`: the last frame, to a tenth of the wait.
 
     `due_at`: the timer, None while the silence is raised.
@@ -55,6 +54,7 @@ class SilenceRule:
     name: ClassVar[str] = "silence"
     Settings: ClassVar[type[SilenceSettings]] = SilenceSettings
     State: ClassVar[type[SilenceState]] = SilenceState
+    hears: frozenset[type] | None = None
     awaits_first: ClassVar[bool] = True
 
     def __init__(self, wearer: WearerView, settings: SilenceSettings) -> None:

@@ -16,13 +16,13 @@ The windows are there for bands that count from 1 again after a restart, or whos
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Annotated, ClassVar
 from zlib import crc32
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.effects import CancelAlarm, Effect, RaiseAlarm
 from gateway.model import Alarm, AlarmKind, BandAlarm, BandAlarmKind, Envelope, Fix, Severity, WearerView, Why
@@ -74,8 +74,7 @@ class SosSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     repeat_after_s: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Press:
+class Press(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One press (or fall) as remembered, to recognise its repeats."""
 
     device: str
@@ -86,12 +85,11 @@ class Press:
     alarm_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SosState:
+class SosState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The last presses, when each latched band alarm was last raised, and where the wearer was last seen."""
 
     presses: tuple[Press, ...] = ()
-    told: dict[str, datetime] = field(default_factory=dict)
+    told: dict[str, datetime] = {}
     lat: float | None = None
     lon: float | None = None
     seen_at: datetime | None = None
@@ -103,6 +101,7 @@ class SosRule:
     name: ClassVar[str] = "sos"
     Settings: ClassVar[type[SosSettings]] = SosSettings
     State: ClassVar[type[SosState]] = SosState
+    hears: frozenset[type] | None = frozenset({Fix, BandAlarm})
 
     def __init__(self, wearer: WearerView, settings: SosSettings) -> None:
         self._wearer = wearer.wearer

@@ -6,18 +6,19 @@ and it must be repeated. It is a notice: whatever goes beyond a limit is the rul
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
-from gateway.effects import Effect, RaiseAlarm
-from gateway.model import Alarm, WearerView, Why
+from gateway.effects import Effect
+from gateway.model import WearerView
 from gateway.rules.base import RuleEvent, TimerDue
+from gateway.rules.measurements import BODIES, WITNESSES, Still, measurements, news, trusted, witnessed
 from gateway.rules.moment import milliseconds
-from gateway.rules.quality import SET_BACK, Quality, doubtful, look
-from gateway.rules.vitals_runs import NEVER, Limit, Run, held
+from gateway.rules.quality import SET_BACK, Quality
+from gateway.rules.vitals_runs import NEVER, Limit, Run, held, raising
 
 SAMPLES = 6
 """So many are kept of each quantity, evenly over the time within which a change is fast."""
@@ -46,13 +47,12 @@ class TrendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_event_age_s: Annotated[float, msgspec.Meta(gt=0)] = 600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrendState:
+class TrendState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The last samples of each quantity as (milliseconds since 1970, value), and the changes under way."""
 
-    samples: dict[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
-    runs: dict[str, Run] = field(default_factory=dict)
-    quality: Quality = field(default_factory=Quality)
+    samples: dict[str, tuple[tuple[int, float], ...]] = {}
+    runs: dict[str, Run] = {}
+    quality: Quality = Quality()
 
 
 class TrendRule:
@@ -61,6 +61,7 @@ class TrendRule:
     name: ClassVar[str] = "trend"
     Settings: ClassVar[type[TrendSettings]] = TrendSettings
     State: ClassVar[type[TrendState]] = TrendState
+    hears: frozenset[type] | None = BODIES | WITNESSES
 
     def __init__(self, wearer: WearerView, settings: TrendSettings) -> None:
         self._wearer = wearer.wearer
@@ -73,8 +74,10 @@ class TrendRule:
             "systolic": (settings.systolic_mmhg, (1, -1), "mmHg"),
             "spo2": (settings.spo2_pct, (-1,), "%"),
         }
-        self._near: dict[str, tuple[Samples, float, float]] = {}
         self._changes = {name: change for name, change in changes.items() if change[0]}
+        self._apart_ms = self._within_ms / SAMPLES
+        self._apart = timedelta(milliseconds=self._apart_ms - 2)  # times are kept in whole milliseconds
+        self._still: dict[str, Still] = {}
 
     def initial(self) -> TrendState:
         """Give the state of a wearer never measured."""
@@ -87,16 +90,17 @@ class TrendRule:
         del now  # the frame carries its own time, so that a replay gives the same
         if isinstance(event, TimerDue) or event.uplink.backlog:
             return state, ()
-        heard_at = event.received_at
-        quality, measured = look(state.quality, event.uplink.readings, heard_at)
-        if quality is not state.quality:
-            state = replace(state, quality=quality)
-        if not measured:
+        heard_at, (_, witnesses, values) = event.received_at, measurements(event)
+        if not state.runs:
+            values = news(values, self._still, state.samples)
+        if witnesses:
+            quality = witnessed(state.quality, witnesses, heard_at)
+            state = state if quality is state.quality else replace(state, quality=quality)
+        if not values:
             return state, ()
         effects: list[Effect] = []
-        for when, name, value in measured:
-            if heard_at - when <= self._max_age and not doubtful(state.quality, when):
-                state = self._judge(state, name, value, when, heard_at, effects)
+        for when, name, value in trusted(values, state.quality, heard_at, self._max_age):
+            state = self._judge(state, name, value, when, heard_at, effects)
         return state, tuple(effects)
 
     def _judge(
@@ -114,22 +118,17 @@ class TrendRule:
         samples = state.samples.get(name, ())
         if samples and samples[-1][0] > when_ms and samples[-1][0] - milliseconds(heard_at) > SET_BACK_MS:
             samples = ()
-        if state.runs or not self._steady(name, samples, value):
+        change = self._changes[name][0]
+        known = self._still.get(name)
+        steady = known is not None and known[0] is samples and known[1] <= value <= known[2]
+        if state.runs or not steady:
             state = self._held(state, name, value, when, heard_at, effects, samples)
-        if samples and when_ms - samples[-1][0] < self._within_ms / SAMPLES:
+        if samples and when_ms - samples[-1][0] < self._apart_ms:
             return state
         kept = (*samples, (when_ms, value))[-SAMPLES:]
-        samples_now = {**state.samples, name: kept}
-        return TrendState(samples=samples_now, runs=state.runs, quality=state.quality)
-
-    def _steady(self, name: str, samples: Samples, value: float) -> bool:
-        """Whether no sample at all is far enough from the value; remembered until a sample is added."""
-        known = self._near.get(name)
-        if known is None or known[0] is not samples:
-            change = self._changes[name][0]
-            values = [old for _, old in samples] or [value]
-            known = self._near[name] = (samples, max(values) - change, min(values) + change)
-        return known[1] <= value <= known[2]
+        values = [old for _, old in kept]
+        self._still[name] = (kept, max(values) - change, min(values) + change, when, when + self._apart)
+        return replace(state, samples={**state.samples, name: kept})
 
     def _held(
         self,
@@ -153,7 +152,7 @@ class TrendRule:
             runs, raised = held(state.runs, limit, value, when, heard_at, self._cooldown)
             state = state if runs is state.runs else replace(state, runs=runs)
             if raised is not None:
-                effects.append(RaiseAlarm(alarm=self._alarm(limit, value, raised, when)))
+                effects.append(raising(self.name, self._wearer, limit, raised, value, when))
         return state
 
     def _limit(self, name: str, sign: int, limit: float, unit: str) -> Limit:
@@ -168,25 +167,6 @@ class TrendRule:
             gap=self._gap,
             jump=float("inf"),
             severity="notice",
-        )
-
-    def _alarm(self, limit: Limit, value: float, run: Run, when: datetime) -> Alarm:
-        since = run.since or when
-        return Alarm(
-            alarm_id=f"trend.{self._wearer}.{limit.code}.{milliseconds(since)}",
-            wearer=self._wearer,
-            kind="vitals",
-            severity=limit.severity,
-            why=Why(
-                code=limit.code,
-                value=value,
-                limit=limit.limit,
-                unit=limit.unit,
-                readings=run.readings,
-                count=run.count,
-                since=since,
-            ),
-            at=when,
         )
 
 

@@ -9,51 +9,38 @@ What is doubtful (`gateway.rules.quality`) neither raises nor clears.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from gateway.effects import Effect, RaiseAlarm
-from gateway.model import (
-    Alarm,
-    BloodPressure,
-    BodyTemp,
-    Fix,
-    HeartRate,
-    Reading,
-    SpO2,
-    Steps,
-    WearerView,
-    Why,
-    Worn,
-)
+import msgspec
+from msgspec.structs import replace
+
+from gateway.effects import Effect
+from gateway.model import BloodPressure, Fix, HeartRate, SpO2, Steps, WearerView, Worn
 from gateway.rules.base import RuleEvent, TimerDue
-from gateway.rules.moment import happened_at, milliseconds
-from gateway.rules.quality import WITNESSES, Quality, doubtful, plausible, witness
-from gateway.rules.vitals_runs import Limit, Run, held
+from gateway.rules.measurements import BODIES, WITNESSES, Body, Measurements, measurements, plausible
+from gateway.rules.moment import happened_at
+from gateway.rules.quality import Quality, doubtful, witness
+from gateway.rules.vitals_runs import Run, held, raising
 from gateway.rules.vitals_settings import Quantity, VitalsSettings, quantities
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pressure:
+class Pressure(msgspec.Struct, frozen=True, kw_only=True):
     """The last (systolic, diastolic) judged while one is beyond a limit: a measurement may be sent twice."""
 
     pair: tuple[float, ...]
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VitalsState:
+class VitalsState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The runs by the code of their limit, empty for a wearer who is well, and what casts doubt."""
 
-    runs: dict[str, Run] = field(default_factory=dict)
-    quality: Quality = field(default_factory=Quality)
+    runs: dict[str, Run] = {}
+    quality: Quality = Quality()
     pressure: Pressure | None = None
 
 
-MEASUREMENTS = frozenset({HeartRate, BloodPressure, SpO2, BodyTemp})
 Values = list[tuple[Quantity, float]]
-Measurement = HeartRate | BloodPressure | SpO2 | BodyTemp
 
 
 class VitalsRule:
@@ -62,6 +49,7 @@ class VitalsRule:
     name: ClassVar[str] = "vitals"
     Settings: ClassVar[type[VitalsSettings]] = VitalsSettings
     State: ClassVar[type[VitalsState]] = VitalsState
+    hears: frozenset[type] | None = BODIES | WITNESSES
 
     def __init__(self, wearer: WearerView, settings: VitalsSettings) -> None:
         self._wearer = wearer.wearer
@@ -83,7 +71,7 @@ class VitalsRule:
         if isinstance(event, TimerDue) or event.uplink.backlog:
             return state, ()
         heard_at = event.received_at
-        state, measured = self._read(state, event.uplink.readings, heard_at)
+        state, measured = self._read(state, measurements(event), heard_at)
         if not measured:
             return state, ()
         if len(measured) > 1:
@@ -95,25 +83,24 @@ class VitalsRule:
         return state, tuple(effects)
 
     def _read(
-        self, state: VitalsState, readings: tuple[Reading, ...], heard_at: datetime
+        self, state: VitalsState, found: Measurements, heard_at: datetime
     ) -> tuple[VitalsState, list[tuple[datetime, Values]]]:
         """Take in what casts doubt, and give what is to be judged: nothing of a wearer who is well."""
         calm = not state.runs
         slow, fast = self._well
+        bodies, witnesses, _ = found
         measured: list[tuple[datetime, Values]] = []
-        for reading in readings:
-            kind = type(reading)
-            if kind is HeartRate and calm and slow <= reading.heart_rate_bpm <= fast:  # type: ignore[union-attr]
+        for reading in bodies:
+            if calm and type(reading) is HeartRate and slow <= reading.heart_rate_bpm <= fast:
                 continue
-            if kind in MEASUREMENTS:
-                values = self._values(reading)  # type: ignore[arg-type]
-                if values and not (calm and all(one.low <= value <= one.high for one, value in values)):
-                    measured.append((happened_at(reading.at, heard_at), values))
-            elif kind in WITNESSES:
-                state = self._witness(state, reading, heard_at)  # type: ignore[arg-type]
+            values = self._values(reading)
+            if values and not (calm and all(one.low <= value <= one.high for one, value in values)):
+                measured.append((happened_at(reading.at, heard_at), values))
+        for sign in witnesses:
+            state = self._witness(state, sign, heard_at)
         return state, measured
 
-    def _values(self, reading: Measurement) -> Values:
+    def _values(self, reading: Body) -> Values:
         """Give each quantity a reading measures with its value; nothing when the sensor is at fault."""
         body = self._quantities
         if isinstance(reading, HeartRate):
@@ -180,27 +167,8 @@ class VitalsRule:
                 runs = {**runs, limit.code: replace(run, armed=False, raised_at=when)}
             elif raised is not None:
                 taken = limit.sign
-                effects.append(RaiseAlarm(alarm=self._alarm(limit, value, raised, when)))
+                effects.append(raising(self.name, self._wearer, limit, raised, value, when))
         return runs
-
-    def _alarm(self, limit: Limit, value: float, run: Run, when: datetime) -> Alarm:
-        since = run.since or when
-        return Alarm(
-            alarm_id=f"vitals.{self._wearer}.{limit.code}.{milliseconds(since)}",
-            wearer=self._wearer,
-            kind="vitals",
-            severity=limit.severity,
-            why=Why(
-                code=limit.code,
-                value=value,
-                limit=limit.limit,
-                unit=limit.unit,
-                readings=run.readings,
-                count=run.count,
-                since=since,
-            ),
-            at=when,
-        )
 
 
 def _taken_off(state: VitalsState, at: datetime) -> VitalsState:

@@ -6,18 +6,18 @@ A frame without measurements is the clock, so a silent band, or a gateway that w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.effects import Effect, RaiseAlarm
-from gateway.model import Alarm, BloodPressure, BodyTemp, Envelope, HeartRate, SpO2, WearerView, Why, Worn
+from gateway.model import Alarm, Envelope, WearerView, Why, Worn
 from gateway.rules.base import RuleEvent, TimerDue
+from gateway.rules.measurements import measurements
 from gateway.rules.moment import milliseconds
 
-MEASUREMENTS = frozenset({HeartRate, BloodPressure, SpO2, BodyTemp})
 MARK_S = 600.0
 """The time of the last measurement is stored so often, or every tenth of what was configured."""
 LEARNED_MARKS = 24
@@ -39,8 +39,7 @@ class VitalsMissingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     expect_every_s: Annotated[float, msgspec.Meta(ge=0, le=604_800)] = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VitalsMissingState:
+class VitalsMissingState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`measured_at`: the last measurement, to a tenth of the wait; `marks`: how many times were stored.
 
     `usual_s`: the longest usual gap; `overdue_at`: the first frame that came too late without one;
@@ -61,6 +60,7 @@ class VitalsMissingRule:
     name: ClassVar[str] = "vitals_missing"
     Settings: ClassVar[type[VitalsMissingSettings]] = VitalsMissingSettings
     State: ClassVar[type[VitalsMissingState]] = VitalsMissingState
+    hears: frozenset[type] | None = None
 
     def __init__(self, wearer: WearerView, settings: VitalsMissingSettings) -> None:
         self._wearer = wearer.wearer
@@ -79,13 +79,13 @@ class VitalsMissingRule:
         del now  # the frame carries its own time, so that a replay gives the same
         if isinstance(event, TimerDue) or event.uplink.backlog or event.replayed:
             return state, ()
+        bodies, witnesses, _ = measurements(event)
+        if bodies:
+            return self._measured(state, event.received_at), ()
         worn: bool | None = None
-        for reading in event.uplink.readings:
-            kind = type(reading)
-            if kind in MEASUREMENTS:
-                return self._measured(state, event.received_at), ()
-            if kind is Worn:
-                worn = reading.worn  # type: ignore[union-attr]
+        for sign in witnesses:
+            if isinstance(sign, Worn):
+                worn = sign.worn
         return self._asked(state, event, worn=worn)
 
     def _measured(self, state: VitalsMissingState, at: datetime) -> VitalsMissingState:

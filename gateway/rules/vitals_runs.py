@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gateway.model import WHY_READINGS, Severity, WhyReading
+import msgspec
+from msgspec.structs import replace
+
+from gateway.effects import RaiseAlarm
+from gateway.model import WHY_READINGS, Alarm, Severity, Why, WhyReading
+from gateway.rules.moment import milliseconds
 from gateway.rules.quality import SET_BACK
 
 NEVER = 1_000_000
@@ -34,8 +39,7 @@ class Limit:
     severity: Severity = "warning"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is remembered of one limit while it is not simply fine.
 
     `count` readings beyond it since `since`, the last reading judged at `last_at`;
@@ -119,3 +123,25 @@ def held(
     if new == old:
         return runs, None
     return {**runs, limit.code: new}, new if new.raised_at == when else None
+
+
+def raising(rule: str, wearer: str, limit: Limit, run: Run, value: float, when: datetime) -> RaiseAlarm:
+    """Give the order of the rule of this name to raise; the id is made from the beginning of the run."""
+    since = run.since or when
+    alarm = Alarm(
+        alarm_id=f"{rule}.{wearer}.{limit.code}.{milliseconds(since)}",
+        wearer=wearer,
+        kind="vitals",
+        severity=limit.severity,
+        why=Why(
+            code=limit.code,
+            value=value,
+            limit=limit.limit,
+            unit=limit.unit,
+            readings=run.readings,
+            count=run.count,
+            since=since,
+        ),
+        at=when,
+    )
+    return RaiseAlarm(alarm=alarm)

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from gateway.rules.quality import (
+from gateway.rules.measurements import (
     PLAUSIBLE_BODY_TEMP_C,
     PLAUSIBLE_BPM,
     PLAUSIBLE_DIASTOLIC_MMHG,

@@ -200,14 +200,13 @@ def test_backlog_raises_nothing_but_an_sos(kind, story):
             assert {effect.alarm.kind for effect in effects if isinstance(effect, RaiseAlarm)} <= {"sos"}
 
 
-def test_a_state_is_a_frozen_slotted_dataclass(kind):
+def test_a_state_cannot_be_changed(kind):
     state = build(kind).initial()
     assert type(state) is kind.State
-    assert state.__dataclass_params__.frozen
     assert not hasattr(state, "__dict__")
-    field = dataclasses.fields(state)[0].name
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(state, field, None)
+    fields = getattr(state, "__struct_fields__", None) or [one.name for one in dataclasses.fields(state)]
+    with pytest.raises(AttributeError):  # FrozenInstanceError is one
+        setattr(state, fields[0], None)
 
 
 def test_settings_have_defaults_and_refuse_keys_they_do_not_know(kind):

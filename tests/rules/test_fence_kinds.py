@@ -154,7 +154,7 @@ def test_keep_out_mirrors_keep_in(breaches_m, accuracy_m):
     away_told, _ = run(away, walk(*[500 - b for b in breaches_m], accuracy_m=accuracy_m))
     pairs = {"fence_exit": "fence_enter", "fence_farther": "fence_deeper", "fence_return": "fence_clear"}
     mirrored = [(pairs.get(code, code), at) for code, at in stay_told]
-    reach = rule_of(HOME)._sure_of[None].reach_m if accuracy_m is None else 1.0896 * accuracy_m
+    reach = 1.0896 * rule_of(HOME)._accuracy_of[None] if accuracy_m is None else 1.0896 * accuracy_m
     lines = [20, 10, -30, -40, 100, 250]
     if all(abs(abs(b - line) - r) > 0.5 for b in breaches_m for line in lines for r in (0, reach)):
         assert away_told == mirrored
