@@ -8,8 +8,7 @@ from datetime import datetime
 
 from gateway.backtest.stage import Suspended
 from gateway.model import Battery, BloodPressure, BodyTemp, Envelope, HeartRate, Reading, SpO2
-from gateway.rules.moment import happened_at
-from gateway.rules.quality import (
+from gateway.rules.measurements import (
     PLAUSIBLE_BODY_TEMP_C,
     PLAUSIBLE_BPM,
     PLAUSIBLE_DIASTOLIC_MMHG,
@@ -17,6 +16,7 @@ from gateway.rules.quality import (
     PLAUSIBLE_SYSTOLIC_MMHG,
     plausible,
 )
+from gateway.rules.moment import happened_at
 
 BOUNDS = {
     "heart_rate": PLAUSIBLE_BPM,
