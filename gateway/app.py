@@ -83,7 +83,7 @@ class Gateway:
             after_commit=lambda: self.portal.wake(),  # noqa: PLW0108 (the portal's side comes later)
         )
         self.reader = JournalReader(self.path)
-        self.portal = PortalSide(settings, self.journal, self.reader)
+        self.portal = PortalSide(settings, self.journal, self.reader, count_on=self._count_on)
         self.book = at_start(settings, self.reader, self.clock.now())
         self.people = People(self.book.settings)
         self.announcer = Announcer(self.people, self.reader.mark("roster_digest"))
@@ -288,6 +288,11 @@ class Gateway:
     def _admit(self, settings: Settings) -> None:
         """Bands may be of these wearers from now on; those of the configuration are those of `people`."""
         self.device_watch.renew(configured=self.people.configured, known=known_to(settings))
+
+    def _count_on(self, record: Record) -> None:
+        """The portal has seen more versions of profiles than this journal, put back, knows of."""
+        for version in self.book.count_on(self.clock.now()):
+            version.write(record)
 
     def _say_who_is_watched(self) -> None:
         """Journal who is watched, and by which profiles, when that changed since the last time."""

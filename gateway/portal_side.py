@@ -24,12 +24,21 @@ log = logging.getLogger(__name__)
 class PortalSide:
     """`sync` and `link` are None until `open`, and for good where there is no portal."""
 
-    def __init__(self, settings: Settings, journal: JournalWriter, reader: JournalReader) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        journal: JournalWriter,
+        reader: JournalReader,
+        *,
+        count_on: Callable[[Record], None],
+    ) -> None:
+        """`count_on` numbers what else the portal has seen of a newer journal, when this is an older one."""
         self.sync: SyncClient | None = None
         self.link: PortalLink | None = None
         self._settings = settings
         self._journal = journal
         self._reader = reader
+        self._count_on = count_on
         self._first_seq = journal.seq
 
     def open(self, ordered: Ordered) -> tuple[SyncClient, PortalLink] | None:
@@ -83,4 +92,6 @@ class PortalSide:
         log.warning("this journal is younger than the portal's copy of it; numbering on from %d", through_seq)
         missed = self._reader.events(after=self._first_seq, limit=MISSED_EVENTS)
         rows = [EventRow(**{name: row[name] for name in EventRow._fields}) for row in missed]
-        self._journal.append(Record(rows, rest=Rest(skip_to=through_seq), urgent=True))
+        record = Record(rows, rest=Rest(skip_to=through_seq), urgent=True)
+        self._count_on(record)
+        self._journal.append(record)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from sqlite3 import Row
 from typing import Literal, Protocol
@@ -25,6 +25,9 @@ from gateway.told import ProfileInForce
 
 GATEWAY = "守望"
 """Who orders a version that nobody ordered: one that no longer fits was replaced at the start."""
+
+LOST_VERSIONS = 1000
+"""More than anybody orders between a backup and the day it is put back."""
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +108,17 @@ class ProfileBook:
         """The version in force, 0 for a wearer nobody knows."""
         known = self.in_force.get(wearer)
         return known.version if known is not None else 0
+
+    def count_on(self, now: datetime) -> list[Version]:
+        """Number every profile in force anew, above whatever a journal we do not have has counted."""
+        anew = [
+            replace(one, version=self.counted[wearer] + LOST_VERSIONS, at=now)
+            for wearer, one in self.in_force.items()
+        ]
+        for one in anew:
+            self.in_force[one.wearer] = one
+            self.counted[one.wearer] = one.version
+        return anew
 
     def take(self, versions: Iterable[Version], settings: Settings) -> None:
         """These are in force from now on; `settings` are those with them."""

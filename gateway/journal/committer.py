@@ -100,8 +100,11 @@ class Committer:
         self._write_quarantine(rest)
         for profile in rest.profiles:
             execute("insert into profiles values (?, ?, ?, ?, ?, ?, ?, ?)", profile)
-            oldest = profile.version - PROFILES_KEPT
-            execute("delete from profiles where wearer = ? and version <= ?", (profile.wearer, oldest))
+            execute(
+                "delete from profiles where wearer = :wearer and version not in (select version from profiles"
+                " where wearer = :wearer order by version desc limit :kept)",
+                {"wearer": profile.wearer, "kept": PROFILES_KEPT},
+            )
         for name, value in rest.marks.items():
             execute("insert or replace into marks values (?, ?)", (name, value))
 

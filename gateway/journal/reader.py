@@ -164,6 +164,7 @@ class JournalReader:
         return self._rows(
             "select profiles.* from profiles join"
             " (select wearer, max(version) as version from profiles group by wearer) using (wearer, version)"
+            " order by wearer"
         )
 
     def profile_versions(self, wearer: str) -> list[sqlite3.Row]:

@@ -339,6 +339,14 @@ async def test_the_newest_twenty_versions_of_each_wearer_are_kept(journal):
     reader.close()
 
 
+async def test_versions_that_are_counted_on_far_higher_lose_none_before_them(journal):
+    for number in (1, 2, 1002, 1003):
+        await journal.commit(Record(rest=Rest(profiles=[version("zhang", number)])))
+    reader = JournalReader(journal.path)
+    assert [row["version"] for row in reader.profile_versions("zhang")] == [1003, 1002, 2, 1]
+    reader.close()
+
+
 async def test_a_full_journal_never_drops_a_profile(journal):
     await journal.commit(Record([event(1, "profile")], rest=Rest(profiles=[version("zhang", 1)])))
     await journal.commit(Record([event(2)]))

@@ -339,6 +339,21 @@ def test_a_fence_drawn_closer_in_the_portal_alarms_at_the_next_fix(house, band_o
     assert [number for number, *_ in versions(there)] == [1, 2, 3, 4], "the orders of before came once"
 
 
+def test_a_journal_the_portal_is_ahead_of_counts_on_and_the_portal_can_order_again(house, portal_at):
+    """A backup that was put back: the portal has seen versions this journal knows nothing of."""
+    there = house()
+    portal = portal_at(int(there.ports["18088"]))
+    portal.through_seq = 5000
+    gateway = there.start("gateway")
+    while in_force(portal).version != 1001:
+        pass
+    portal.order("set_profile", wearer="zhang-guilan", by="李晓梅", profile=profile(50), base_version=1001)
+    assert portal.hears("command").done
+    gateway.kill()
+    there.start("gateway")
+    assert versions(there) == [(1, "file", ""), (1001, "file", ""), (1002, "portal", "李晓梅")]
+
+
 def test_a_wearer_only_the_portal_knows_is_watched_and_gets_a_band_at_the_desk(house, portal_at):
     there = house()
     portal = portal_at(int(there.ports["18088"]))
