@@ -220,10 +220,12 @@ async def test_bands_and_orders_are_heard_between_the_wearers_of_a_reload(site, 
     await site.reload(more="[rules.vitals]\nheart_rate_high_bpm = 99\n")
     assert taken == ["zhang", "wang"], "the second is the order's"
     assert site.house.book.settings.wearer_rules["wang", "vitals"].heart_rate_high_bpm == 77
-    limits = {wearer: engine._rules[wearer] for wearer in ("zhang", "wang")}
+    hearings = {wearer: engine._rules[wearer] for wearer in ("zhang", "wang")}
     highs = {
-        wearer: next(rule for owner, rule in pairs if owner.startswith("vitals/"))._quantities.heart_rate.high
-        for wearer, pairs in limits.items()
+        wearer: next(
+            rule for owner, rule in hearing.owned if owner.startswith("vitals/")
+        )._quantities.heart_rate.high
+        for wearer, hearing in hearings.items()
     }
     assert highs == {"zhang": 99, "wang": 77}
 
