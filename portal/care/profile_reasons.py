@@ -37,6 +37,7 @@ KNOWN: Sequence[tuple[str, object]] = (
     ("no other person", lazy_gettext("这个代号是值班人员或北斗站的，请删除后重新添加。")),
     ("no other wearer", lazy_gettext("这个编号别人已经在用。")),
     ("no such key", lazy_gettext("守望设备不认识这一项，可能要先升级。")),
+    ("this was made from", lazy_gettext("守望设备用的是另一版。请在修改记录里恢复一版，然后再改。")),
     ("is in force already", lazy_gettext("这一版正在使用，不用恢复。")),
     ("any more; kept", lazy_gettext("守望设备上已经没有这一版，请照它重新填写。")),
     ("is called", lazy_gettext("守望设备上没有这个人。")),

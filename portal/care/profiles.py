@@ -5,6 +5,7 @@ The gateway's journal is the record; it judges what is ordered and it alone coun
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,9 +25,13 @@ from portal.care.models import Command, ProfileVersion, Wearer
 from portal.care.profile_diff import audit_words, changes
 from portal.policy import Viewer
 
+log = logging.getLogger(__name__)
+
 BY_CHARACTERS = 120
 """What the store's column holds."""
 NAMES = ("set_profile", "restore_profile")
+OUTDATED = "this was made from version"
+"""How a gateway refuses a change that was made from another version (`gateway.profile_orders`)."""
 WAITS, REFUSED, DROPPED = "queued", "refused", "dropped"
 """States of a command; one that is dropped was taken back here before, or after, its gateway answered."""
 
@@ -59,17 +64,25 @@ class Standing:
     profile: Profile | None
     restores: int | None
     outdated: bool
-    """Refused, and another version than the one it was made from is in force."""
+    """Refused because another version than the one it was made from was in force."""
 
 
 def take(session: Session, wearer: Wearer, told: ProfileInForce, *, now: datetime) -> None:
-    """Keep a version; the same one told again changes nothing, another under its number takes its place."""
-    query = sa.select(ProfileVersion).where(ProfileVersion.wearer_id == wearer.id)
-    row = session.scalar(query.where(ProfileVersion.version == told.version))
+    """Keep a version; the same one told again changes nothing.
+
+    A number that was told before, now of another time, is of a gateway that counts anew: its journal is new,
+    or an older one of a backup. It takes the place of the one before, and those above it are of no count.
+    """
+    at = min(told.at, now)
+    row = find_version(session, wearer, told.version)
     if row is None:
         row = ProfileVersion(wearer_id=wearer.id, version=told.version)
         session.add(row)
-    row.source, row.at, row.restores = told.source, min(told.at, now), told.restores
+    elif row.at != at:
+        log.warning("the gateway of wearer %d counts versions anew from %d", wearer.id, told.version)
+        above = sa.delete(ProfileVersion).where(ProfileVersion.wearer_id == wearer.id)
+        session.execute(above.where(ProfileVersion.version > told.version))
+    row.source, row.at, row.restores = told.source, at, told.restores
     row.by = told.by[:BY_CHARACTERS]
     row.body = msgspec.json.encode(told.profile).decode()
     session.flush()
@@ -112,11 +125,11 @@ def current(session: Session, wearer: Wearer) -> Current | None:
 
 def standing(session: Session, wearer: Wearer) -> Standing | None:
     """The newest change where its gateway has not taken it, and nobody has dropped it."""
-    row = session.scalar(_orders(wearer).order_by(Command.number.desc()).limit(1))
+    kept = _orders(wearer).where(Command.state != DROPPED)
+    row = session.scalar(kept.order_by(Command.number.desc()).limit(1))
     if row is None or row.state not in {WAITS, REFUSED}:
         return None
     body, newest = _body(row), in_force(session, wearer)
-    base = body.base_version
     return Standing(
         command=row.command,
         waits=row.state == WAITS,
@@ -125,7 +138,7 @@ def standing(session: Session, wearer: Wearer) -> Standing | None:
         at=row.created_at,
         profile=_content(session, wearer, row),
         restores=body.version,
-        outdated=row.state == REFUSED and base is not None and newest is not None and base != newest.version,
+        outdated=OUTDATED in row.reason and newest is not None and body.base_version != newest.version,
     )
 
 
@@ -178,6 +191,7 @@ def restore(
 def drop(session: Session, wearer: Wearer, command: str, *, who: Viewer, now: datetime) -> bool:
     """Drop a change that waits or was refused; false where it does neither any more.
 
+    With one that was refused go those refused before it.
     One its gateway is just taking comes into force all the same, and is then told as any version.
     """
     row = session.scalar(
@@ -185,7 +199,12 @@ def drop(session: Session, wearer: Wearer, command: str, *, who: Viewer, now: da
     )
     if row is None:
         return False
-    row.state, row.ended_at = DROPPED, now
+    gone = [row]
+    if row.state == REFUSED:
+        refused = _orders(wearer).where(Command.state == REFUSED, Command.number < row.number)
+        gone += session.scalars(refused)
+    for one in gone:
+        one.state, one.ended_at = DROPPED, now
     _record(session, wearer, "drop_profile", row.command, who=who, now=now)
     return True
 

@@ -112,3 +112,23 @@ def test_two_changes_sent_while_the_gateway_is_away_both_come_into_force(house):
     found = daughter.until(lambda found: found["version"] == 3 and found["standing"] is None)
     assert found["profile"]["home"] == "5栋"
     daughter.client.close()
+
+
+def test_a_change_the_configuration_file_was_faster_than_is_outdated_and_can_be_sent_again(house):
+    home = house()
+    home.start("portal")
+    gateway = home.start("gateway")
+    daughter = Daughter(home.portal_url)
+    profile = daughter.until(lambda found: found.get("version") == 1)["profile"]
+    gateway.stop()
+    assert daughter.put(profile | {"birth_year": 1942}, 1).status_code == 202
+    text = home.config.read_text("utf-8")
+    assert "3栋2单元401" in text
+    home.config.write_text(text.replace("3栋2单元401", "4栋"), "utf-8")
+    home.start("gateway")
+    found = daughter.until(lambda found: found["version"] == 2 and found["standing"]["state"] == "refused")
+    assert (found["profile"]["home"], found["standing"]["outdated"]) == ("4栋", True)
+    assert daughter.put(found["profile"] | {"birth_year": 1942}, 2).status_code == 202
+    third = daughter.until(lambda found: found["version"] == 3 and found["standing"] is None)
+    assert (third["profile"]["home"], third["profile"]["birth_year"]) == ("4栋", 1942)
+    daughter.client.close()

@@ -420,7 +420,11 @@ def test_a_gateway_that_had_another_version_is_told_kindly(told, base, people, f
     theirs = msgspec.structs.replace(samples.ZHANG_PROFILE, home="4栋")
     told.send(
         samples.profile_told(2, theirs, source="file", by=""),
-        CommandDone(command=command["command"], done=False, reason="version 2 is in force, not 1"),
+        CommandDone(
+            command=command["command"],
+            done=False,
+            reason="version 2 is in force, this was made from version 1",
+        ),
     )
     page = opened(people["guardian"], base)
     assert "设置已被别人先改了" in words(page, "standing-change")
@@ -432,6 +436,14 @@ def test_a_gateway_that_had_another_version_is_told_kindly(told, base, people, f
     again = told.commands()[-1]
     assert (again["base_version"], again["profile"]["home"]) == (2, "4栋")
     assert again["profile"]["rules"]["vitals"]["heart_rate_high_bpm"] == 110.0
+
+
+def test_a_gateway_that_counts_otherwise_says_the_way_out(told, base, people, fill):
+    fill("limits", heart_rate_high_bpm="110")
+    (command,) = told.commands()
+    reason = "version 5 is in force, this was made from version 1"
+    told.send(CommandDone(command=command["command"], done=False, reason=reason))
+    assert "请在修改记录里恢复一版，然后再改" in words(opened(people["guardian"], base), "standing-change")
 
 
 def test_somebody_else_changed_it_while_typing(told, base, people, fill, samples):

@@ -12,9 +12,12 @@ import sqlalchemy as sa
 from gateway.profile import ContactTable, FenceTable, Profile
 from gateway.told import CommandDone, ProfileInForce
 from portal.api import commands
+from portal.audit import broken_at
 from portal.care import profiles
 from portal.care.models import Change, Command, ProfileVersion, Wearer
 from portal.db import db
+from portal.people.models import User
+from portal.policy import Viewer
 
 SON = ContactTable(id="li-jianguo", name="李建国", phone="+8613800138001", relation="儿子")
 GARDEN = FenceTable(
@@ -71,12 +74,17 @@ def test_a_version_told_twice_is_one(store_app, store_gateway, version):
         assert db.session.scalar(sa.select(sa.func.count()).select_from(ProfileVersion)) == 1
 
 
-def test_what_a_gateway_says_of_a_version_last_is_believed(store_app, store_gateway, version):
+def test_a_gateway_that_counts_anew_is_believed(store_app, store_gateway, samples, version):
+    """Its disk was replaced: it begins with its file again, and goes on from there."""
+    store_gateway.send(version(1), version(2), version(3), version(4))
     other = msgspec.structs.replace(ZHANG, home="3栋")
-    store_gateway.send(version(1), version(1, other, source="file", by=""))
+    store_gateway.send(version(1, other, source="file", by="", at=samples.NOW))
     with store_app.app_context():
         (row,) = profiles.versions(db.session, zhang())
-        assert (row.source, row.by, msgspec.json.decode(row.body, type=Profile)) == ("file", "", other)
+        assert (row.version, row.source, msgspec.json.decode(row.body, type=Profile)) == (1, "file", other)
+    store_gateway.send(version(2, at=samples.NOW))
+    with store_app.app_context():
+        assert profiles.in_force(db.session, zhang()).version == 2
 
 
 def test_a_wearer_none_has_named_has_no_profile(app, gateway, samples):
@@ -122,3 +130,66 @@ def test_a_refusal_that_names_many_things_is_kept_whole(store_app, store_gateway
     with store_app.app_context():
         row = db.session.scalars(sa.select(Command)).one()
         assert (row.state, row.reason) == ("refused", reason)
+
+
+def home(words: str):
+    return lambda profile: msgspec.structs.replace(profile, home=words)
+
+
+def test_changes_follow_each_other_are_dropped_refused_and_done(store_app, store_gateway, samples, version):
+    store_gateway.send(samples.ROSTER, version(1))
+    once = {"now": samples.NOW}
+    with store_app.app_context():
+        user = db.session.scalars(sa.select(User).where(User.phone == "+8613800138002")).one()
+        who, session, wearer = user.viewer, db.session, zhang()
+        first = profiles.change(session, wearer, home("4栋"), who=who, once="1", **once)
+        again = profiles.change(session, wearer, home("9栋"), who=who, once="1", **once)
+        second = profiles.change(session, wearer, home("5栋"), who=who, once="2", **once)
+        assert first is again
+        assert profiles.change(session, wearer, home("5栋"), who=who, once="3", **once) is None
+        found = profiles.current(session, wearer)
+        assert (found.version, found.base_version, found.profile.home) == (1, 3, "5栋")
+        assert profiles.drop(session, wearer, second.command, who=who, **once)
+        assert not profiles.drop(session, wearer, second.command, who=who, **once)
+        assert profiles.current(session, wearer).base_version == 2
+        session.commit()
+    (given,) = store_gateway.commands()
+    assert (given["base_version"], given["profile"]["home"]) == (1, "4栋")
+    store_gateway.send(
+        CommandDone(command=given["command"], done=False, reason="profile.home = 4栋: expected x")
+    )
+    with store_app.app_context():
+        assert profiles.standing(db.session, zhang()).command == given["command"]
+        restored = profiles.restore(db.session, zhang(), 1, who=who, once="4", **once)
+        db.session.commit()
+        assert profiles.standing(db.session, zhang()).restores == 1
+    store_gateway.send(
+        version(2, source="rollback", restores=1), CommandDone(command=restored.command, done=True)
+    )
+    with store_app.app_context():
+        assert profiles.standing(db.session, zhang()) is None
+        assert profiles.current(db.session, zhang()).base_version == 2
+        assert broken_at(db.session) is None
+
+
+def test_nothing_is_changed_of_a_profile_nobody_told(app, gateway, samples):
+    gateway.send(samples.ROSTER)
+    with app.app_context(), pytest.raises(LookupError):
+        profiles.change(db.session, zhang(), home("x"), who=Viewer(user=1), once="1", now=samples.NOW)
+
+
+def test_with_a_refused_change_those_refused_before_it_are_dropped(
+    store_app, store_gateway, samples, version
+):
+    store_gateway.send(samples.ROSTER, version(1))
+    with store_app.app_context():
+        who = db.session.scalars(sa.select(User).where(User.phone == "+8613800138002")).one().viewer
+        for words in ("4栋", "5栋"):
+            order = profiles.change(db.session, zhang(), home(words), who=who, once=words, now=samples.NOW)
+            db.session.commit()
+            store_gateway.send(CommandDone(command=order.command, done=False, reason="no"))
+        db.session.expire_all()
+        newest = profiles.standing(db.session, zhang())
+        assert newest.profile.home == "5栋"
+        assert profiles.drop(db.session, zhang(), newest.command, who=who, now=samples.NOW)
+        assert profiles.standing(db.session, zhang()) is None
