@@ -5,7 +5,6 @@ The gateway's journal is the record; it judges what is ordered and it alone coun
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,8 +23,6 @@ from portal.care.changes import announce
 from portal.care.models import Command, ProfileVersion, Wearer
 from portal.care.profile_diff import audit_words, changes
 from portal.policy import Viewer
-
-log = logging.getLogger(__name__)
 
 BY_CHARACTERS = 120
 """What the store's column holds."""
@@ -68,21 +65,15 @@ class Standing:
 
 
 def take(session: Session, wearer: Wearer, told: ProfileInForce, *, now: datetime) -> None:
-    """Keep a version; the same one told again changes nothing.
+    """Keep a version; the same one told again changes nothing, another under its number takes its place.
 
-    A number that was told before, now of another time, is of a gateway that counts anew: its journal is new,
-    or an older one of a backup. It takes the place of the one before, and those above it are of no count.
+    A gateway whose journal is new, or of a backup, counts on above whatever it told before.
     """
-    at = min(told.at, now)
     row = find_version(session, wearer, told.version)
     if row is None:
         row = ProfileVersion(wearer_id=wearer.id, version=told.version)
         session.add(row)
-    elif row.at != at:
-        log.warning("the gateway of wearer %d counts versions anew from %d", wearer.id, told.version)
-        above = sa.delete(ProfileVersion).where(ProfileVersion.wearer_id == wearer.id)
-        session.execute(above.where(ProfileVersion.version > told.version))
-    row.source, row.at, row.restores = told.source, at, told.restores
+    row.source, row.at, row.restores = told.source, min(told.at, now), told.restores
     row.by = told.by[:BY_CHARACTERS]
     row.body = msgspec.json.encode(told.profile).decode()
     session.flush()

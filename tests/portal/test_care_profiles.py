@@ -74,17 +74,18 @@ def test_a_version_told_twice_is_one(store_app, store_gateway, version):
         assert db.session.scalar(sa.select(sa.func.count()).select_from(ProfileVersion)) == 1
 
 
-def test_a_gateway_that_counts_anew_is_believed(store_app, store_gateway, samples, version):
-    """Its disk was replaced: it begins with its file again, and goes on from there."""
-    store_gateway.send(version(1), version(2), version(3), version(4))
+def test_a_gateway_whose_journal_is_new_counts_on_and_the_history_stays(
+    store_app, store_gateway, samples, version
+):
+    store_gateway.send(version(1), version(2), version(3))
     other = msgspec.structs.replace(ZHANG, home="3栋")
-    store_gateway.send(version(1, other, source="file", by="", at=samples.NOW))
+    anew = {"source": "file", "by": "", "at": samples.NOW}
+    store_gateway.send(version(1, other, **anew), version(1001, other, **anew))
     with store_app.app_context():
-        (row,) = profiles.versions(db.session, zhang())
-        assert (row.version, row.source, msgspec.json.decode(row.body, type=Profile)) == (1, "file", other)
-    store_gateway.send(version(2, at=samples.NOW))
-    with store_app.app_context():
-        assert profiles.in_force(db.session, zhang()).version == 2
+        rows = profiles.versions(db.session, zhang())
+        assert [row.version for row in rows] == [1001, 3, 2, 1]
+        assert msgspec.json.decode(rows[-1].body, type=Profile) == other
+        assert profiles.current(db.session, zhang()).base_version == 1001
 
 
 def test_a_wearer_none_has_named_has_no_profile(app, gateway, samples):
