@@ -32,10 +32,10 @@ from gateway.ledger import JournalLedger
 from gateway.paths import control_path, devices_path, journal_path, site_of, state_path
 from gateway.places import Places
 from gateway.portal_side import PortalSide
-from gateway.profile_book import at_start
-from gateway.profile_orders import ProfileOrders
+from gateway.profiles.book import at_start
+from gateway.profiles.orders import ProfileOrders
+from gateway.profiles.reloading import Reloading
 from gateway.quarantine import SecondLook
-from gateway.reloading import Reloading
 from gateway.restart import Restart
 from gateway.roster import Announcer, People, known_to
 from gateway.timers import Timers

@@ -23,7 +23,7 @@ class Obeys(Protocol):
 
 
 class Reloads(Protocol):
-    """What is asked of whoever reads the configuration again (`gateway.reloading`)."""
+    """What is asked of whoever reads the configuration again (`gateway.profiles.reloading`)."""
 
     async def reload(self) -> Reloaded:
         """Read it, judge it, use it; raises ConfigError with every wrong key, and then nothing changed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.config import Settings
-    from gateway.profile_book import ProfileBook
+    from gateway.profiles.book import ProfileBook
 
 
 def book_of(settings: Settings) -> ProfileBook:
@@ -15,7 +15,7 @@ def book_of(settings: Settings) -> ProfileBook:
     from gateway.clock import SystemClock
     from gateway.journal.reader import JournalReader
     from gateway.paths import journal_path
-    from gateway.profile_book import ProfileBook, at_start
+    from gateway.profiles.book import ProfileBook, at_start
 
     try:
         reader = JournalReader(journal_path(settings))

@@ -89,7 +89,7 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
 def _show(settings: Settings, options: argparse.Namespace) -> int:
     import msgspec
 
-    from gateway.profile_book import profile_in
+    from gateway.profiles.book import profile_in
 
     rows = _rows(settings, options.wearer)
     version = rows[0]["version"] if options.version is None else options.version
@@ -106,7 +106,7 @@ def _show(settings: Settings, options: argparse.Namespace) -> int:
 
 def _check(settings: Settings, options: argparse.Namespace) -> int:
     from gateway.desk.in_force import settings_in_force
-    from gateway.profiles import Judge
+    from gateway.profiles.judging import Judge
 
     raw = _read(options.file)
     judged = Judge(settings_in_force(settings)).judge(options.wearer or "(new)", raw)

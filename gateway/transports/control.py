@@ -24,7 +24,7 @@ from gateway.local_orders import Execute, LocalAnswer, LocalOrder
 from gateway.told import ControlAnswer, PortalCommand
 
 MAX_LINE_BYTES = 2 * 1024 * 1024
-"""An order with a whole profile is the longest (`gateway.profiles.MOST_BYTES`)."""
+"""An order with a whole profile is the longest (`gateway.profiles.judging.MOST_BYTES`)."""
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 ANSWER_WAIT_S = 10.0
 NO_ORDER = (msgspec.DecodeError, RecursionError)

@@ -28,7 +28,7 @@ BY_CHARACTERS = 120
 """What the store's column holds."""
 NAMES = ("set_profile", "restore_profile")
 OUTDATED = "this was made from version"
-"""How a gateway refuses a change that was made from another version (`gateway.profile_orders`)."""
+"""How a gateway refuses a change that was made from another version (`gateway.profiles.orders`)."""
 WAITS, REFUSED, DROPPED = "queued", "refused", "dropped"
 """States of a command; one that is dropped was taken back here before, or after, its gateway answered."""
 

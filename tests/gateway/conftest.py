@@ -15,8 +15,8 @@ from gateway.incidents import Incidents
 from gateway.intake import Intake
 from gateway.journal.records import Record
 from gateway.model import Reading, Uplink
-from gateway.profile_book import at_start
-from gateway.profile_orders import ProfileOrders
+from gateway.profiles.book import at_start
+from gateway.profiles.orders import ProfileOrders
 from gateway.roster import Announcer, People
 from gateway.timers import Timers
 from gateway.told import SyncPayload

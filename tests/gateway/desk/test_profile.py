@@ -13,8 +13,8 @@ from gateway.desk.profile import plain
 from gateway.journal.records import Record, from_ms
 from gateway.journal.writer import JournalWriter
 from gateway.profile import Profile
-from gateway.profile_book import Version
-from gateway.profiles import profile_of
+from gateway.profiles.book import Version
+from gateway.profiles.judging import profile_of
 from shouwang import main
 
 GOOD = {"name": "周玉兰", "contacts": [{"id": "son", "name": "周", "phone": "+8613800138019"}]}

@@ -16,8 +16,8 @@ from gateway import plugins
 from gateway.config import Settings
 from gateway.downlink.rows import Pending
 from gateway.journal.records import Record
-from gateway.profile_book import GATEWAY, ProfileBook, Version
-from gateway.profiles import Judge, Judged, in_words, overlaid
+from gateway.profiles.book import GATEWAY, ProfileBook, Version
+from gateway.profiles.judging import Judge, Judged, in_words, overlaid
 from gateway.roster import Announcer, People
 from gateway.told import PortalCommand
 

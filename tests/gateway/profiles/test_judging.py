@@ -7,7 +7,7 @@ import pytest
 
 from gateway.config import load
 from gateway.errors import ConfigError
-from gateway.profiles import (
+from gateway.profiles.judging import (
     MOST_BYTES,
     REASON_CHARACTERS,
     Judge,

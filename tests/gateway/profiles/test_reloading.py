@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from gateway.config import load
-from gateway.differences import differences
 from gateway.errors import ConfigError
-from gateway.profiles import raw_of
-from gateway.reloading import Reloading
+from gateway.profiles.differences import differences
+from gateway.profiles.judging import raw_of
+from gateway.profiles.reloading import Reloading
 from gateway.roster import Announcer
 from gateway.told import PortalCommand
 
@@ -182,7 +182,7 @@ async def test_a_band_that_is_the_same_keeps_its_keys_so_no_line_is_dropped(site
 
 
 async def test_a_profile_ordered_while_the_file_is_read_is_not_lost(site, monkeypatch):
-    from gateway import reloading
+    from gateway.profiles import reloading
 
     real, reads = reloading.prepare, []
 
@@ -206,7 +206,7 @@ async def test_a_profile_ordered_while_the_file_is_read_is_not_lost(site, monkey
 
 async def test_bands_and_orders_are_heard_between_the_wearers_of_a_reload(site, monkeypatch):
     """What is ordered while the rules of everybody are exchanged is not undone by them."""
-    monkeypatch.setattr("gateway.reloading.WEARERS_A_RECORD", 1)
+    monkeypatch.setattr("gateway.profiles.reloading.WEARERS_A_RECORD", 1)
     engine, honest, taken = site.house.engine, site.house.engine.take_rules, []
 
     def take_rules(wearer, *rest):
@@ -231,7 +231,7 @@ async def test_bands_and_orders_are_heard_between_the_wearers_of_a_reload(site, 
 
 
 async def test_who_hangs_up_in_the_middle_leaves_no_half_of_a_reload(site, monkeypatch):
-    monkeypatch.setattr("gateway.reloading.WEARERS_A_RECORD", 1)
+    monkeypatch.setattr("gateway.profiles.reloading.WEARERS_A_RECORD", 1)
     engine, honest, taken = site.house.engine, site.house.engine.take_rules, []
     site.write(more="[rules.vitals]\nheart_rate_high_bpm = 99\n")
     asking = asyncio.create_task(site.reloading.reload())

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.config import load
 from gateway.model import Fix
-from gateway.profiles import profile_of, raw_of
+from gateway.profiles.judging import profile_of, raw_of
 from gateway.told import PortalCommand
 from sos.events import PlaceCall, SendText
 

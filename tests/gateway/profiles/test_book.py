@@ -8,8 +8,8 @@ import pytest
 from gateway.clock import ManualClock
 from gateway.config import load
 from gateway.journal.records import Record, to_ms
-from gateway.profile_book import GATEWAY, Version, at_start
-from gateway.profiles import profile_of
+from gateway.profiles.book import GATEWAY, Version, at_start
+from gateway.profiles.judging import profile_of
 
 NOW = ManualClock().now()
 

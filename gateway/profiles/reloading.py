@@ -20,13 +20,13 @@ import msgspec
 from gateway import plugins
 from gateway.clock import Clock
 from gateway.config import Settings, WearerTable, load
-from gateway.differences import applied, waits
 from gateway.downlink.rows import Pending
 from gateway.errors import ConfigError, Problem
 from gateway.journal.records import Record
 from gateway.local_orders import Reloaded
-from gateway.profile_book import ProfileBook, Version
-from gateway.profiles import Judge, Judged, overlaid, profile_of, raw_of
+from gateway.profiles.book import ProfileBook, Version
+from gateway.profiles.differences import applied, waits
+from gateway.profiles.judging import Judge, Judged, overlaid, profile_of, raw_of
 from gateway.roster import Announcer, People
 
 WEARERS_A_RECORD = 50

@@ -20,7 +20,7 @@ import msgspec
 from gateway.config import Settings
 from gateway.journal.records import EventRow, ProfileRow, Record, from_ms, to_ms
 from gateway.profile import Profile
-from gateway.profiles import Judge, Judged, overlaid, profile_of
+from gateway.profiles.judging import Judge, Judged, overlaid, profile_of
 from gateway.told import ProfileInForce
 
 GATEWAY = "守望"
