@@ -32,6 +32,11 @@ AT_LEAST = {
 }
 AT_MOST = 604_800
 """A week of seconds: no clock can hold what some larger numbers ask for."""
+MOST_CONTACTS = 100
+MOST_FENCES = 200
+MOST_LINES = 100
+"""Of a fence's schedule and of its escalation.
+Every fix is held against all of this while nobody else is heard; a map of the town is not one wearer's."""
 
 
 def cross_check(
@@ -74,12 +79,15 @@ def check_profile(checker: Checker, path: str, profile: Any, *, staffed: bool) -
     number = profile.beidou_number
     if number is not None and not 0 <= number <= MOST_NUMBER:
         checker.add(f"{path}.beidou_number", number, f"0 to {MOST_NUMBER}")
+    _at_most(checker, f"{path}.contacts", profile.contacts, MOST_CONTACTS)
     _unique(checker, f"{path}.contacts", [contact.id for contact in profile.contacts])
     if not profile.contacts and not staffed:
         checker.add(f"{path}.contacts", "(empty)", "at least one person to tell, or [[staff]]")
     for contact in profile.contacts:
         _phone(checker, f"{path}.contacts.{contact.id}.phone", contact.phone)
     _unique(checker, f"{path}.fences", [fence.id for fence in profile.fences])
+    if not _at_most(checker, f"{path}.fences", profile.fences, MOST_FENCES):
+        return
     for fence in profile.fences:
         check_fence(checker, f"{path}.fences.{fence.id}", fence)
 
@@ -198,6 +206,12 @@ def _plan(checker: Checker, kind: str, plan: Any) -> None:
             checker.add(f"sos.plans.{kind}", "(table)", "texts or calls, or nobody is told")
 
 
+def _at_most(checker: Checker, path: str, many: Sequence[Any], most: int) -> bool:
+    if len(many) > most:
+        checker.add(path, f"({len(many)})", f"at most {most}")
+    return len(many) <= most
+
+
 def _unique(checker: Checker, path: str, ids: Iterable[Any]) -> None:
     seen: set[Any] = set()
     for name in ids:
@@ -242,6 +256,8 @@ def check_schedule(checker: Checker, path: str, fences: Iterable[Any], settings:
 
 def check_fence(checker: Checker, path: str, fence: Any) -> None:
     """Note what is wrong with one `[[wearers.fences]]` table."""
+    for name in ("schedule", "escalate_m"):
+        _at_most(checker, f"{path}.{name}", getattr(fence, name), MOST_LINES)
     if any(before >= after for before, after in pairwise((0.0, *fence.escalate_m))):
         checker.add(f"{path}.escalate_m", list(fence.escalate_m), "metres that rise, such as [300, 1000]")
     try:

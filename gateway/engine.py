@@ -7,6 +7,7 @@ Each makes one `Record`; after its commit the band is acknowledged and the effec
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -20,17 +21,19 @@ from gateway.downlink.orders import DownOrder, no_order, not_of_the_portal, orde
 from gateway.downlink.rows import Pending, down_rows
 from gateway.effects import CancelAlarm, ClearTimer, Effect, RaiseAlarm, SendDown, SetTimer
 from gateway.incidents import Incidents
-from gateway.journal.records import EventRow, Record, Rest, to_ms
+from gateway.journal.records import EventRow, Record, to_ms
 from gateway.model import Alarm, DownAnswer, DownCommand, Envelope
 from gateway.outbox import CarryOut, Journal, Outbox
 from gateway.rules.base import FIRST_AWAITED, Adopts, Rule, TimerDue
 from gateway.rules.hearing import Hearing
 from gateway.suspensions import Suspendable, ordered
 from gateway.timers import TimerBook
-from gateway.told import CommandDone, FencesSuspended, PortalCommand, Telemetry
+from gateway.told import CommandDone, FencesSuspended, PortalCommand, Telemetry, UnreadableCommand
 from sos.events import KeyPressed, LegReported
 
 encode = msgspec.json.encode
+
+log = logging.getLogger(__name__)
 
 
 class Orders(Protocol):
@@ -253,17 +256,35 @@ class Engine:
         record.urgent = True
         self.commit(record, pending, committed)
 
-    def ordered(self, command: PortalCommand, committed: Callable[[int], None] | None = None) -> None:
-        """An order from the portal; its number is committed with what it did, so it is done once."""
+    def ordered(
+        self, command: PortalCommand | UnreadableCommand, committed: Callable[[int], None] | None = None
+    ) -> None:
+        """An order from the portal; its number is committed with what it did, so it is done once.
+
+        One that fails in a way nobody thought of is refused: it would come again after every new start,
+        before the presses of a button that are waiting behind it.
+        """
         now = self._clock.now()
-        record = Record(urgent=True, rest=Rest(marks={"command_number": command.number}))
-        pending = Pending()
-        refusal = not_of_the_portal(command) or self._obey(command, record, pending, now)
+        record, pending = Record(urgent=True), Pending()
+        try:
+            refusal = self._refused(command, record, pending, now)
+        except Exception as error:
+            log.exception("order %s of the portal failed", command.command)
+            record, pending = Record(urgent=True), Pending()
+            refusal = f"this gateway failed at it ({type(error).__name__}); its log says more"
+        record.rest.marks["command_number"] = command.number
         answer = CommandDone(command=command.command, done=refusal is None, reason=refusal or "")
         record.events.append(
             EventRow(to_ms(now), to_ms(now), "command", None, command.wearer, "portal", encode(answer), None)
         )
         self.commit(record, pending, committed)
+
+    def _refused(
+        self, command: PortalCommand | UnreadableCommand, record: Record, pending: Pending, now: datetime
+    ) -> str | None:
+        if isinstance(command, UnreadableCommand):
+            return command.reason
+        return not_of_the_portal(command) or self._obey(command, record, pending, now)
 
     def ordered_here(self, command: PortalCommand, committed: Callable[[int], None]) -> str | None:
         """An order given on this box; gives the reason when it is refused, and nothing is written then."""

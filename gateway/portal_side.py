@@ -11,12 +11,11 @@ from gateway.journal.records import EventRow, Record, Rest, from_ms
 from gateway.journal.writer import JournalWriter
 from gateway.sync.batcher import Row
 from gateway.sync.client import SyncClient
-from gateway.told import PortalCommand
-from gateway.transports.portal_link import PortalLink
+from gateway.transports.portal_link import Command, PortalLink
 
 MISSED_EVENTS = 10_000
 
-Ordered = Callable[[PortalCommand, Callable[[int], None]], None]
+Ordered = Callable[[Command, Callable[[int], None]], None]
 
 log = logging.getLogger(__name__)
 

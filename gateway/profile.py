@@ -46,13 +46,13 @@ class FenceTable(Table, frozen=True):
     half_width_m: float | None = None
     parts: tuple[FencePart, ...] = ()
     datum: Datum = "wgs84"
-    exit_margin_m: float = 0.0
+    exit_margin_m: Annotated[float, msgspec.Meta(le=5_000)] = 0.0
     keep: Literal["in", "out"] = "in"
     hysteresis_m: Annotated[float, msgspec.Meta(ge=0, le=5_000)] | None = None
     dwell_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] | None = None
     schedule: tuple[str, ...] = ()
     approach_m: Annotated[float, msgspec.Meta(ge=0, le=5_000)] = 0.0
-    escalate_m: tuple[float, ...] = ()
+    escalate_m: tuple[Annotated[float, msgspec.Meta(gt=0, le=1_000_000)], ...] = ()
 
 
 class Profile(Table, frozen=True, kw_only=True):

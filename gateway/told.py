@@ -291,6 +291,18 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     version: int | None = None
 
 
+class UnreadableCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A command this gateway cannot read, of a newer portal for one; it is refused, and those behind it come.
+
+    `reason` says what is wrong with it.
+    """
+
+    number: int
+    command: str
+    wearer: str | None = None
+    reason: str = "this gateway cannot read it"
+
+
 class ControlAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of an order given on the box itself; `incident` and `ref` are those of a drill."""
 

@@ -332,7 +332,7 @@ class FenceRule:
 
 def watch(view: FenceView, settings: FenceSettings) -> Watched:
     """Make a fence ready; raises ValueError, in words for the installer, when something in it is wrong."""
-    if any(before >= after for before, after in pairwise((0.0, *view.escalate_m))):
+    if not all(before < after for before, after in pairwise((0.0, *view.escalate_m))):
         raise ValueError("escalate_m are metres that rise, such as [300, 1000]")
     margin_m = view.exit_margin_m
     if margin_m <= 0:

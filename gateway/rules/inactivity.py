@@ -147,21 +147,35 @@ class InactivityRule:
         """Set the timers anew when they were set by other hours.
 
         Who has been still for too long by now gets ten more minutes, by day.
+        Nobody looks while it is off, so then a wearer counts as seen moving when it is turned on or off.
         """
         if state.timed == self._timed:
             return state, ()
-        by_due = still_due = None
-        if self._by is not None and state.active_at is not None:
-            by_due = _next(self._by, now)
+        was_off = not state.timed and state.by_due is None and state.still_due is None
+        if not self._on or was_off:
+            seen_at = None if state.active_at is None else now
+            state = InactivityState(active_at=seen_at, heard_at=state.heard_at)
+        still_due = None
         if self._still and state.active_at is not None:
             still_due = self._still_until(state.active_at)
             if still_due <= now:
                 still_due = self._still_until(now - self._still)
+        by_due = self._by_anew(state, now)
         new = replace(state, by_due=by_due, still_due=still_due, timed=self._timed)
         return new, tuple(
             ClearTimer(name=name) if due_at is None else SetTimer(name=name, due_at=due_at)
             for name, due_at in ((BY, by_due), (STILL, still_due))
         )
+
+    def _by_anew(self, state: InactivityState, now: datetime) -> datetime | None:
+        """When to ask by an hour that was another before: soon, where today's question would be skipped."""
+        if self._by is None or state.active_at is None:
+            return None
+        due_at, midnight = _next(self._by, now), _midnight(now) + DAY
+        unasked = state.by_due is not None and state.by_due < midnight
+        if unasked and due_at >= midnight and now + 3 * MARK < midnight:  # a frame may tell soon
+            return now + 3 * MARK
+        return due_at
 
     def _armed(
         self, state: InactivityState, new: InactivityState, at: datetime

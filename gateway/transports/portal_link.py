@@ -12,14 +12,22 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
-from gateway.told import CommandPage, PortalCommand
+from gateway.told import PortalCommand, UnreadableCommand
 
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MAX_S = 30.0
 COMMIT_WAIT_S = 2.0
 """As long as an effect waits for a stuck disk: a 1 that was pressed must not wait longer either."""
 
+Command = PortalCommand | UnreadableCommand
+
 log = logging.getLogger(__name__)
+
+
+class _Page(msgspec.Struct, frozen=True):
+    """A `gateway.told.CommandPage`, its commands read one by one: a bad one must not hold up a rescue."""
+
+    commands: tuple[msgspec.Raw, ...]
 
 
 class PortalLink:
@@ -28,6 +36,7 @@ class PortalLink:
     `last_number` is the highest number the journal has.
     `ordered(command, committed)` is called on the loop in rising order,
     and `committed` must be called once the command and what it did are on the disk.
+    One that cannot be read is handed over as that, to be refused.
     """
 
     def __init__(
@@ -38,7 +47,7 @@ class PortalLink:
         token: str,
         poll_s: int,
         last_number: int,
-        ordered: Callable[[PortalCommand, Callable[[int], None]], None],
+        ordered: Callable[[Command, Callable[[int], None]], None],
     ) -> None:
         self._url = f"{url.rstrip('/')}/api/gateway/v1/commands"
         self._headers = {"Authorization": f"Bearer {token}", "X-Gateway": gateway}
@@ -58,7 +67,7 @@ class PortalLink:
             while True:
                 try:
                     await self._poll(client)
-                except (httpx.HTTPError, msgspec.DecodeError) as error:
+                except (httpx.HTTPError, msgspec.DecodeError, RecursionError) as error:
                     if self.connected or delay_s == BACKOFF_FIRST_S:
                         log.warning("portal link down: %s", error or type(error).__name__)
                     self.connected = False
@@ -73,13 +82,16 @@ class PortalLink:
         on_disk = min(self._uncommitted, default=self._last_number + 1) - 1
         answer = await client.get(self._url, params={"after": on_disk, "wait_s": self._poll_s})
         answer.raise_for_status()
-        page = msgspec.json.decode(answer.content, type=CommandPage)
-        for command in sorted(page.commands, key=lambda command: command.number):
+        page = msgspec.json.decode(answer.content, type=_Page)
+        commands, nameless = _read(page)
+        for command in commands:
             if command.number > self._last_number:
                 self._last_number = command.number
                 self._uncommitted.add(command.number)
                 self._all_committed.clear()
                 self._ordered(command, functools.partial(self._committed, command.number))
+        if nameless is not None:  # whoever made it must mend it; ask again, but not without a pause
+            raise nameless
         if self._uncommitted:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(COMMIT_WAIT_S):
@@ -89,3 +101,26 @@ class PortalLink:
         self._uncommitted.discard(number)
         if not self._uncommitted:
             self._all_committed.set()
+
+
+def _read(page: _Page) -> tuple[list[Command], msgspec.DecodeError | None]:
+    """Give the commands in rising order, and what is wrong with one that does not even say which it is."""
+    commands: list[Command] = []
+    nameless: msgspec.DecodeError | None = None
+    for raw in page.commands:
+        try:
+            commands.append(_command(raw))
+        except msgspec.DecodeError as error:
+            nameless = error
+    commands.sort(key=lambda command: command.number)
+    return commands, nameless
+
+
+def _command(raw: msgspec.Raw) -> Command:
+    try:
+        return msgspec.json.decode(raw, type=PortalCommand)
+    except (msgspec.DecodeError, RecursionError) as error:
+        wrong = str(error)
+    head = msgspec.json.decode(raw, type=UnreadableCommand)
+    log.error("command %s of the portal cannot be read: %s", head.command, wrong)
+    return msgspec.structs.replace(head, reason=f"this gateway cannot read it: {wrong}")

@@ -12,7 +12,7 @@ from gateway.downlink.orders import DownOrder
 from gateway.incident_rows import Stored
 from gateway.intake import MAX_BAD_KEPT
 from gateway.model import Alarm, DownAnswer, DownCommand, Envelope, HeartRate, Uplink, Why
-from gateway.told import IncidentChanged, PortalCommand, SyncPayload
+from gateway.told import IncidentChanged, PortalCommand, SyncPayload, UnreadableCommand
 from gateway.transports.base import Outcome
 from sos.events import PlaceCall, SendText
 
@@ -383,3 +383,34 @@ async def test_a_wearer_never_heard_of_is_noticed_once_after_a_day(house):
     house.engine.await_first()
     house.advance(200_000)
     assert house.events("alarm") == [alarm, *others]
+
+
+async def test_an_order_that_fails_is_refused_and_the_next_one_is_carried_out(house, band, monkeypatch):
+    house.hear(SOS, band)
+    house.journal.commit()
+    (incident,) = (one.incident_id for one in house.incidents)
+
+    def broken(*_):
+        raise KeyError("nobody thought of it")
+
+    monkeypatch.setattr(house.engine, "_about_profiles", broken)
+    house.engine.ordered(PortalCommand(number=1, command="c1", name="set_profile", wearer="zhang", by="a"))
+    house.engine.ordered(UnreadableCommand(number=2, command="c2", reason="this gateway cannot read it: x"))
+    house.engine.ordered(
+        PortalCommand(number=3, command="c3", name="acknowledge", incident=incident, by="周敏")
+    )
+    house.journal.commit()
+    assert [(one.command, one.done) for one in house.events("command")] == [
+        ("c1", False),
+        ("c2", False),
+        ("c3", True),
+    ]
+    assert [one.reason for one in house.events("command")][:2] == [
+        "this gateway failed at it (KeyError); its log says more",
+        "this gateway cannot read it: x",
+    ]
+    assert [one.rest.marks for one in house.journal.records if "command_number" in one.rest.marks] == [
+        {"command_number": 1},
+        {"command_number": 2},
+        {"command_number": 3},
+    ]

@@ -13,7 +13,7 @@ from aiohttp import web
 from gateway.sync import client as sync_client
 from gateway.sync.batcher import Row, batch_of
 from gateway.sync.client import SyncClient
-from gateway.told import CommandPage, PortalCommand
+from gateway.told import CommandPage, PortalCommand, UnreadableCommand
 from gateway.transports import portal_link
 from gateway.transports.portal_link import PortalLink
 
@@ -32,7 +32,7 @@ class Portal:
         self.stored: list[int] = []
         self.failures: list[int] = []
         self.refuses: set[int] = set()
-        self.pages: list[CommandPage] = []
+        self.pages: list[CommandPage | bytes] = []
         self.asked: list[int] = []
         self.changed = asyncio.Event()
 
@@ -57,7 +57,8 @@ class Portal:
             return web.Response(status=self.failures.pop(0))
         if not self.pages:
             await asyncio.sleep(3600)
-        return web.Response(body=msgspec.json.encode(self.pages.pop(0)))
+        page = self.pages.pop(0)
+        return web.Response(body=page if isinstance(page, bytes) else msgspec.json.encode(page))
 
 
 @pytest.fixture
@@ -253,3 +254,80 @@ async def test_a_key_pressed_while_the_disk_is_stuck_is_heard_and_nothing_is_don
         await task
     assert ordered == [1, 2]
     assert portal.asked[:2] == [0, 0], "what is not on the disk is not given up"
+
+
+UNREADABLE = {
+    "of a newer portal": b'"name":"dance"',
+    "a number nothing can hold": b'"name":"set_profile","profile":{"a":1e999}',
+}
+
+
+@pytest.mark.parametrize("wrong", UNREADABLE)
+async def test_a_command_nobody_can_read_is_refused_and_holds_up_none_behind_it(portal, wrong):
+    heard, third = [], asyncio.Event()
+
+    def take(command, committed) -> None:
+        heard.append(command)
+        committed(1)
+        if command.number == 3:
+            third.set()
+
+    pressed = b'{"number":%d,"command":"c","name":"key_pressed","leg":"i.1.son.call.1","digit":"1"}'
+    bad = b'{"number":2,"command":"c2","wearer":"wang",%s}' % UNREADABLE[wrong]
+    portal.pages = [b'{"commands":[%s]}' % b",".join([pressed % 1, bad, pressed % 3])]
+    link = PortalLink(url=portal.url, gateway="gw", token="secret", poll_s=1, last_number=0, ordered=take)
+    task = asyncio.create_task(link.run())
+    await asyncio.wait_for(third.wait(), 20)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert [type(command) for command in heard] == [PortalCommand, UnreadableCommand, PortalCommand]
+    assert (heard[1].command, heard[1].wearer) == ("c2", "wang")
+    assert heard[1].reason.startswith("this gateway cannot read it: ")
+
+
+@pytest.mark.parametrize("page", [b"[" * 3000, b'{"commands":[{"note":"\\ud800"}]}', b'{"commands":{}}'])
+async def test_a_page_nobody_can_read_is_asked_for_again_and_ends_nothing(portal, monkeypatch, page):
+    monkeypatch.setattr(portal_link, "BACKOFF_FIRST_S", 0.01)
+    heard = asyncio.Event()
+
+    def take(_command, committed) -> None:
+        committed(1)
+        heard.set()
+
+    good = CommandPage(commands=(PortalCommand(number=1, command="c", name="resolve", incident="i"),))
+    portal.pages = [page, good]
+    link = PortalLink(url=portal.url, gateway="gw", token="secret", poll_s=1, last_number=0, ordered=take)
+    task = asyncio.create_task(link.run())
+    await asyncio.wait_for(heard.wait(), 20)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_command_without_a_number_holds_up_none_and_is_not_asked_for_without_a_pause(
+    portal, monkeypatch
+):
+    monkeypatch.setattr(portal_link, "BACKOFF_FIRST_S", 3600.0)
+    heard, paused = [], asyncio.Event()
+    honest = asyncio.sleep
+
+    async def sleep(delay_s):
+        if delay_s > 1000:
+            paused.set()
+        await honest(delay_s)
+
+    def take(command, committed) -> None:
+        heard.append(command.number)
+        committed(1)
+
+    portal.pages = [b'{"commands":[{},{"number":1,"command":"c","name":"resolve","incident":"i"}]}']
+    link = PortalLink(url=portal.url, gateway="gw", token="secret", poll_s=1, last_number=0, ordered=take)
+    monkeypatch.setattr(portal_link.asyncio, "sleep", sleep)
+    task = asyncio.create_task(link.run())
+    await asyncio.wait_for(paused.wait(), 20)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert heard == [1]
+    assert not link.connected

@@ -364,3 +364,48 @@ def test_a_wearer_never_heard_of_is_waited_for_by_nobody():
     state, effects = rule.adopt(rule.initial(), START)
     assert replace(state, timed="") == rule.initial()
     assert all(isinstance(one, ClearTimer) for one in effects)
+
+
+def china(hour: int, minute: int) -> datetime:
+    return (START + timedelta(hours=hour - 10, minutes=minute)).astimezone(UTC)
+
+
+def test_turned_on_again_nobody_is_still_since_it_was_turned_off():
+    on, off = inactivity(still_after_s=3600), inactivity()
+    state, _ = off.adopt(moved(on), after(60))
+    week = timedelta(days=7)
+    state, effects = on.adopt(state, START + week)
+    assert effects[1] == SetTimer(name="still", due_at=START + week + timedelta(seconds=3600 + 600))
+    state, _ = on.step(state, frame(week.total_seconds() + 30), START + week)
+    for name, due_at in (("still", START + week + timedelta(seconds=600)), ("by", START + week)):
+        assert on.step(state, TimerDue(name=name, due_at=due_at), due_at)[1] == ()
+
+
+def test_turned_on_by_a_file_of_before_hours_were_written_nobody_is_still_since_then():
+    state = replace(moved(inactivity(still_after_s=3600)), timed="", still_due=None)
+    _, effects = inactivity(still_after_s=3600).adopt(state, after(864_000))
+    assert effects[1] == SetTimer(name="still", due_at=after(864_000 + 4200))
+
+
+@pytest.mark.parametrize("timed", ["", "11:00 0.0 05:00 21:00"])
+def test_an_hour_of_today_that_passed_unasked_is_asked_soon(timed):
+    """The gateway was updated, or the hour made an earlier one, while the question of today was waiting."""
+    state = replace(moved(inactivity(by="11:00")), timed=timed, active_at=china(-2, 0), by_due=china(11, 0))
+    rule, now = inactivity(by="10:30", still_after_s=3600), china(11, 5)
+    state, effects = rule.adopt(state, now)
+    assert effects[0] == SetTimer(name="by", due_at=china(11, 35))
+    state, _ = rule.step(state, frame(3600 + 1800), china(11, 30))
+    _, effects = rule.step(state, TimerDue(name="by", due_at=china(11, 35)), china(11, 35))
+    assert [one.alarm.why.code for one in effects if isinstance(one, RaiseAlarm)] == ["not_up"]
+
+
+def test_an_hour_that_was_asked_today_is_asked_tomorrow():
+    asked = replace(moved(inactivity(by="09:00")), by_due=china(24 + 9, 0))
+    _, effects = inactivity(by="10:00").adopt(asked, china(11, 0))
+    assert effects[0] == SetTimer(name="by", due_at=china(24 + 10, 0))
+
+
+def test_an_hour_that_passed_unasked_is_not_asked_in_the_next_day():
+    unasked = replace(moved(inactivity(by="20:59", day_to="23:59")), by_due=china(23, 50))
+    _, effects = inactivity(by="20:00").adopt(unasked, china(23, 40))
+    assert effects[0] == SetTimer(name="by", due_at=china(24 + 20, 0))

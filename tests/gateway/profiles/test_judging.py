@@ -144,7 +144,7 @@ def test_a_refusal_has_every_problem_or_says_how_many_more(settings):
     words = in_words(problems)
     assert len(words) <= REASON_CHARACTERS + 40
     told, last = words.splitlines()[:-1], words.splitlines()[-1]
-    assert last == f"… and {500 - len(told)} more"
+    assert last == f"… and {501 - len(told)} more", "five hundred, and that they are too many"
     assert in_words(problems[:2]) == f"{problems[0]}\n{problems[1]}"
 
 
@@ -161,3 +161,37 @@ def test_profiles_laid_over_a_configuration_leave_the_bands_and_add_who_is_new(s
 def test_a_stored_profile_reads_as_it_was_written(settings):
     profile = profile_of(settings.wearers[1])
     assert msgspec.json.decode(msgspec.json.encode(profile), type=type(profile)) == profile
+
+
+def circles(many, **changes):
+    return [
+        {"id": f"f{n}", "name": "f", "centre": [31.0, 121.0], "radius_m": 50} | changes for n in range(many)
+    ]
+
+
+def test_what_no_gateway_could_hold_every_fix_against_is_refused(settings):
+    assert wrong(settings, GOOD | {"fences": circles(200)}) == {}
+    assert wrong(settings, GOOD | {"fences": circles(201)}) == {"profile.fences": "at most 200"}
+    assert wrong(settings, GOOD | {"fences": circles(1, schedule=["daily 08:00-20:00"] * 101)}) == {
+        "profile.fences.f0.schedule": "at most 100"
+    }
+    assert wrong(settings, GOOD | {"fences": circles(1, escalate_m=list(range(1, 102)))}) == {
+        "profile.fences.f0.escalate_m": "at most 100"
+    }
+    family = [{"id": f"c{n}", "name": "n", "phone": f"+86138001380{n:02d}"} for n in range(100)]
+    assert wrong(settings, GOOD | {"contacts": family}) == {}
+    one_more = {"id": "more", "name": "n", "phone": "+8613800138100"}
+    assert wrong(settings, GOOD | {"contacts": [*family, one_more]}) == {"profile.contacts": "at most 100"}
+
+
+@pytest.mark.parametrize("changes", [{"exit_margin_m": 5001}, {"exit_margin_m": float("inf")}])
+@pytest.mark.parametrize("keep", ["in", "out"])
+def test_a_margin_nobody_would_ever_be_past_is_refused(settings, changes, keep):
+    problems = wrong(settings, GOOD | {"fences": circles(1, keep=keep, **changes)})
+    assert set(problems) == {"profile.fences[0].exit_margin_m"}
+
+
+@pytest.mark.parametrize("steps", [[float("nan")], [100, float("nan")], [float("inf")]])
+def test_a_step_nobody_would_ever_be_past_is_refused(settings, steps):
+    problems = wrong(settings, GOOD | {"fences": circles(1, escalate_m=steps)})
+    assert set(problems) == {"profile.fences[0].escalate_m"}
