@@ -198,7 +198,10 @@ def load(path: Path, *, make_demo_secrets: bool = False) -> Settings:
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # no TOML, no UTF-8, a number of a thousand digits, too deep
         raise ConfigError((Problem(str(path), "(unreadable)", f"TOML text in UTF-8: {error}"),)) from error
     demo = document.get("mode") == "demo"
     if demo and make_demo_secrets:
@@ -286,8 +289,9 @@ def _wearer_rules(
 ) -> dict[tuple[str, str], Any]:
     """Every wearer's settings of every rule."""
     merged: dict[tuple[str, str], Any] = {}
-    for index, wearer in enumerate(document.get("wearers", [])):
-        if isinstance(wearer, dict):
+    tables = document.get("wearers", [])
+    for index, wearer in enumerate(tables if isinstance(tables, list) else []):
+        if isinstance(wearer, dict) and isinstance(wearer.get("id", ""), str):
             own = rules_of(checker, community, wearer.get("rules", {}), f"wearers[{index}].rules")
             merged |= {(wearer.get("id", ""), name): settings for name, settings in own.items()}
     return merged

@@ -127,12 +127,14 @@ class Engine:
         They are used at once, like a suspension, though the record that says so is not committed yet:
         records are committed in their order, so nothing that was judged by them can be on the disk before it,
         and a crash in between forgets both, and the order is given again.
-        A wearer nobody knew is known from now on.
+        A wearer nobody knew is known from now on, and what an earlier one of that name left is overwritten.
         """
         self._rules[wearer] = Hearing(wearer, rules)
         for owner, rule in self._rules[wearer].owned:
             self._rule_of[owner] = rule
-            self._states.setdefault(owner, rule.initial())
+            if owner not in self._states:
+                self._states[owner] = rule.initial()
+                record.states[owner] = encode(self._states[owner])
             self._adopt(owner, rule, wearer, record, pending, now)
             if getattr(rule, "awaits_first", False) and self._states[owner] == rule.initial():
                 self._step_timer(owner, TimerDue(name=FIRST_AWAITED, due_at=now), record, pending, now)
@@ -224,7 +226,13 @@ class Engine:
         self.commit(record, pending, None)
 
     def timer_due(self, owner: str, name: str, due_at: datetime) -> None:
-        """A durable timer: a rule's ("fence/wearer") or an incident's ("incident/id")."""
+        """A durable timer: a rule's ("fence/wearer") or an incident's ("incident/id").
+
+        That of a wearer who is gone from the configuration stays in the journal with the state it belongs to:
+        whoever comes back at a later start is waited for again, also one whose band stays silent.
+        """
+        if not owner.startswith("incident/") and owner not in self._rule_of:
+            return
         now = self._clock.now()
         record = Record(timers={(owner, name): None})
         pending = Pending()
@@ -232,7 +240,7 @@ class Engine:
         if kind == "incident":
             self._incidents.timer_due(who, name, due_at, record, pending, now)
             record.urgent = True
-        elif owner in self._rule_of:
+        else:
             self._step_timer(owner, TimerDue(name=name, due_at=due_at), record, pending, now)
         self.commit(record, pending, None)
 

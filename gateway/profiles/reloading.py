@@ -127,7 +127,7 @@ class Reloading:
             while True:
                 running = self._book.settings
                 in_force = dict(self._book.in_force)
-                prepared = await asyncio.to_thread(prepare, self._path, running, in_force, self._people)
+                prepared = await asyncio.to_thread(_prepared, self._path, running, in_force, self._people)
                 if running is self._book.settings:  # else a profile was changed meanwhile
                     break
             told = await self._use(prepared)
@@ -180,6 +180,20 @@ class Reloading:
         await committed.wait()
         named = tuple(f"wearers.{version.wearer} (version {version.version})" for version in versions)
         return msgspec.structs.replace(prepared.told, applied=(*named, *prepared.told.applied))
+
+
+def _prepared(path: Path, *now: Any) -> Prepared:
+    """Prepare; a file that nobody thought of is a wrong one too, for the gateway goes on as it is."""
+    try:
+        return prepare(path, *now)
+    except ConfigError:
+        raise
+    except Exception as error:
+        log.exception("%s could not be judged", path)
+        problem = Problem(
+            str(path), "(failed)", f"a file that can be judged ({type(error).__name__}: {error})"
+        )
+        raise ConfigError((problem,)) from error
 
 
 def prepare(path: Path, running: Settings, in_force: Mapping[str, Version], known: People) -> Prepared:

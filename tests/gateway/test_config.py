@@ -256,3 +256,20 @@ def test_mqtt_on_the_network_without_tls_must_be_said_aloud(small_config):
     assert (
         load(small_config(more=lines + 'plain = "network"\n')).transports["mqtt_listener"].plain == "network"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 5000 + "]" * 5000,
+        "a = " + "9" * 6000,
+        "wearers = 3",
+        "[[wearers]]\nid = [1]",
+        "[[wearers]]\nid = { a = 1 }",
+    ],
+)
+def test_what_nobody_would_write_is_wrong_like_anything_else(tmp_path, text):
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError):
+        load(path)

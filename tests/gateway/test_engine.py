@@ -8,10 +8,15 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from gateway import plugins
+from gateway.config import load
 from gateway.downlink.orders import DownOrder
+from gateway.downlink.rows import Pending
 from gateway.incident_rows import Stored
 from gateway.intake import MAX_BAD_KEPT
+from gateway.journal.records import Record, from_ms
 from gateway.model import Alarm, DownAnswer, DownCommand, Envelope, HeartRate, Uplink, Why
+from gateway.roster import People
 from gateway.told import IncidentChanged, PortalCommand, SyncPayload, UnreadableCommand
 from gateway.transports.base import Outcome
 from sos.events import PlaceCall, SendText
@@ -414,3 +419,51 @@ async def test_an_order_that_fails_is_refused_and_the_next_one_is_carried_out(ho
         {"command_number": 2},
         {"command_number": 3},
     ]
+
+
+def left_by(house, states, timers):
+    """Put what a house has committed over what those before it left, as the journal does."""
+    for record in house.journal.records[: house.journal.committed]:
+        states |= record.states
+        timers |= record.timers
+
+
+def moved_in(house, states, timers):
+    """Start a house on what those before it left."""
+    house.engine.restore(states)
+    house.timers.restore((*key, from_ms(due)) for key, due in timers.items() if due is not None)
+    house.start()
+
+
+async def test_a_wearer_who_was_gone_for_a_while_is_waited_for_again(small_config, make_house, watch):
+    """Taken out of the file at one start and put back at a later one; the band is never heard again."""
+    settings = load(small_config())
+    without = msgspec.structs.replace(settings, wearers=settings.wearers[:1])
+    states, timers = {}, {}
+    first = make_house(settings)
+    first.start()
+    first.hear('4700186508 [{"kind":"battery","battery_pct":50}]', watch)
+    first.journal.commit()
+    left_by(first, states, timers)
+    gone = make_house(without)
+    moved_in(gone, states, timers)
+    gone.advance(86_400)
+    left_by(gone, states, timers)
+    back = make_house(settings)
+    back.clock.advance(2 * 86_400)
+    moved_in(back, states, timers)
+    back.advance(1)
+    back.advance(1980)
+    assert [told.alarm.why.code for told in back.events("alarm")] == ["silent"]
+
+
+async def test_a_new_wearer_inherits_nothing_from_an_earlier_one_of_that_name(small_config, make_house):
+    settings = load(small_config())
+    house = make_house(msgspec.structs.replace(settings, wearers=settings.wearers[:1]))
+    house.start()
+    house.engine.restore({"battery/wang": b'{"low":["4700186508"]}'})
+    record, people = Record(), People(settings)
+    rules = people.rules("wang", settings, plugins.load("rule"))
+    house.engine.take_rules("wang", rules, record, Pending(), house.clock.now())
+    assert {owner for owner in record.states if owner.endswith("/wang")} == {f"{name}/wang" for name in rules}
+    assert record.states["battery/wang"] == b"{}"

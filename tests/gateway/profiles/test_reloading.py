@@ -273,3 +273,17 @@ def test_differences_are_paths_and_nothing_for_equals():
 def test_a_reload_is_an_order_of_the_box_alone():
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"number": 1, "command": "c", "name": "reload"}, PortalCommand)
+
+
+async def test_a_file_nobody_thought_of_changes_nothing_and_is_said(site, monkeypatch):
+    def broken(*_, **__):
+        raise KeyError("nobody thought of it")
+
+    before = site.house.book.settings
+    monkeypatch.setattr("gateway.profiles.reloading.load", broken)
+    with pytest.raises(ConfigError, match=r"can be judged \(KeyError"):
+        await site.reload(NEARER)
+    assert site.house.book.settings is before
+    monkeypatch.undo()
+    told = await site.reload(NEARER)
+    assert told.applied == ("wearers.wang (version 2)",)
