@@ -8,10 +8,11 @@ are the same tuple of `Field`.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -40,6 +41,8 @@ SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 ID_NUMBER_LENGTH: Final = 18
 ID_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 ID_CHECKS: Final = "10X98765432"
+NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*|,\d{1,2})?|\.\d+)", re.ASCII)
+"""A number as people type it; a comma before three digits might mean thousands, and is asked about."""
 MAX_LAT_DEG: Final = 90
 MAX_LON_DEG: Final = 180
 CHOOSING: Final = frozenset({"select", "choice", "cards", "building"})
@@ -189,7 +192,7 @@ def _check_phone(text: str) -> str | Problem:
         number = phonenumbers.parse(text, "CN")
     except phonenumbers.NumberParseException:
         return Problem(reason="phone")
-    if not phonenumbers.is_valid_number(number):
+    if number.extension or not phonenumbers.is_valid_number(number):
         return Problem(reason="phone")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
@@ -206,12 +209,10 @@ def _check_time(kind: str, text: str) -> str | Problem:
 
 
 def _check_number(question: Field, text: str) -> str | Problem:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
+    plain = unicodedata.normalize("NFKC", text).replace("。", ".")
+    if not NUMBER.fullmatch(plain):
         return Problem(reason="number")
-    if not number.is_finite():
-        return Problem(reason="number")
+    number = Decimal(plain.replace(",", "."))
     low, high = question.minimum, question.maximum
     if (low is not None and number < Decimal(str(low))) or (high is not None and number > Decimal(str(high))):
         return Problem(reason="range", limit=f"{low or 0:g}–{high:g}" if high is not None else f"≥ {low:g}")

@@ -131,6 +131,14 @@ def lines(text: str) -> Markup:
     return Markup("<br>").join(escape(line) for line in text.splitlines())
 
 
+def translated(typed: str) -> str:
+    """Give what a person typed in the reader's language where the catalogue knows it, else as it stands.
+
+    Never `_(typed)` in a template: that takes its text for HTML of ours, and a "%" in it for a format.
+    """
+    return str(gettext(typed)) if typed else ""
+
+
 def problem(found: Problem) -> str:
     """Say why an answer was not taken, and what to do."""
     said = {
@@ -172,4 +180,5 @@ def init_app(app: Flask) -> None:
         when=when,
         duration=duration,
         lines=lines,
+        translated=translated,
     )

@@ -44,6 +44,7 @@ from portal.care.changes import announce
 from portal.care.history import HistoryRows, milliseconds
 from portal.care.latest import advance, hear, measured_at
 from portal.care.models import (
+    MOST_ID,
     AlarmRecord,
     Command,
     Contact,
@@ -57,6 +58,8 @@ from portal.care.models import (
 WHAT_CHARACTERS = 32
 CHANNEL_CHARACTERS = 16
 CARRIER_CHARACTERS = 64
+ID_CHARACTERS, NAME_CHARACTERS, HOME_CHARACTERS = 64, 80, 160
+PHONE_CHARACTERS, RELATION_CHARACTERS = 20, 40
 """What the store's columns hold; these codes are ours and short."""
 REASON_CHARACTERS = 20_000
 """So much of a refusal is kept: a profile may be wrong in many places, and each of them is named."""
@@ -292,11 +295,19 @@ class Projection:
 
     def _enrol(self, view: WearerView, position: int) -> None:
         wearer = self._wearer(view.wearer)
-        wearer.name, wearer.home, wearer.birth_year = view.name, view.home, view.birth_year
+        wearer.name, wearer.home = _text(view.name, NAME_CHARACTERS), _text(view.home, HOME_CHARACTERS)
+        born = view.birth_year
+        wearer.birth_year = born if born is not None and abs(born) <= MOST_ID else None
         wearer.community, wearer.position, wearer.present = self.community, position, True
         wearer.fences = [msgspec.to_builtins(fence) for fence in view.fences]
         told = [
-            (contact.contact, contact.name, contact.phone, contact.relation, contact.role)
+            (
+                _text(contact.contact, ID_CHARACTERS),
+                _text(contact.name, NAME_CHARACTERS),
+                _text(contact.phone, PHONE_CHARACTERS),
+                _text(contact.relation, RELATION_CHARACTERS),
+                contact.role,
+            )
             for contact in view.contacts
         ]
         if _contacts(wearer) == told:
@@ -305,6 +316,11 @@ class Projection:
             Contact(code=code, name=name, phone=phone, relation=relation, role=role, position=place)
             for place, (code, name, phone, relation, role) in enumerate(told)
         ]
+
+
+def _text(text: str, most: int) -> str:
+    """As much of a text as its column holds: a long name must not stop everything that comes after it."""
+    return text.replace("\0", "")[:most]
 
 
 def _contacts(wearer: Wearer) -> list[tuple[str, str, str, str, str]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +20,7 @@ GROUND = frozenset({"kind", "lat", "lon", "radius_m", "corners", "line", "half_w
 """The questions that say where a fence is."""
 NAMED = {"day": "daily day", "night": "daily night"}
 HOURS = re.compile(r"(?P<days>[a-z,-]+)(?P<but> not holidays)? (?P<begin>\d\d:\d\d)-(?P<end>\d\d:\d\d)")
-CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d|24:00")
+CLOCK = re.compile(r"(?P<hour>\d{1,2})(?:[:.点时]?(?P<minute>\d\d|半)?分?)?", re.ASCII)
 Corners = tuple[tuple[float, float], ...]
 
 
@@ -56,6 +58,17 @@ def fence_of(form: Filled, fence: FenceTable | None, name: str) -> FenceTable | 
         if drawn or field:
             _note_shape(form, field, error, said.get("kind", ""))
     return None if form.errors else found
+
+
+def clock_of(text: str) -> str | None:
+    """Give a clock time as people type it ("8：00", "8点半", "0830") as "08:30"; None where it is none."""
+    found = CLOCK.fullmatch(re.sub(r"\s", "", unicodedata.normalize("NFKC", text)))
+    if found is None:
+        return None
+    minute = 30 if found["minute"] == "半" else int(found["minute"] or 0)
+    hour = int(found["hour"])
+    good = (hour < 24 and minute < 60) or (hour, minute) == (24, 0)  # noqa: PLR2004 - hours and minutes
+    return f"{hour:02d}:{minute:02d}" if good else None
 
 
 def _ground_raw(fence: FenceTable) -> dict[str, str]:
@@ -116,14 +129,14 @@ def _schedule(form: Filled, said: Mapping[str, str]) -> tuple[str, ...]:
         case "day" | "night" as named:
             return (NAMED[named],)
         case "hours":
-            for field in ("begin", "end"):
-                if field in said and not CLOCK.fullmatch(said[field]):
-                    form.errors[field] = gettext("请写成 08:00 这样的钟点。")
+            clocks = {field: clock_of(said[field]) for field in ("begin", "end") if field in said}
+            for field in (field for field, clock in clocks.items() if clock is None):
+                form.errors[field] = gettext("请写成 08:00 这样的钟点。")
             if {"days", "begin", "end"} & form.errors.keys():
                 return ()
             days = ",".join(code for code in CODES if code in form.values.get("days", ()))
-            begin, end = (said[field].zfill(5) for field in ("begin", "end"))
-            return (f"{days}{' not holidays' if said.get('not_holidays') else ''} {begin}-{end}",)
+            but = " not holidays" if said.get("not_holidays") else ""
+            return (f"{days}{but} {clocks['begin']}-{clocks['end']}",)
         case "own":
             return _read(form, "schedule", said.get("schedule", ""), _schedule_lines) or ()
     return ()
@@ -152,9 +165,12 @@ def _corners(text: str) -> Corners:
 
 def _metres(text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in re.split(r"[,，、/\s]+", text) if part)
+        found = tuple(float(part) for part in re.split(r"[,，、/;；\s]+", text) if part)
     except ValueError:
-        raise ValueError(gettext("请填写数字，用逗号隔开。")) from None
+        found = (math.nan,)
+    if not all(map(math.isfinite, found)):
+        raise ValueError(gettext("请填写数字，用逗号隔开。"))
+    return found
 
 
 def _schedule_lines(text: str) -> tuple[str, ...]:

@@ -29,6 +29,10 @@ class GatewayLine(Model):
     acknowledged_command: Mapped[int] = mapped_column(sa.BigInteger, default=0)
 
 
+MOST_ID = 2**31 - 1
+"""No row and no version is numbered higher; a store refuses to look for more than its columns hold."""
+
+
 class Wearer(Model):
     """A person with a band; `code` is the gateway's short name, unique within that gateway."""
 

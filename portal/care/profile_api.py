@@ -121,7 +121,11 @@ def _visible(wearer_id: int) -> Wearer:
 
 
 def _body() -> dict[str, Any]:
-    body = request.get_json(silent=True)
+    """The body where it is an object; anything else is judged like an empty one."""
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:
+        body = None
     return body if isinstance(body, dict) else {}
 
 

@@ -5,7 +5,7 @@ The gateway has the last word: it knows the rules' settings and the other wearer
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, get_type_hints
@@ -20,17 +20,45 @@ from geofence.schedule import parse_line
 PIECES: dict[str, type[msgspec.Struct]] = {"contacts": ContactTable, "fences": FenceTable}
 Problems = dict[str, str]
 """Path to what was expected there: `contacts[0].phone`, `fences[2].schedule[0]`, `rules.vitals`."""
-ID = re.compile(r"\S{1,64}")
+ID_CHARACTERS = 64
+CHARACTERS = {"name": 80, "home": 160, "relation": 40}
+"""What the stores of portal and gateway hold of each text."""
+BORN = (1900, 2100)
+MOST_BYTES = 1024 * 1024
+MOST_DEPTH = 12
+"""Lists and tables within each other: a hole of a part of a fence is the deepest that means anything."""
+MOST_NUMBER = 2**53
+LIMIT_KEYS = frozenset(
+    {
+        "heart_rate_low_bpm",
+        "heart_rate_high_bpm",
+        "systolic_low_mmhg",
+        "systolic_high_mmhg",
+        "diastolic_low_mmhg",
+        "diastolic_high_mmhg",
+        "spo2_low_pct",
+        "body_temp_high_c",
+    }
+)
+"""The limits that pages say in numbers."""
 
 
 def read_profile(raw: Any) -> tuple[Profile | None, Problems]:
     """Give the profile, or None and every path that is wrong."""
-    problems = dict(_shape(raw, Profile, ""))
+    problems = dict(_unfit(raw, "", 0))
+    if not problems and len(msgspec.json.encode(raw)) > MOST_BYTES:
+        problems["profile"] = f"at most {MOST_BYTES} bytes as JSON"
+    problems = problems or dict(_shape(raw, Profile, ""))
     if problems:
         return None, problems
     profile = msgspec.convert(raw, Profile)
-    problems = dict(_contacts(profile)) | dict(_fences(profile))
+    problems = dict(_person(profile)) | dict(_contacts(profile)) | dict(_fences(profile))
     return (None, problems) if problems else (profile, {})
+
+
+def is_id(text: str) -> bool:
+    """Whether a contact or a fence can be called so."""
+    return 0 < len(text) <= ID_CHARACTERS and text.isprintable() and " " not in text
 
 
 def fence_problems(fence: FenceTable) -> Problems:
@@ -49,6 +77,27 @@ def fence_problems(fence: FenceTable) -> Problems:
     except ValueError as error:
         found[""] = str(error)
     return found
+
+
+def _unfit(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Every value that cannot be sent on, or kept: no text, no number, or too deep."""
+    if isinstance(value, str):
+        if any(unicodedata.category(one) in {"Cc", "Cs"} for one in value):
+            yield path, "text without control characters"
+    elif isinstance(value, int | float):
+        if not abs(value) <= MOST_NUMBER:
+            yield path, "a number that is not so large"
+    elif isinstance(value, dict | list):
+        if depth > MOST_DEPTH:
+            yield path, "nothing so deep"
+            return
+        named = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in named:
+            if isinstance(key, str) and not key.isprintable():
+                yield path or "profile", "keys of visible characters"
+            else:
+                where = f"[{key}]" if isinstance(key, int) else f".{key}"
+                yield from _unfit(inner, f"{path}{where}".removeprefix("."), depth + 1)
 
 
 def _shape(raw: Any, kind: type[msgspec.Struct], path: str) -> Iterator[tuple[str, str]]:
@@ -81,13 +130,30 @@ def _wrong(value: Any, kind: Any) -> str | None:
     return None
 
 
+def _person(profile: Profile) -> Iterator[tuple[str, str]]:
+    yield from _texts(profile, "")
+    if profile.birth_year is not None and not BORN[0] <= profile.birth_year <= BORN[1]:
+        yield "birth_year", f"a year from {BORN[0]} to {BORN[1]}"
+    own = profile.rules.get("vitals", {})
+    for key in LIMIT_KEYS & own.keys():
+        if isinstance(own[key], bool) or not isinstance(own[key], int | float):
+            yield f"rules.vitals.{key}", "a number"
+
+
+def _texts(piece: msgspec.Struct, path: str) -> Iterator[tuple[str, str]]:
+    """The texts of a table that are empty where a name must be, or too long."""
+    for field, most in CHARACTERS.items():
+        text = getattr(piece, field, "")
+        if len(text) > most:
+            yield f"{path}{field}", f"at most {most} characters"
+        elif field == "name" and not text.strip():
+            yield f"{path}name", "a name"
+
+
 def _contacts(profile: Profile) -> Iterator[tuple[str, str]]:
-    if not profile.name.strip():
-        yield "name", "a name"
     yield from _ids("contacts", profile.contacts)
     for place, contact in enumerate(profile.contacts):
-        if not contact.name.strip():
-            yield f"contacts[{place}].name", "a name"
+        yield from _texts(contact, f"contacts[{place}].")
         if not _is_e164(contact.phone):
             yield f"contacts[{place}].phone", "a telephone number in E.164, such as +8613800138001"
 
@@ -96,8 +162,7 @@ def _fences(profile: Profile) -> Iterator[tuple[str, str]]:
     yield from _ids("fences", profile.fences)
     for place, fence in enumerate(profile.fences):
         path = f"fences[{place}]"
-        if not fence.name.strip():
-            yield f"{path}.name", "a name"
+        yield from _texts(fence, f"{path}.")
         for field, expected in fence_problems(fence).items():
             yield f"{path}.{field}".rstrip("."), expected
 
@@ -105,8 +170,8 @@ def _fences(profile: Profile) -> Iterator[tuple[str, str]]:
 def _ids(path: str, pieces: Any) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
     for place, piece in enumerate(pieces):
-        if piece.id in seen or not ID.fullmatch(piece.id):
-            yield f"{path}[{place}].id", "ids that differ, without spaces"
+        if piece.id in seen or not is_id(piece.id):
+            yield f"{path}[{place}].id", "ids that differ, of visible characters without spaces"
         seen.add(piece.id)
 
 

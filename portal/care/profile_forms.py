@@ -29,17 +29,29 @@ from portal.care.contact_forms import (
 )
 from portal.care.fence_answers import fence_of, fence_raw
 from portal.care.fence_questions import fence_form
+from portal.care.looks import record_look
 from portal.care.models import Wearer
+from portal.care.profile_check import is_id
 from portal.care.profile_diff import digest
 from portal.care.profile_page import standing_reasons
 from portal.care.profile_reasons import Reason
-from portal.care.profile_views import EDIT_LIMIT, EDITORS, editable, once, ordered, who_edits
+from portal.care.profile_views import (
+    EDIT_LIMIT,
+    EDITORS,
+    LOOK,
+    editable,
+    once,
+    ordered,
+    page_once,
+    sent,
+    who_edits,
+)
 from portal.care.trial_forms import Typed
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
 from portal.fields import Field, Filled
 from portal.policy import declare
-from portal.security import limiter
+from portal.security import limiter, viewer
 from portal.words import fill
 
 if TYPE_CHECKING:
@@ -130,12 +142,13 @@ def _answer(
 ) -> ResponseReturnValue:
     """Show a form, or take it: nothing wrong and nothing changed meanwhile is an order to the gateway."""
     known = profiles.current(db.session, wearer)
-    if known is None:
+    if known is None or (name and not is_id(name)):
         abort(HTTPStatus.NOT_FOUND)
     seen, draft = digest(piece(known.profile)), request.args.get("draft", "")
     if request.method == "GET":
         if name and piece(known.profile) is None and not draft:
             abort(HTTPStatus.NOT_FOUND)
+        record_look(wearer, LOOK)
         typed = profiles.find_order(db.session, wearer, draft) if draft else known.profile
         form = _shown(fields, raw(typed or known.profile))
         return _page(wearer, part, name, fields, form, seen=seen, draft=draft)
@@ -146,6 +159,8 @@ def _answer(
         return page, HTTPStatus.UNPROCESSABLE_ENTITY
     if "try" in request.form and part in TRIED:
         return _try(wearer.id, part, name, fields, form, wanted=made(known.profile))
+    if profiles.is_ordered(db.session, wearer, who=viewer(), once=once()):
+        return sent(wearer)
     if request.form.get("seen") != seen:
         page = _page(wearer, part, name, fields, form, seen=seen, theirs=piece(known.profile))
         return page, HTTPStatus.CONFLICT
@@ -202,7 +217,9 @@ def _page(
         refused=refused,
         outdated=refused and standing is not None and standing.outdated,
         reasons=_of_form(standing_reasons(standing), part, name) if refused and standing is not None else [],
-        once=once() if request.method == "POST" and theirs is UNCHANGED else secrets.token_hex(ONCE_BYTES),
+        once=page_once()
+        if request.method == "POST" and theirs is UNCHANGED
+        else secrets.token_hex(ONCE_BYTES),
     )
 
 

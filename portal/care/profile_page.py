@@ -187,7 +187,7 @@ def _limit_rows(profile: Profile, waiting: list[Change]) -> list[LimitRow]:
         LimitRow(
             name=str(name),
             unit=str(unit),
-            own=own.get(key),
+            own=own[key] if isinstance(own.get(key), int | float) else None,
             standard=standards.get(key),
             waits=key in touched,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from collections.abc import Callable
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 EDIT_LIMIT = "30 per minute; 300 per hour"
 LOOK = "view_profile"
+UNSAID = frozenset({"csrf_token", "once", "seen"})
+"""Fields of a form that are no answers."""
 EDITORS = only(Role.GUARDIAN, Role.STAFF)
 
 blueprint = Blueprint("profiles", __name__, template_folder="templates")
@@ -133,7 +136,14 @@ def sent(wearer: Wearer) -> ResponseReturnValue:
 
 
 def once() -> str:
-    """The name of this press of a button: that of the form, or a new one."""
+    """The name of this press of a button: the same answers to the same form are the same press."""
+    said = [page_once(), request.full_path]
+    said += [f"{name}={text}" for name, text in sorted(request.form.items(multi=True)) if name not in UNSAID]
+    return hashlib.sha256("\0".join(said).encode()).hexdigest()[: 2 * ONCE_BYTES]
+
+
+def page_once() -> str:
+    """The name of the page whose form this is, or a new one."""
     said = request.form.get("once", "")
     return said if re.fullmatch(r"[0-9a-f]{16}", said) else secrets.token_hex(ONCE_BYTES)
 

@@ -117,7 +117,9 @@ def _setting(rule: str, said: Difference) -> str:
 
 
 def _limit(value: Any, unit: object) -> str:
-    return gettext("社区标准") if value is None else f"{value:g} {unit}"
+    if value is None:
+        return gettext("社区标准")
+    return f"{value:g} {unit}" if isinstance(value, int | float) else str(value)
 
 
 def _fields(fields: Sequence[Difference]) -> str:

@@ -5,6 +5,7 @@ The gateway's journal is the record; it judges what is ordered and it alone coun
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +21,14 @@ from portal import audit
 from portal.api import commands
 from portal.api.lines import lock_line
 from portal.care.changes import announce
-from portal.care.models import Command, ProfileVersion, Wearer
+from portal.care.models import MOST_ID, Command, ProfileVersion, Wearer
 from portal.care.profile_diff import audit_words, changes
 from portal.policy import Viewer
 
 BY_CHARACTERS = 120
 """What the store's column holds."""
+COMMAND = re.compile(r"profile\.\d+\.\d+\.\w+")
+"""How orders about profiles are called (`_name`)."""
 NAMES = ("set_profile", "restore_profile")
 OUTDATED = "this was made from version"
 """How a gateway refuses a change that was made from another version (`gateway.profiles.orders`)."""
@@ -87,6 +90,8 @@ def versions(session: Session, wearer: Wearer) -> list[ProfileVersion]:
 
 def find_version(session: Session, wearer: Wearer, version: int) -> ProfileVersion | None:
     """One version, None where there is none of this number."""
+    if not 0 < version <= MOST_ID:
+        return None
     query = sa.select(ProfileVersion).where(ProfileVersion.wearer_id == wearer.id)
     return session.scalar(query.where(ProfileVersion.version == version))
 
@@ -135,8 +140,13 @@ def standing(session: Session, wearer: Wearer) -> Standing | None:
 
 def find_order(session: Session, wearer: Wearer, command: str) -> Profile | None:
     """What an order about this wearer would have made of the profile, None where there is no such order."""
-    row = session.scalar(_orders(wearer).where(Command.command == command))
+    row = _find(session, wearer, command)
     return None if row is None else _content(session, wearer, row)
+
+
+def is_ordered(session: Session, wearer: Wearer, *, who: Viewer, once: str) -> bool:
+    """Whether this press of a button has been an order already."""
+    return _find(session, wearer, _name(wearer, who, once)) is not None
 
 
 def change(
@@ -185,10 +195,8 @@ def drop(session: Session, wearer: Wearer, command: str, *, who: Viewer, now: da
     With one that was refused go those refused before it.
     One its gateway is just taking comes into force all the same, and is then told as any version.
     """
-    row = session.scalar(
-        _orders(wearer).where(Command.command == command, Command.state.in_((WAITS, REFUSED)))
-    )
-    if row is None:
+    row = _find(session, wearer, command)
+    if row is None or row.state not in {WAITS, REFUSED}:
         return False
     gone = [row]
     if row.state == REFUSED:
@@ -230,6 +238,12 @@ def _orders(wearer: Wearer) -> sa.Select[Command]:
     return query.where(Command.command.startswith(f"profile.{wearer.id}.", autoescape=True))
 
 
+def _find(session: Session, wearer: Wearer, command: str) -> Command | None:
+    if not COMMAND.fullmatch(command):
+        return None
+    return session.scalar(_orders(wearer).where(Command.command == command))
+
+
 def _name(wearer: Wearer, who: Viewer, once: str) -> str:
     return f"profile.{wearer.id}.{who.user}.{once}"
 
@@ -242,6 +256,9 @@ def _content(session: Session, wearer: Wearer, row: Command) -> Profile | None:
     """What an order makes of the profile."""
     body = _body(row)
     if body.profile is not None:
-        return msgspec.convert(body.profile, Profile)
+        try:
+            return msgspec.convert(body.profile, Profile)
+        except msgspec.ValidationError:
+            return None  # of a version of the portal that checked less: its gateway says what is wrong
     version = None if body.version is None else find_version(session, wearer, body.version)
     return None if version is None else profile_of(version)

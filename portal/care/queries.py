@@ -12,7 +12,16 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from gateway.told import IncidentView
 from portal.care.history import milliseconds
-from portal.care.models import AlarmRecord, Command, Contact, Incident, IncidentLine, VitalHistory, Wearer
+from portal.care.models import (
+    MOST_ID,
+    AlarmRecord,
+    Command,
+    Contact,
+    Incident,
+    IncidentLine,
+    VitalHistory,
+    Wearer,
+)
 from portal.care.sentences import OPEN_STATES, SEVERITY_ORDER, UNTAKEN_STATES
 from portal.policy import WATCHERS, Role, Viewer, sees_wearer
 
@@ -77,7 +86,7 @@ def may_see(viewer: Viewer, wearer: Wearer) -> bool:
 
 def find_wearer(session: Session, viewer: Viewer, wearer_id: int) -> Wearer | None:
     """One wearer, None when there is none or this viewer may not see them."""
-    wearer = session.get(Wearer, wearer_id)
+    wearer = session.get(Wearer, wearer_id) if 0 < wearer_id <= MOST_ID else None
     return wearer if wearer is not None and may_see(viewer, wearer) else None
 
 

@@ -97,7 +97,7 @@ def fences_in_force(wearer: Wearer) -> list[dict[str, Any]]:
 
 def days_of(given: Any) -> float:
     """A number of days; raises Wrong for one that is none, or too many."""
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= MOST_DAYS:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 1 <= given <= MOST_DAYS:
         shown = "(missing)" if given is None else repr(given)[:60]
         raise Wrong((Problem("days", shown, f"a number of days from 1 to {MOST_DAYS}"),))
     return float(given)
