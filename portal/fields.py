@@ -60,7 +60,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One question.
 
     `max_length` is in characters; `minimum` and `maximum` bound a number;
-    `when_field`, `when_value`: asked only when that earlier question was answered so;
+    `when_field`, `when_value`: asked only when that earlier question was answered so ("a|b": either way);
     `max_count` bounds photos; `placeholder` stands in an empty line: what holds when nothing is typed.
     """
 
@@ -157,7 +157,8 @@ def _asked(question: Field, values: Values) -> bool:
     if not question.when_field:
         return True
     answer = values.get(question.when_field, "")
-    return question.when_value in answer if isinstance(answer, list) else answer == question.when_value
+    given = answer if isinstance(answer, list) else [answer]
+    return any(value in given for value in question.when_value.split("|"))
 
 
 def _check_choices(question: Field, typed: list[str]) -> list[str] | Problem:

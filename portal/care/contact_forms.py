@@ -1,4 +1,4 @@
-"""The questions about a contact, and about a wearer's limits; and the answers made into a profile."""
+"""The questions about a contact, the wearer and their limits; and the answers made into a profile."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from gateway.profile import ContactTable, Profile
 from portal.care.profile_words import LIMITS
 from portal.fields import Choice, Field, Filled, Values
 from portal.i18n import gettext
+from portal.words import now
 
 NAME_CHARACTERS, RELATION_CHARACTERS, PHONE_CHARACTERS, NUMBER_CHARACTERS = 40, 20, 24, 8
+HOME_CHARACTERS = 120
+BORN = (1900, 2100)
 ID_BYTES = 4
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "heart_rate_low_bpm": (20, 250),
@@ -89,6 +92,53 @@ def contact_of(values: Values, name: str) -> ContactTable:
     """Give the contact of accepted answers under its name of old, or a new one."""
     said = {key: str(value) for key, value in values.items()}
     return msgspec.convert({"relation": "", **said, "id": name}, ContactTable)
+
+
+def person_form() -> tuple[Field, ...]:
+    """Ask who the wearer is."""
+    return (
+        Field(
+            name="name", kind="text", label=gettext("姓名"), max_length=NAME_CHARACTERS, autocomplete="off"
+        ),
+        Field(
+            name="birth_year",
+            kind="number",
+            label=gettext("出生年份"),
+            required=False,
+            minimum=BORN[0],
+            maximum=now().year,
+            max_length=NUMBER_CHARACTERS,
+            autocomplete="off",
+        ),
+        Field(
+            name="home",
+            kind="text",
+            label=gettext("住址"),
+            hint=gettext("例如 3栋2单元401。出事时会告诉赶去的人。"),
+            required=False,
+            max_length=HOME_CHARACTERS,
+            autocomplete="off",
+        ),
+    )
+
+
+def person_raw(profile: Profile) -> dict[str, str]:
+    """Give who the wearer is as the form shows it."""
+    born = "" if profile.birth_year is None else str(profile.birth_year)
+    return {"name": profile.name, "birth_year": born, "home": profile.home}
+
+
+def check_year(form: Filled) -> None:
+    """Note a year that is no whole one."""
+    if not str(form.values.get("birth_year", "0")).isdecimal():
+        form.errors["birth_year"] = gettext("请填写整数。")
+
+
+def with_person(profile: Profile, values: Values) -> Profile:
+    """Give the profile of somebody of this name, year of birth and home."""
+    said = {key: str(value) for key, value in values.items()}
+    born = int(said["birth_year"]) if "birth_year" in said else None
+    return msgspec.structs.replace(profile, name=said["name"], birth_year=born, home=said.get("home", ""))
 
 
 def limits_form(community: Mapping[str, float]) -> tuple[Field, ...]:

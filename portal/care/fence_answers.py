@@ -9,15 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.profile import FenceTable
+from geofence.schedule import EVERY_DAY as DAILY
 from geofence.schedule import parse_line
 from portal.care.fence_questions import ALWAYS, CODES
+from portal.care.problem_words import shape_words
 from portal.care.profile_check import fence_problems
-from portal.care.profile_reasons import shape_words
+from portal.care.profile_words import WORKDAYS
 from portal.fields import Filled
 from portal.i18n import gettext
 
 GROUND = frozenset({"kind", "lat", "lon", "radius_m", "corners", "line", "half_width_m", "datum"})
 """The questions that say where a fence is."""
+WEEKS = {"daily": "daily", "workdays": "mon-fri"}
 NAMED = {"day": "daily day", "night": "daily night"}
 HOURS = re.compile(r"(?P<days>[a-z,-]+)(?P<but> not holidays)? (?P<begin>\d\d:\d\d)-(?P<end>\d\d:\d\d)")
 CLOCK = re.compile(r"(?P<hour>\d{1,2})(?:[:.点时]?(?P<minute>\d\d|半)?分?)?", re.ASCII)
@@ -102,7 +105,8 @@ def _schedule_raw(lines: Sequence[str]) -> dict[str, Any]:
         if found is not None and found["days"] != "holidays":
             days = [CODES[day] for day in parse_line(line).span.days]
             more = {"not_holidays": "yes"} if found["but"] else {}
-            return {"when": "hours", "days": days, "begin": found["begin"], "end": found["end"], **more}
+            which = {DAILY: "daily", WORKDAYS: "workdays"}.get(parse_line(line).span.days, "hours")
+            return {"when": which, "days": days, "begin": found["begin"], "end": found["end"], **more}
     return {"when": "own", "schedule": "\n".join(lines)}
 
 
@@ -128,13 +132,14 @@ def _schedule(form: Filled, said: Mapping[str, str]) -> tuple[str, ...]:
     match said.get("when"):
         case "day" | "night" as named:
             return (NAMED[named],)
-        case "hours":
+        case "daily" | "workdays" | "hours" as which:
             clocks = {field: clock_of(said[field]) for field in ("begin", "end") if field in said}
             for field in (field for field, clock in clocks.items() if clock is None):
                 form.errors[field] = gettext("请写成 08:00 这样的钟点。")
             if {"days", "begin", "end"} & form.errors.keys():
                 return ()
-            days = ",".join(code for code in CODES if code in form.values.get("days", ()))
+            picked = ",".join(code for code in CODES if code in form.values.get("days", ()))
+            days = WEEKS.get(which, picked)
             but = " not holidays" if said.get("not_holidays") else ""
             return (f"{days}{but} {clocks['begin']}-{clocks['end']}",)
         case "own":

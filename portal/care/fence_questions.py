@@ -76,7 +76,8 @@ def _for_kind(kind: str) -> dict[str, Any]:
 
 
 def _when_fields() -> tuple[Field, ...]:
-    hours: dict[str, Any] = {"when_field": "when", "when_value": "hours"}
+    days: dict[str, Any] = {"when_field": "when", "when_value": "hours"}
+    hours: dict[str, Any] = {"when_field": "when", "when_value": "daily|workdays|hours"}
     clock: dict[str, Any] = {"kind": "text", "max_length": 5, "autocomplete": "off"}
     return (
         Field(
@@ -87,15 +88,17 @@ def _when_fields() -> tuple[Field, ...]:
                 Choice(value=ALWAYS, label=gettext("一直")),
                 Choice(value="day", label=gettext("每天白天（6:00–22:00）")),
                 Choice(value="night", label=gettext("每天夜里（22:00–6:00）")),
-                Choice(value="hours", label=gettext("自己定星期和钟点")),
-                Choice(value="own", label=gettext("几段不同的时间")),
+                Choice(value="daily", label=gettext("每天，自己定钟点")),
+                Choice(value="workdays", label=gettext("周一至周五，自己定钟点")),
+                Choice(value="hours", label=gettext("自己选星期和钟点")),
+                Choice(value="own", label=gettext("用文字写几段时间（熟悉写法的人用）")),
             ),
         ),
         Field(
             name="days",
             kind="choices",
             label=gettext("星期"),
-            **hours,
+            **days,
             choices=_choices(dict(zip(CODES, DAYS, strict=True))),
         ),
         Field(name="begin", label=gettext("从几点"), placeholder="08:00", **clock, **hours),

@@ -1,4 +1,4 @@
-"""The forms of a wearer's care settings: a contact, a fence, the limits.
+"""The forms of a wearer's care settings: the person, a contact, a fence, the limits.
 
 Each form changes one piece and remembers what that piece said (`seen`): when somebody else has changed it
 meanwhile, that is told, what was typed stays, and pressing the button again takes what was typed.
@@ -19,13 +19,17 @@ from gateway.profile import ContactTable, FenceTable, Profile
 from portal.care import profile_trial, profiles
 from portal.care.contact_forms import (
     check_pairs,
+    check_year,
     contact_form,
     contact_of,
     contact_raw,
     limits_form,
     limits_raw,
     new_id,
+    person_form,
+    person_raw,
     with_limits,
+    with_person,
 )
 from portal.care.fence_answers import fence_of, fence_raw
 from portal.care.fence_questions import fence_form
@@ -59,6 +63,13 @@ if TYPE_CHECKING:
 
 Edit = Callable[[Profile], Profile]
 TRIED = frozenset({"fence", "limits"})
+PARTS = {
+    "contact": {"contacts"},
+    "fence": {"fences"},
+    "limits": {"rules"},
+    "person": {"name", "birth_year", "home"},
+}
+"""The keys of a profile that each form asks for."""
 MARGINS = ("exit_margin_m", "hysteresis_m", "dwell_s", "approach_m", "escalate_m")
 UNCHANGED: Any = object()
 """In place of what somebody else made of a piece, where nobody did."""
@@ -111,6 +122,23 @@ def fence(wearer_id: int) -> ResponseReturnValue:
         return _piece(profile.fences, name)
 
     return _answer(wearer, "fence", name, fields, piece=piece, raw=raw, edit=edit)
+
+
+@blueprint.route("/care/wearers/<int:wearer_id>/profile/person", methods=["GET", "POST"])
+@declare(EDITORS)
+@limiter.limit(EDIT_LIMIT, key_func=who_edits, methods=["POST"])
+def person(wearer_id: int) -> ResponseReturnValue:
+    """Change the wearer's name, year of birth and home."""
+
+    def raw(profile: Profile) -> dict[str, list[str]]:
+        return {key: [value] for key, value in person_raw(profile).items()}
+
+    def edit(form: Filled, _profile: Profile) -> Edit | None:
+        if not form.errors:
+            check_year(form)
+        return None if form.errors else lambda profile: with_person(profile, form.values)
+
+    return _answer(editable(wearer_id), "person", "", person_form(), piece=person_raw, raw=raw, edit=edit)
 
 
 @blueprint.route("/care/wearers/<int:wearer_id>/profile/limits", methods=["GET", "POST"])
@@ -225,8 +253,7 @@ def _page(
 
 def _of_form(said: Sequence[Reason], part: str, name: str) -> list[Reason]:
     """The reasons that are about what a form asks; all of them where none is."""
-    head = {"contact": "contacts", "fence": "fences", "limits": "rules"}[part]
-    return [one for one in said if one.part == head and one.id in {"", name}] or list(said)
+    return [one for one in said if one.part in PARTS[part] and one.id in {"", name}] or list(said)
 
 
 def _piece(pieces: Sequence[Any], name: str) -> Any:

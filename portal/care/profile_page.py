@@ -157,7 +157,7 @@ def _form_of(change: Change) -> str:
     """Which form mends a change: that of a contact or fence that is still there, or of the limits."""
     if change.part == "rule":
         return "limits" if change.name in LIMITS else ""
-    return change.part if change.kind in {"added", "changed"} and change.part != "person" else ""
+    return change.part if change.kind in {"added", "changed"} else ""
 
 
 def _contact_rows(profile: Profile, waiting: list[Change]) -> list[tuple[ContactTable, bool]]:

@@ -7,57 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask_babel import lazy_gettext
-
+from gateway.errors import Problem
 from gateway.profile import Profile
+from portal.care.problem_words import words_of
 from portal.care.profile_words import field_words
 from portal.i18n import gettext
 
-PATH = re.compile(r"profile(?P<path>\S*) = (?P<value>.*?): expected (?P<rest>.+)")
-SHAPES: Sequence[tuple[str, object]] = (
-    ("is no (lat, lon)", lazy_gettext("有一个点的坐标不对：先写纬度，再写经度，例如 31.1554, 121.1046。")),
-    ("a line has at least", lazy_gettext("路线至少要有 2 个不同的点。")),
-    ("different corners", lazy_gettext("多边形至少要有 3 个不同的角。")),
-    ("make no simple polygon", lazy_gettext("这些角按顺序连起来会自己交叉，请沿着边界一个一个写。")),
-    ("radius_m is", lazy_gettext("半径应为 1 到 50000 米。")),
-    ("half_width_m is", lazy_gettext("两侧宽度应为 1 到 5000 米。")),
-    ("at most", lazy_gettext("点太多了，最多 1000 个。")),
-    ("from the middle", lazy_gettext("有的点离得太远，超过了 50 公里。")),
-    ("outer ring", lazy_gettext("挖去的部分超出了多边形。")),
-)
-KNOWN: Sequence[tuple[str, object]] = (
-    *SHAPES,
-    ("E.164", lazy_gettext("电话号码不对，或者不能自动拨打。")),
-    ("ids that differ", lazy_gettext("有两项重复了。")),
-    ("metres that rise", lazy_gettext("距离要从小到大写。")),
-    ("public holidays", lazy_gettext("守望设备上没有节假日表，不能按节假日设置。")),
-    ("at least one person", lazy_gettext("至少要留一位联系人。")),
-    ("must be below", lazy_gettext("下限要比上限低。")),
-    ("daily night", lazy_gettext("生效时间看不懂，请重新填写。")),
-    ("no other person", lazy_gettext("这个代号是值班人员或北斗站的，请删除后重新添加。")),
-    ("no other wearer", lazy_gettext("这个编号别人已经在用。")),
-    ("no such key", lazy_gettext("守望设备不认识这一项，可能要先升级。")),
-    ("this was made from", lazy_gettext("守望设备用的是另一版。请在修改记录里恢复一版，然后再改。")),
-    ("is in force already", lazy_gettext("这一版正在使用，不用恢复。")),
-    ("any more; kept", lazy_gettext("守望设备上已经没有这一版，请照它重新填写。")),
-    ("is called", lazy_gettext("守望设备上没有这个人。")),
-    ("bytes as JSON", lazy_gettext("设置太长了，请减少区域或角的数量。")),
-    ("one of ", lazy_gettext("不在可以选的几种里。")),
-    ("(Expected", lazy_gettext("数值超出范围，或者写法不对。")),
-)
-"""What shape and gateway say, by a phrase of it."""
+PATH = re.compile(r"profile(?P<path>.*?) = (?P<value>.*?): expected (?P<rest>.+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One thing a gateway has against a change: what it is about, and what it said.
-
-    `said` is in the gateway's own words where `ours` is false, and those are English.
-    """
+    """One thing a gateway has against a change: what it is about, and why, in the reader's language."""
 
     about: str
     said: str
-    ours: bool
     part: str = ""
     """The key of the profile it is about: `contacts`, `fences`, `rules`; empty where it names none."""
     id: str = ""
@@ -83,27 +47,52 @@ def about_words(parts: Sequence[str], piece: Any) -> str:
     return field_words(rest[-1] if head == "rules" and rest else head)
 
 
+def trial_reasons(problems: Sequence[Problem], body: Any) -> list[Reason]:
+    """Give everything that is wrong with what somebody wants to try; `body` is what they sent."""
+    fences = body.get("fences") if isinstance(body, dict) else None
+    tables = fences if isinstance(fences, list) else []
+    return [_trial_reason(one, tables) for one in problems]
+
+
+def _trial_reason(problem: Problem, tables: Sequence[Any]) -> Reason:
+    parts = _parts(problem.path)
+    piece = None
+    if parts[:1] == ["fences"] and len(parts) > 1:
+        table = tables[int(parts[1])] if int(parts[1]) < len(tables) else None
+        name = table.get("name") if isinstance(table, dict) else None
+        numbered = gettext("第 %(number)s 个", number=int(parts[1]) + 1)
+        piece = Named(name=name if isinstance(name, str) and name else numbered)
+    return Reason(about=about_words(parts, piece), said=_words(problem.expected, problem.value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A piece that is not right yet, by its name."""
+
+    name: str
+
+
 def _reason(text: str, profile: Profile | None) -> Reason:
     found = PATH.fullmatch(text)
     said = text if found is None else found["rest"]
-    parts = [] if found is None else [part for part in re.split(r"[.\[\]]+", found["path"]) if part]
+    parts = [] if found is None else _parts(found["path"])
     pieces: Sequence[Any] = getattr(profile, parts[0], ()) if parts and profile is not None else ()
     piece = _piece(pieces, parts[1]) if len(parts) > 1 and parts[0] in {"contacts", "fences"} else None
-    ours = next((str(words) for start, words in KNOWN if start in said), None)
     return Reason(
         about=about_words(parts, piece),
-        said=ours or said,
-        ours=ours is not None,
+        said=_words(said, "" if found is None else found["value"]),
         part=parts[0] if parts else "",
         id="" if piece is None else piece.id,
     )
 
 
-def shape_words(error: str) -> str:
-    """Say why a shape is none, in words for whoever drew it."""
-    return next(
-        (str(words) for start, words in SHAPES if start in error), gettext("这个形状不成立，请检查每个点。")
-    )
+def _words(said: str, value: str) -> str:
+    """The words of a phrase; a phrase of a newer gateway is not shown in its English."""
+    return words_of(said, value) or gettext("守望设备不接受这一项，请联系管理员。")
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in re.split(r"[.\[\]]+", path) if part and part != "(body)"]
 
 
 def _piece(pieces: Sequence[Any], said: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from flask_babel import gettext, lazy_gettext
 
 from gateway.errors import Problem
+from portal.care.profile_reasons import Reason, trial_reasons
 from portal.care.trial_text import TextError, tables_of
 
 DAYS = (1, 7, 14, 30, 60, 90)
@@ -37,6 +38,11 @@ class Typed:
     problems: tuple[Problem, ...] = ()
     told: Any = None
     shown: Any = None
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """What is wrong, in words."""
+        return trial_reasons(self.problems, self.body)
 
     @property
     def days(self) -> float:

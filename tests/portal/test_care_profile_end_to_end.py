@@ -73,7 +73,7 @@ def test_a_change_comes_into_force_is_refused_or_restored_and_decides_who_is_tol
     refused = daughter.until(lambda found: (found["standing"] or {}).get("state") == "refused")
     reasons = refused["standing"]["reasons"]
     assert len(reasons) == 3, reasons
-    assert "心率上限: 数值超出范围，或者写法不对。" in reasons
+    assert "心率上限: 不能大于 250。" in reasons
     assert "heart_rate_colour: 守望设备不认识这一项，可能要先升级。" in reasons
     assert "weather: 不在可以选的几种里。" in reasons
     assert (refused["version"], refused["standing"]["outdated"]) == (2, False)

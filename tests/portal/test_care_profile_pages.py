@@ -400,14 +400,15 @@ def test_a_refusal_says_every_reason_in_words_and_keeps_what_was_typed(told, bas
     assert "没有生效：守望设备不接受" in said
     assert "联系人 李建国 · 电话 ： 电话号码不对" in said
     assert "区域「家和花园」 ： 半径应为 1 到 50000 米" in said
-    assert "心率上限 ： 数值超出范围" in said
-    assert "北斗编号 ： something new" in said
-    assert '<span lang="en">something new</span>' in page
+    assert "心率上限 ： 不能大于 250。" in said
+    assert "北斗编号 ： 守望设备不接受这一项" in said
+    assert "守望设备不接受这一项，请联系管理员。" in page
+    assert "something new" not in page
     assert "心率上限 120 次/分" in words(page, "limits")
     link = unescape(re.search(r'href="([^"]*/limits\?draft=[^"]*)"', page)[1])
     form = opened(people["guardian"], link)
     assert 'name="heart_rate_high_bpm" value="110"' in form
-    assert "数值超出范围" in form
+    assert "不能大于 250。" in form
     assert "半径应为" not in form
     assert fill("limits", opened=form, heart_rate_high_bpm="112").status_code == 302
     again = told.commands()[-1]
@@ -591,10 +592,10 @@ def test_the_english_pages_hold_no_chinese_but_names(app, told, base, people, fi
     person.post("/language", token=person.token("/me/"), language="en", next="/")
     drafts = re.findall(r'href="([^"]*draft=[^"]*)"', opened(person, base))
     assert drafts
-    for path in ("", "/contact", "/contact?id=li-jianguo", "/fence", "/fence?id=home", "/limits", *drafts):
+    for path in ("", "/person", "/contact?id=li-jianguo", "/fence", "/fence?id=home", "/limits", *drafts):
         page = opened(person, unescape(path) if path.startswith("/care") else base + path)
         main = words(page.split("<main", 1)[1].split("</main>", 1)[0])
-        for name in NAMES:
+        for name in (*NAMES, samples.ZHANG_PROFILE.home):
             main = main.replace(name, "")
         assert not HAN.search(main), main
         assert not HAN.search("".join(re.findall(r'placeholder="([^"]*)"', page)))
@@ -602,3 +603,62 @@ def test_the_english_pages_hold_no_chinese_but_names(app, told, base, people, fi
     problems = words(answer.text.split("data-problems", 1)[1].split("</ul>", 1)[0])
     assert "Line 1 is not" in problems
     assert not HAN.search(problems)
+
+
+# ---------------------------------------------------------------- who the wearer is, and usual times
+
+
+def test_name_home_and_year_of_birth_are_changed_by_a_form(told, base, people, fill):
+    card = words(opened(people["guardian"], base), "person")
+    assert "姓名 张桂兰 出生年份 1943 住址 3栋2单元401" in card
+    assert fill("person", home=" 5栋1单元102 ", birth_year="１９４４").status_code == 302
+    (command,) = told.commands()
+    profile = command["profile"]
+    assert (profile["name"], profile["birth_year"], profile["home"]) == ("张桂兰", 1944, "5栋1单元102")
+    assert len(profile["contacts"]) == 2
+    told.send(CommandDone(command=command["command"], done=False, reason="profile.name = 1: expected text"))
+    page = opened(people["guardian"], base)
+    draft = unescape(re.search(r'href="([^"]*person[^"]*draft=[^"]*)"', page)[1])
+    assert "5栋1单元102" in opened(people["guardian"], draft)
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"birth_year": "1943.5"}, "birth_year"),
+        ({"birth_year": "1843"}, "birth_year"),
+        ({"birth_year": "2050"}, "birth_year"),
+        ({"home": "x" * 121}, "home"),
+    ],
+)
+def test_a_person_who_cannot_be_is_said_beside_its_question(told, fill, typed, field):
+    answer = fill("person", **typed)
+    assert (answer.status_code, f'id="error-{field}"' in answer.text) == (422, True)
+    assert told.commands() == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ({"when": "daily", "begin": "8点", "end": "20点"}, "daily 08:00-20:00"),
+        ({"when": "workdays", "begin": "8：30", "end": "17：30"}, "mon-fri 08:30-17:30"),
+        (
+            {"when": "workdays", "begin": "8", "end": "17", "not_holidays": "yes"},
+            "mon-fri not holidays 08:00-17:00",
+        ),
+        ({"when": "hours", "days": ["sat"], "begin": "22", "end": "6"}, "sat 22:00-06:00"),
+    ],
+)
+def test_the_usual_times_are_chosen_without_any_grammar_and_shown_again(
+    told, base, people, fill, typed, line, samples
+):
+    circle = {"kind": "circle", "lat": "31.157", "lon": "121.108", "radius_m": "80"}
+    assert fill("fence", **(FENCE | circle | typed)).status_code == 302
+    (command,) = told.commands()
+    made = command["profile"]["fences"][-1]
+    assert made["schedule"] == [line]
+    told.send(*samples.profile_taken(command, 2))
+    shown = answers(opened(people["guardian"], f"{base}/fence?id={made['id']}"))
+    assert shown["when"] == typed["when"]
+    assert shown["not_holidays" if "not_holidays" in typed else "begin"]

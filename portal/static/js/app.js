@@ -88,7 +88,7 @@ document.querySelector("[data-problems]")?.focus();
 function weigh(form) {
   for (const field of form.querySelectorAll("[data-when-field]")) {
     const answers = new FormData(form).getAll(field.dataset.whenField);
-    const asked = answers.includes(field.dataset.whenValue);
+    const asked = field.dataset.whenValue.split("|").some((value) => answers.includes(value));
     field.hidden = !asked;
     for (const input of field.querySelectorAll("input, select, textarea")) input.disabled = !asked;
   }
