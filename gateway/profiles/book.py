@@ -134,7 +134,8 @@ def at_start(settings: Settings, stored: Stored, now: datetime) -> ProfileBook:
 
     1. Who follows the file, or was never stored, has what the file says; a change is a new version.
     2. Every other newest version is judged again, beside all the others.
-    3. One that does not fit any more is replaced by the newest older one that does, else by the file's.
+    3. One that does not fit any more is replaced by the newest older one that does, else by the file's,
+       else by what of it still fits: nobody is left unwatched for one wrong number.
     """
     book = ProfileBook(settings)
     newest = {row["wearer"]: row for row in stored.newest_profiles()}
@@ -221,7 +222,8 @@ def _standing(
             )
             return restored, judged
     if in_file is None:
-        return None, None
+        left = judge.what_fits(row)
+        return (None, None) if left.profile is None else (_rest(row, left.profile, now), left)
     file = Version(
         wearer=wearer,
         version=number + 1,
@@ -234,8 +236,24 @@ def _standing(
     return file, None
 
 
+def _rest(row: Row, profile: Profile, now: datetime) -> Version:
+    """What still fits of a version, as the next one."""
+    wearer, number = row["wearer"], row["version"]
+    return Version(
+        wearer=wearer,
+        version=number + 1,
+        source="rollback",
+        at=now,
+        profile=profile,
+        by=GATEWAY,
+        restores=number,
+    )
+
+
 def _replaced(version: Version) -> str:
     what = "what config.toml says" if version.restores is None else f"version {version.restores}"
+    if version.restores == version.version - 1:
+        what = f"only what fits of {what}"
     return (
         f"{version.wearer}: the profile last ordered does not fit this gateway, {what} is in force again"
         f" as version {version.version}; look at it and order it anew"

@@ -99,6 +99,42 @@ class Judge:
             return Judged(problems=(Problem("profile", "(unreadable)", f"JSON ({error})"),))
         return self.judge(row["wearer"], raw)
 
+    def what_fits(self, row: Row) -> Judged:
+        """Judge what is left of a stored profile without each contact, fence and limit that does not fit.
+
+        Somebody half known is better watched than not at all; no profile where nobody would be told.
+        """
+        wearer = row["wearer"]
+        try:
+            raw = msgspec.json.decode(row["body"])
+        except msgspec.DecodeError:
+            return Judged()
+        left: dict[str, Any] = {"name": wearer, "contacts": []}
+        best = self.judge(wearer, left)
+        for change in _pieces(raw):
+            more = left | {key: _joined(left.get(key), piece) for key, piece in change.items()}
+            judged = self.judge(wearer, more)
+            if judged.profile is not None:
+                left, best = more, judged
+        return best
+
+
+def _pieces(raw: Any) -> Iterable[dict[str, Any]]:
+    """Each part of a profile that can be left out alone."""
+    for key in ("contacts", "fences"):
+        many = _of(raw, key)
+        yield from ({key: [one]} for one in (many if isinstance(many, list) else ()))
+    rules = _of(raw, "rules")
+    for name, table in rules.items() if isinstance(rules, dict) else ():
+        yield from ({"rules": {name: table}},)
+    yield from ({key: _of(raw, key)} for key in ("name", "birth_year", "home", "beidou_number"))
+
+
+def _joined(known: Any, piece: Any) -> Any:
+    if isinstance(piece, list):
+        return [*(known or ()), *piece]
+    return {**(known or {}), **piece} if isinstance(piece, dict) else piece
+
 
 def is_id(wearer: str) -> bool:
     """Whether a wearer can be called so: it stands in file names, in topics and in the owners of timers."""

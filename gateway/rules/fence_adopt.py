@@ -8,6 +8,7 @@ does not rest on the old border:
 - `leaving` begins anew: a wearer whose last fix is surely past the new margin too is leaving from now on,
   for a whole new dwell; of anybody else nothing is known until the next fix. Either way nothing is raised
   from what was seen past the old border.
+- Steps of the escalation that were told stay told as far as they are still steps that were passed.
 - `returning` is `outside` again: the exit stands, and the next fix within the new border starts the return.
 """
 
@@ -102,7 +103,7 @@ def _anew(
 ) -> tuple[Track, Sighting | None]:
     """Give the track and the sighting of a fence that is another now."""
     limits = fence.limits
-    steps = min(track.steps, len(limits.escalate_m))
+    steps = _steps(track, fence, sighting)
     if track.place == "returning":
         return replace(track, place="outside", due_at=None, steps=steps), sighting
     if track.place != "leaving":
@@ -111,6 +112,17 @@ def _anew(
     if seen is None:
         return Track(last_at=track.last_at), None
     return Track(place="leaving", since=now, last_at=track.last_at, due_at=now + limits.dwell), seen
+
+
+def _steps(track: Track, fence: Fence, sighting: Sighting | None) -> int:
+    """Give how many of the new steps were told: those the last fix that was told of lies past, and no more.
+
+    A step that was moved away is told again by whoever comes past it there.
+    """
+    if not track.steps or sighting is None:
+        return 0
+    breach_m = fence.side * fence.shape.exact_distance_m(sighting.lat, sighting.lon)
+    return min(track.steps, sum(breach_m > step_m for step_m in fence.limits.escalate_m))
 
 
 def _seen(sighting: Sighting, fence: Fence) -> Sighting | None:

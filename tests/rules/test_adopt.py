@@ -216,9 +216,30 @@ def test_thresholds_passed_are_no_more_than_there_are():
     rule = fences(far, dwell_s=0)
     state, _ = walk(rule, adopted(rule)[0], (0, 0), (10, 400), (20, 420))
     assert state.tracks["home"].steps == 2
-    one = fences(msgspec.structs.replace(HOME, escalate_m=(500.0,)), dwell_s=0)
+    one = fences(msgspec.structs.replace(HOME, escalate_m=(250.0,)), dwell_s=0)
     state, _ = one.adopt(state, after(30))
     assert state.tracks["home"].steps == 1
+
+
+def stepped(*steps, **changes):
+    return fences(msgspec.structs.replace(HOME, escalate_m=steps, **changes), dwell_s=0)
+
+
+def test_a_step_that_was_moved_away_is_told_by_whoever_comes_past_it_there():
+    state, codes = walk(stepped(100, 900), adopted(stepped(100, 900))[0], (0, 0), (10, 150), (20, 250))
+    assert codes == ["fence_exit", "fence_farther"]
+    farther = stepped(500, 900)
+    state, _ = farther.adopt(state, after(30))
+    _, codes = walk(farther, state, (40, 260), (50, 750))
+    assert codes == ["fence_farther"]
+
+
+def test_a_step_that_stays_is_not_told_again_when_the_margin_changes():
+    state, _ = walk(stepped(100, 900), adopted(stepped(100, 900))[0], (0, 0), (10, 150), (20, 250))
+    wider = stepped(100, 900, exit_margin_m=40)
+    state, _ = wider.adopt(state, after(30))
+    _, codes = walk(wider, state, (40, 260), (50, 1200))
+    assert codes == ["fence_farther"], "of 900 m alone"
 
 
 # ------------------------------------------------------------------ silence

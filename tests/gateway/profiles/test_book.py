@@ -151,7 +151,35 @@ def test_a_wearer_of_the_portal_alone_is_watched_after_a_start(settings, stored)
     book, fresh = starts(settings, stored)
     assert fresh == []
     assert [one.id for one in book.settings.wearers] == ["zhang", "wang", "zhou"]
-    stored.spoil(shoe_size=37)
+
+
+def test_a_wearer_of_the_portal_alone_is_watched_by_what_fits_where_not_all_of_it_does(settings, stored):
+    starts(settings, stored)
+    stored.keep(ordered(settings, 1, wearer="zhou", name="周玉兰"))
+    whole = msgspec.json.decode(stored.rows[-1]["body"])
+    good = {"id": "home", "name": "家", "centre": [31.0, 121.0], "radius_m": 100.0}
+    stored.spoil(
+        shoe_size=37,
+        contacts=[whole["contacts"][0], whole["contacts"][1] | {"phone": "110"}],
+        fences=[good, good | {"id": "moon", "centre": [99.0, 121.0]}],
+        rules={"battery": {"low_pct": 10.0}, "silence": {"silent_after_s": 1}, "horoscope": {}},
+    )
+    book, fresh = starts(settings, stored)
+    assert fresh == [("zhou", 2, "rollback")]
+    zhou = book.settings.wearers[-1]
+    assert (zhou.id, zhou.name, zhou.rules) == ("zhou", "周玉兰", {"battery": {"low_pct": 10.0}})
+    assert [one.phone for one in zhou.contacts] == [whole["contacts"][0]["phone"]]
+    assert [one.id for one in zhou.fences] == ["home"]
+    assert book.settings.wearer_rules["zhou", "battery"].low_pct == 10
+    assert "only what fits of version 1 is in force again as version 2" in book.trouble
+    again, fresh = starts(settings, stored)
+    assert (fresh, again.settings.wearers[-1], again.trouble) == ([], zhou, book.trouble)
+
+
+def test_nobody_is_watched_of_whom_nobody_would_be_told(settings, stored):
+    starts(settings, stored)
+    stored.keep(ordered(settings, 1, wearer="zhou", name="周玉兰"))
+    stored.spoil(contacts="nobody")
     book, _ = starts(settings, stored)
     assert [one.id for one in book.settings.wearers] == ["zhang", "wang"]
     assert "nobody watches" in book.trouble
