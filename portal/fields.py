@@ -140,6 +140,12 @@ def clean(text: str) -> str:
     return "".join(c for c in normal if c == "\n" or unicodedata.category(c) != "Cc").strip()
 
 
+def number_of(text: str) -> Decimal | None:
+    """Give a number as people type it, full-width or with a decimal comma; None where it is none."""
+    plain = unicodedata.normalize("NFKC", text).replace("。", ".")
+    return Decimal(plain.replace(",", ".")) if NUMBER.fullmatch(plain) else None
+
+
 def id_number_is_valid(number: str) -> bool:
     """Whether an identity number is well formed: length, birth date, check sign (GB 11643-1999)."""
     number = number.upper()
@@ -210,10 +216,9 @@ def _check_time(kind: str, text: str) -> str | Problem:
 
 
 def _check_number(question: Field, text: str) -> str | Problem:
-    plain = unicodedata.normalize("NFKC", text).replace("。", ".")
-    if not NUMBER.fullmatch(plain):
+    number = number_of(text)
+    if number is None:
         return Problem(reason="number")
-    number = Decimal(plain.replace(",", "."))
     low, high = question.minimum, question.maximum
     if (low is not None and number < Decimal(str(low))) or (high is not None and number > Decimal(str(high))):
         return Problem(reason="range", limit=f"{low or 0:g}–{high:g}" if high is not None else f"≥ {low:g}")

@@ -11,6 +11,7 @@ from flask_babel import gettext, lazy_gettext
 from gateway.errors import Problem
 from portal.care.profile_reasons import Reason, trial_reasons
 from portal.care.trial_text import TextError, tables_of
+from portal.fields import number_of
 
 DAYS = (1, 7, 14, 30, 60, 90)
 USUAL_DAYS = 7
@@ -85,7 +86,5 @@ def number(words: str) -> float | str | None:
     words = words.strip()
     if not words:
         return None
-    try:
-        return float(words)
-    except ValueError:
-        return words
+    found = number_of(words)
+    return words if found is None else float(found)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from gateway.model import ContactView
 from portal.care.fence_answers import clock_of
 from portal.care.models import AuditEntry, Command, Wearer
+from portal.care.trial_forms import number as number_tried
 from portal.db import db
 from portal.fields import Field, check
 
@@ -317,6 +318,8 @@ def test_a_look_into_a_form_is_on_record(app, number, people):
 def test_telephones_and_numbers_are_taken_as_they_are_typed(kind, typed, meant):
     values, problems = check((Field(name="x", kind=kind, label="x"),), {"x": [typed]})
     assert (values.get("x"), "x" in problems) == (meant, meant is None)
+    if kind == "number":
+        assert number_tried(typed) == (typed if meant is None else float(meant))
 
 
 @pytest.mark.parametrize(
