@@ -149,7 +149,8 @@ class FenceRule:
     def _at_once(self, state: FenceState, fix: Fix, heard_at: datetime) -> FenceState | None:
         """Give the state after a fix that tells no fence anything new; None when that has to be looked at."""
         known, since, until, seen, lasting = self._quiet
-        if known is not state or not fix.valid:
+        told_m = fix.accuracy_m
+        if known is not state or not fix.valid or (told_m is not None and told_m > self._max_accuracy_m):
             return None
         at, calm = happened_at(fix.at, heard_at), self._calm
         if at < since or seen != calm.seen or not calm.holds(fix, self._accuracy_m(fix)):

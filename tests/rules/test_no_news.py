@@ -193,6 +193,20 @@ def test_a_late_fix_after_a_suspension_hides_nothing_of_the_next():
     assert places == ["inside", "off", "off", "off", "off", "inside"]
 
 
+def test_a_fix_too_vague_to_be_judged_is_not_remembered_either():
+    """Else one that shows the wearer outside, taken before it and sent late, would be a late one."""
+    home = FenceView(fence="home", name="", centre=(LAT, LON), radius_m=120, dwell_s=0.0)
+    rule = fence.RULE(
+        WearerView(wearer="wang", name="", fences=(home,)), fence.RULE.Settings(max_accuracy_m=10.0)
+    )
+    vague = Fix(lat=LAT, lon=LON, valid=True, accuracy_m=14.0)
+    outside = Fix(lat=LAT + 300 * M, lon=LON, valid=True, accuracy_m=5.0, at=START + timedelta(seconds=80))
+    frames = [at_home(0), at_home(20), envelope(100, [vague]), envelope(101, [outside])]
+    story = told(rule, frames)
+    assert story[2][0] is story[1][0]
+    assert story[3][0].tracks["home"].place == "outside"
+
+
 # ------------------------------------------------------------------ trends and habits
 
 
