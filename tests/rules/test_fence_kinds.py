@@ -7,7 +7,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.effects import ClearTimer, RaiseAlarm, SetTimer
@@ -144,6 +144,7 @@ def test_a_fence_has_its_own_hysteresis_and_dwell():
 moves = st.lists(st.floats(-400, 400), max_size=25)
 
 
+@settings(deadline=None)
 @given(moves, st.sampled_from([0.1, 10.0, 40.0, None]))
 def test_keep_out_mirrors_keep_in(breaches_m, accuracy_m):
     """The same metres past the border raise the same, whichever side they lie on (0.5 m off a limit)."""
@@ -163,6 +164,7 @@ def test_keep_out_mirrors_keep_in(breaches_m, accuracy_m):
 # ------------------------------------------------------------------ order and duplicates
 
 
+@settings(deadline=None)
 @given(moves, st.integers(0, 2**32), st.integers(1, 6))
 def test_the_order_of_the_fixes_of_a_frame_does_not_matter(metres, seed, size):
     fixes = [north(m, 10 * k) for k, m in enumerate(metres)]
@@ -176,6 +178,7 @@ def test_the_order_of_the_fixes_of_a_frame_does_not_matter(metres, seed, size):
     assert told[0] == told[1]
 
 
+@settings(deadline=None)
 @given(moves, st.data())
 def test_fixes_sent_again_late_and_in_any_order_raise_nothing_more(metres, data):
     plain = walk(*metres)
