@@ -16,7 +16,7 @@ run: $(VENV)/.installed portal/static/vendor/.collected ## gateway, portal and t
 
 test: machine $(VENV)/.installed portal/static/vendor/.collected check ## everything: checks, unit tests, peers, browser, kill -9, the proof in virtual time
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
-	$(BIN)/python -W ignore -m bench.proof
+	$(BIN)/python -W ignore -m bench.proof --schedules $(or $(SCHEDULES),1000)
 
 test-fast: $(VENV)/.installed ## the pure and quick tests only
 	$(BIN)/python -m pytest -q -m "not slow" -n 2
