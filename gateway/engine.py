@@ -109,6 +109,7 @@ class Engine:
                 self._states[owner] = msgspec.json.decode(body, type=rule.State)
             except msgspec.DecodeError:
                 self.counts["states that no longer fit"] += 1
+                log.exception("the state of %s is of another shape than today's, and starts anew", owner)
 
     def adopt(self) -> None:
         """Carry the states of the last run over to the settings of this one; call with its timers armed."""

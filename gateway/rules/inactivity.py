@@ -210,7 +210,7 @@ class InactivityRule:
         if due_at is None or event.due_at < due_at - TIMER_SLACK:
             return state, ()
         if now - event.due_at > GRACE:  # a frame may tell soon
-            return self._later(state, event.name, now + 3 * MARK, ())
+            return self._later(state, event.name, self._asked_late(event, now), ())
         raised = self._missed(state, event.name, event.due_at)
         effects = () if raised is None else (RaiseAlarm(alarm=raised),)
         if event.name == BY and self._by is not None:
@@ -220,6 +220,15 @@ class InactivityRule:
                 state, STILL, self._still_until(event.due_at - self._still + 5 * MARK), effects
             )
         return replace(state, still_due=None), effects
+
+    def _asked_late(self, event: TimerDue, now: datetime) -> datetime:
+        """When to ask instead: soon, but of a morning only on the day and after the hour it is about."""
+        soon = now + 3 * MARK
+        if event.name != BY or self._by is None:
+            return soon
+        asked = _midnight(soon)
+        same_day = asked == _midnight(now) and now >= asked + self._by
+        return soon if same_day else _next(self._by, now)
 
     def _later(
         self, state: InactivityState, name: str, due_at: datetime, effects: tuple[Effect, ...]

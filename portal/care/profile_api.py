@@ -25,7 +25,7 @@ from portal.care.looks import record_look
 from portal.care.models import ProfileVersion, Wearer
 from portal.care.profile_check import read_profile
 from portal.care.profile_diff import masked_phone
-from portal.care.profile_page import is_silent, may_edit, standing_reasons
+from portal.care.profile_page import is_silent, may_edit, not_theirs, standing_reasons
 from portal.care.profile_views import EDIT_LIMIT, EDITORS, LOOK, editable, who_edits
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
@@ -83,6 +83,9 @@ def change(wearer_id: int) -> ResponseReturnValue:
     found = profiles.current(db.session, wearer)
     if found is None or found.base_version != base:
         return _conflict(found), HTTPStatus.CONFLICT
+    problems = not_theirs(wearer, found.profile, wanted)
+    if problems:
+        return jsonify(error="wrong", problems=problems), HTTPStatus.UNPROCESSABLE_ENTITY
     made: Profile = wanted
     order = profiles.change(
         db.session, wearer, lambda _before: made, who=viewer(), once=secrets.token_hex(ONCE_BYTES), now=now()
@@ -106,11 +109,15 @@ def versions(wearer_id: int) -> ResponseReturnValue:
 def restore(wearer_id: int) -> ResponseReturnValue:
     """Order that a version be in force again: 202, or 422 for one that is not known."""
     wearer, version = editable(wearer_id), _body().get("version")
-    if type(version) is not int or profiles.find_version(db.session, wearer, version) is None:
-        problems = {"version": "the number of a version"}
+    row = profiles.find_version(db.session, wearer, version) if type(version) is int else None
+    found = profiles.current(db.session, wearer)
+    problems = {"version": "the number of a version"}
+    if row is not None and found is not None:
+        problems = not_theirs(wearer, found.profile, profiles.profile_of(row))
+    if row is None or problems:
         return jsonify(error="wrong", problems=problems), HTTPStatus.UNPROCESSABLE_ENTITY
     name = secrets.token_hex(ONCE_BYTES)
-    return _accepted(profiles.restore(db.session, wearer, version, who=viewer(), once=name, now=now()))
+    return _accepted(profiles.restore(db.session, wearer, row.version, who=viewer(), once=name, now=now()))
 
 
 def _visible(wearer_id: int) -> Wearer:

@@ -28,6 +28,7 @@ MOST_BYTES = 1024 * 1024
 MOST_DEPTH = 12
 """Lists and tables within each other: a hole of a part of a fence is the deepest that means anything."""
 MOST_NUMBER = 2**53
+ONLY_STAFF = "what it is now: staff change it"
 LIMIT_KEYS = frozenset(
     {
         "heart_rate_low_bpm",
@@ -54,6 +55,20 @@ def read_profile(raw: Any) -> tuple[Profile | None, Problems]:
     profile = msgspec.convert(raw, Profile)
     problems = dict(_person(profile)) | dict(_contacts(profile)) | dict(_fences(profile))
     return (None, problems) if problems else (profile, {})
+
+
+def staff_only(before: Profile, after: Profile) -> Problems:
+    """Give every path that only staff may change (`portal.policy.tunes_rules`) and that is changed."""
+    found: Problems = {}
+    if before.beidou_number != after.beidou_number:
+        found["beidou_number"] = ONLY_STAFF
+    for rule in sorted({*before.rules, *after.rules}):
+        old, new = before.rules.get(rule, {}), after.rules.get(rule, {})
+        for key in sorted({*old, *new}):
+            family = rule == "vitals" and key in LIMIT_KEYS
+            if not family and old.get(key) != new.get(key):
+                found[f"rules.{rule}.{key}"] = ONLY_STAFF
+    return found
 
 
 def is_id(text: str) -> bool:

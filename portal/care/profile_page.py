@@ -18,13 +18,14 @@ from portal.care.changes import newest_change
 from portal.care.fence_sketch import fence_sketch
 from portal.care.health import SILENT_AFTER
 from portal.care.models import GatewayLine, ProfileVersion, Wearer
+from portal.care.profile_check import Problems, staff_only
 from portal.care.profile_diff import Change, changes
 from portal.care.profile_reasons import Reason, reasons
 from portal.care.profile_words import KEEPS, LIMITS, SOURCES, change_words, fence_words, schedule_words
 from portal.care.profiles import Standing
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
-from portal.policy import edits_profile
+from portal.policy import edits_profile, tunes_rules
 from portal.security import viewer
 from portal.words import now
 
@@ -87,6 +88,13 @@ def may_edit(wearer: Wearer) -> bool:
     """Whether who looks may change this wearer's settings."""
     phones = [contact.phone for contact in wearer.contacts]
     return edits_profile(viewer(), community=wearer.community, contact_phones=phones)
+
+
+def not_theirs(wearer: Wearer, before: Profile, after: Profile) -> Problems:
+    """Give what of a change who looks may not make."""
+    if tunes_rules(viewer(), community=wearer.community):
+        return {}
+    return staff_only(before, after)
 
 
 def profile_page(wearer: Wearer) -> str:

@@ -17,7 +17,7 @@ from portal.api.gateway import ring
 from portal.care import profiles, queries
 from portal.care.looks import record_look
 from portal.care.models import Wearer
-from portal.care.profile_page import is_silent, may_edit, profile_page
+from portal.care.profile_page import is_silent, may_edit, not_theirs, profile_page
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
 from portal.i18n import gettext
@@ -83,8 +83,12 @@ def remove(wearer_id: int, part: str) -> ResponseReturnValue:
 def restore(wearer_id: int) -> ResponseReturnValue:
     """Order that an older version be in force again."""
     wearer, version = editable(wearer_id), request.form.get("version", 0, type=int)
-    if profiles.find_version(db.session, wearer, version) is None:
+    row, found = profiles.find_version(db.session, wearer, version), profiles.current(db.session, wearer)
+    if row is None or found is None:
         abort(HTTPStatus.NOT_FOUND)
+    if not_theirs(wearer, found.profile, profiles.profile_of(row)):
+        flash(gettext("这个版本还改动了求救等规则，请联系工作人员恢复。"), "warning")
+        return redirect(url_for("profiles.page", wearer_id=wearer.id))
     profiles.restore(db.session, wearer, version, who=viewer(), once=once(), now=now())
     return sent(wearer)
 

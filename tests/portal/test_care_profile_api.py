@@ -99,6 +99,33 @@ def test_a_change_is_sent_with_its_base_and_seen_to_wait_then_in_force(
     assert after["profile"]["home"] == "4栋"
 
 
+STAFFS = {"rules.sos.x": {"sos": {"x": 1}}, "rules.vitals.crisis": {"vitals": {"crisis": False}}}
+
+
+@pytest.mark.parametrize("key", [*STAFFS, "beidou_number"])
+def test_a_family_does_not_change_what_would_make_the_gateway_deaf(told, send, wanted, key):
+    vitals = wanted["rules"]["vitals"] | STAFFS.get(key, {}).get("vitals", {})
+    rules = wanted["rules"] | STAFFS.get(key, {}) | {"vitals": vitals}
+    change = {"beidou_number": 77} if key == "beidou_number" else {"rules": rules}
+    body = {"base_version": 1, "profile": wanted | change}
+    answer = send("put", body)
+    assert (answer.status_code, list(answer.json["problems"])) == (422, [key])
+    assert told.commands() == []
+    assert send("put", body, "staff").status_code == 202
+
+
+def test_a_family_changes_its_limits_and_restores_what_differs_in_nothing_else(told, send, wanted, samples):
+    rules = wanted["rules"] | {"vitals": wanted["rules"]["vitals"] | {"heart_rate_high_bpm": 131}}
+    assert send("put", {"base_version": 1, "profile": wanted | {"rules": rules}}).status_code == 202
+    body = {"base_version": 2, "profile": wanted | {"rules": rules | {"sos": {"x": 1}}}}
+    assert send("put", body, "staff").status_code == 202
+    for number, command in enumerate(told.commands(), start=2):
+        told.send(*samples.profile_taken(command, number))
+    answer = send("post", {"version": 2}, tail="/restore")
+    assert set(answer.json["problems"]) == {"rules.sos.x"}
+    assert send("post", {"version": 2}, "staff", "/restore").status_code == 202
+
+
 def test_what_changes_nothing_is_no_order(told, send, samples):
     answer = send("put", {"base_version": 1, "profile": msgspec.to_builtins(samples.ZHANG_PROFILE)})
     assert (answer.status_code, answer.json) == (200, {"command": None})
@@ -178,7 +205,9 @@ def test_a_refusal_is_told_with_its_reasons_and_what_was_sent(told, path, people
     found = people["staff"].get(path).json
     standing = found["standing"]
     assert (standing["state"], standing["outdated"], standing["reason"]) == ("refused", False, reason)
-    assert standing["reasons"] == ["住址: another house", "名称: something else"]
+    assert standing["reasons"] == [
+        f"{what}: 守望设备不接受这一项，请联系管理员。" for what in ("住址", "名称")
+    ]
     assert standing["profile"]["home"] == "4栋"
     assert found["base_version"] == 1
 

@@ -177,3 +177,25 @@ def test_any_readings_are_answered_and_the_state_is_read_back_as_written(frames)
             assert state is before or state != before
             assert not (effects and state is before)
         assert msgspec.json.decode(msgspec.json.encode(state), type=RULE.State) == state
+
+
+@pytest.mark.parametrize(
+    ("by", "answered", "asked"),
+    [
+        ("09:30", (0, "09:50"), (0, "10:20")),
+        ("09:30", (1, "08:00"), (1, "09:30")),
+        ("09:30", (1, "10:00"), (1, "10:30")),
+        ("09:30", (0, "23:40"), (1, "09:30")),
+        ("23:50", (0, "23:58"), (1, "23:50")),
+        ("23:50", (1, "00:20"), (1, "23:50")),
+    ],
+)
+def test_a_question_that_comes_late_is_asked_on_the_day_and_after_the_hour_it_is_about(by, answered, asked):
+    rule = RULE(XU, RULE.Settings(by=by, day_to="23:59"))
+    seen = clock("09:00")
+    uplink = Uplink(device="band", readings=(HOME, Steps(steps=9)), raw=b"")
+    event = Envelope(uplink=uplink, wire="test", device="band", wearer="xu", received_at=seen.astimezone(UTC))
+    state, _ = rule.step(rule.initial(), event, event.received_at)
+    now = clock(answered[1], answered[0])
+    _, effects = rule.step(state, TimerDue(name="by", due_at=clock(by)), now.astimezone(UTC))
+    assert effects == (SetTimer(name="by", due_at=clock(asked[1], asked[0]).astimezone(UTC)),)
