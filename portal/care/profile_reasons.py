@@ -44,7 +44,7 @@ def about_words(parts: Sequence[str], piece: Any) -> str:
         return " · ".join((sentence % {"name": name}, *(field_words(one) for one in rest[1:2])))
     if head == "contacts":
         return gettext("联系人")
-    return field_words(rest[-1] if head == "rules" and rest else head)
+    return field_words(rest[-1] if head in {"rules", "vitals"} and rest else head)
 
 
 def trial_reasons(problems: Sequence[Problem], body: Any) -> list[Reason]:

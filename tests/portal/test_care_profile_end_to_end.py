@@ -68,13 +68,12 @@ def test_a_change_comes_into_force_is_refused_or_restored_and_decides_who_is_tol
     assert second["profile"]["rules"] == {"vitals": {"heart_rate_high_bpm": 110}}
     assert (second["base_version"], second["profile"]["fences"][0]["radius_m"]) == (2, 80)
 
-    profile["rules"] = {"vitals": {"heart_rate_high_bpm": 400, "heart_rate_colour": 1}, "weather": {}}
+    profile["rules"] = {"vitals": {"heart_rate_high_bpm": 400}, "weather": {}}
     assert daughter.put(profile, 2).status_code == 202
     refused = daughter.until(lambda found: (found["standing"] or {}).get("state") == "refused")
     reasons = refused["standing"]["reasons"]
-    assert len(reasons) == 3, reasons
+    assert len(reasons) == 2, reasons
     assert "心率上限: 不能大于 250。" in reasons
-    assert "heart_rate_colour: 守望设备不认识这一项，可能要先升级。" in reasons
     assert "weather: 不在可以选的几种里。" in reasons
     assert (refused["version"], refused["standing"]["outdated"]) == (2, False)
     assert refused["standing"]["profile"]["rules"] == profile["rules"]
