@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from gateway.effects import Effect
 from gateway.model import WearerView
 from gateway.rules.base import RuleEvent, TimerDue
-from gateway.rules.measurements import BODIES, WITNESSES, Still, measurements, news, trusted, witnessed
+from gateway.rules.measurements import BODIES, WITNESSES, Still, to_judge
 from gateway.rules.quality import Quality
 from gateway.rules.vitals_runs import NEVER, Limit, Run, held, raising
 
@@ -121,17 +121,15 @@ class BaselineRule:
         del now  # the frame carries its own time, so that a replay gives the same
         if isinstance(event, TimerDue) or event.uplink.backlog:
             return state, ()
-        heard_at, (_, witnesses, values) = event.received_at, measurements(event)
-        if not state.runs:
-            values = news(values, self._still, state.cells)
-        if witnesses:
-            quality = witnessed(state.quality, witnesses, heard_at)
-            state = state if quality is state.quality else replace(state, quality=quality)
+        kept = None if state.runs else state.cells
+        quality, values = to_judge(event, state.quality, kept=kept, still=self._still, max_age=self._max_age)
+        if quality is not state.quality:
+            state = replace(state, quality=quality)
         if not values:
             return state, ()
         effects: list[Effect] = []
-        for when, name, value in trusted(values, state.quality, heard_at, self._max_age):
-            state = self._judge(state, name, value, when, heard_at, effects)
+        for when, name, value in values:
+            state = self._judge(state, name, value, when, event.received_at, effects)
         return state, tuple(effects)
 
     def _judge(

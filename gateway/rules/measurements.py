@@ -127,3 +127,23 @@ def trusted(values: list[Value], quality: Quality, heard_at: datetime, max_age: 
     if heard_at - oldest <= max_age and clear_from(quality, oldest):
         return values
     return [one for one in values if heard_at - one[0] <= max_age and not doubtful(quality, one[0])]
+
+
+def to_judge(
+    event: Envelope,
+    quality: Quality,
+    *,
+    kept: Mapping[str, Any] | None,
+    still: Mapping[str, Still],
+    max_age: timedelta,
+) -> tuple[Quality, list[Value]]:
+    """Give the quality after a frame, and the values in it to be judged, oldest first.
+
+    `kept` and `still` leave out what changes nothing (`news`); `kept` None: nothing is left out.
+    """
+    _, witnesses, values = measurements(event)
+    if kept is not None:
+        values = news(values, still, kept)
+    if witnesses:
+        quality = witnessed(quality, witnesses, event.received_at)
+    return quality, trusted(values, quality, event.received_at, max_age)

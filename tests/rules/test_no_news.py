@@ -242,7 +242,7 @@ def pulses(draw):
 def test_a_rule_that_knows_what_is_no_news_tells_what_one_tells_that_judges_everything(room, story):
     wearer = WearerView(wearer="wang", name="", fences=())
     told_by = [room.RULE.Settings()] if room is trend else [room.RULE.Settings(least_readings=5)]
-    with patch.object(room, "news", lambda values, *_: values):
+    with patch("gateway.rules.measurements.news", lambda values, *_: values):
         judged = told(room.RULE(wearer, told_by[0]), story)
     assert told(room.RULE(wearer, told_by[0]), story) == judged
 
