@@ -114,7 +114,9 @@ class TrendRule:
             return state
         when_ms = milliseconds(when)
         samples = state.samples.get(name, ())
-        if samples and samples[-1][0] > when_ms and samples[-1][0] - milliseconds(heard_at) > SET_BACK_MS:
+        if samples and samples[-1][0] > when_ms:
+            if samples[-1][0] - milliseconds(heard_at) <= SET_BACK_MS:
+                return state  # older than what is known by now: history, and heard before if it is a copy
             samples = ()
         change = self._changes[name][0]
         known = self._still.get(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.model import BloodPressure, Envelope, Fix, HeartRate, SpO2, Uplink, WearerView
@@ -90,6 +90,7 @@ def test_noise_smaller_than_the_change_is_never_noticed(bpm):
 
 
 @given(st.lists(st.floats(20, 250), max_size=60))
+@example([20.0] * 9 + [61.0] + [20.0] * 5 + [61.0] + [20.0] * 6)
 def test_a_replay_notices_nothing_new_and_duplicates_change_nothing(bpm):
     events = pulse(*bpm, every_s=40)
     state, first = run(events)
