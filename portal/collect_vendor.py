@@ -25,21 +25,25 @@ FILES: Final = {
     "maplibre-gl/dist/maplibre-gl.css": "maplibre-gl/maplibre-gl.css",
     "maplibre-gl/LICENSE.txt": "maplibre-gl/LICENSE.txt",
     "lucide-static/LICENSE": "lucide/LICENSE",
+    "uplot/dist/uPlot.esm.js": "uplot/uPlot.esm.js",
+    "uplot/dist/uPlot.min.css": "uplot/uPlot.min.css",
+    "uplot/LICENSE": "uplot/LICENSE",
 }
 """Path in `node_modules` -> path in `portal/static/vendor`."""
 
 ICONS: Final = tuple(
     """
-    a-large-small accessibility activity arrow-left arrow-right badge-check banknote battery battery-low bell
-    bike building-2 calendar camera car check chevron-right circle-alert circle-check circle-dot circle-help
-    circle-x clipboard-list clock construction dog download droplets ellipsis external-link eye file-check
-    file-text filter flag footprints forward hand hand-helping handshake heart heart-handshake heart-pulse
-    history hourglass house id-card image inbox info key-round landmark languages layout-dashboard life-buoy
-    lightbulb list locate lock log-in log-out map map-pin megaphone menu message-circle message-square-text
-    messages-square monitor moon navigation newspaper paperclip pause pencil phone phone-call pin play plus
-    printer radio recycle rotate-ccw satellite scale search send settings shield shield-check siren sparkles
-    star sun thermometer thumbs-up trash-2 trees triangle-alert undo-2 user-check user-round users volume-2
-    volume-x vote watch wifi wifi-off wrench x zap
+    a-large-small accessibility activity arrow-left arrow-right badge-check banknote battery battery-low
+    bell bike building-2 calendar camera car chart-line check chevron-left chevron-right circle-alert
+    circle-check circle-dot circle-help circle-x clipboard-list clock construction dog download droplets
+    ellipsis external-link eye file-check file-text filter flag footprints forward hand hand-helping
+    handshake heart heart-handshake heart-pulse history hourglass house id-card image inbox info key-round
+    landmark languages layout-dashboard life-buoy lightbulb list locate lock log-in log-out map map-pin
+    megaphone menu message-circle message-square-text messages-square monitor moon navigation newspaper
+    paperclip pause pencil phone phone-call pin play plus printer radio recycle rotate-ccw satellite scale
+    search send settings shield shield-check siren sparkles star sun table-2 thermometer thumbs-up trash-2
+    trees triangle-alert undo-2 user-check user-round users volume-2 volume-x vote watch wifi wifi-off
+    wrench x zap
     """.split()  # noqa: SIM905  # a hundred names read best as prose
 )
 """The icons of the sprite, by their lucide names."""
