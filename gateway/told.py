@@ -22,6 +22,15 @@ from gateway.model import (
     Why,
 )
 from gateway.profile import Profile
+from gateway.told_health import GatewayFigures
+from gateway.told_orders import (
+    BandKeyTold,
+    BandsTold,
+    DutyInForce,
+    DutySpan,
+    TestCallChanged,
+    TextPurpose,
+)
 
 Verdict = Literal["true", "false", "test"]
 """What whoever closed an incident found its alarm to be (`sos.events.Verdict`)."""
@@ -131,7 +140,9 @@ class CarrierHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     since: datetime | None = None
 
 
-class GatewayHealth(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="health"):
+class GatewayHealth(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="health", omit_defaults=True
+):
     """How the gateway itself is; each one sent replaces the last.
 
     `journal` is empty while the journal writes, else why it does not;
@@ -141,6 +152,7 @@ class GatewayHealth(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     carriers: tuple[CarrierHealth, ...]
     journal: str = ""
     warnings: tuple[str, ...] = ()
+    figures: GatewayFigures | None = None
 
 
 class CommandDone(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="command"):
@@ -216,6 +228,10 @@ SyncPayload = (
     | BandOrderChanged
     | FencesSuspended
     | ProfileInForce
+    | DutyInForce
+    | TestCallChanged
+    | BandsTold
+    | BandKeyTold
 )
 
 
@@ -254,6 +270,14 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     set_profile carries `wearer`, `by`, `profile` (a whole `Profile`, judged by the gateway)
     and `base_version`, the version it was made from: it is refused when another is in force by then.
     restore_profile carries `wearer`, `by`, and `version`, the one whose content shall be in force again.
+    send_text carries `phone` (E.164), `text`, `until` (it is not sent later), `purpose`; its `CommandDone`
+    comes when the text is with a carrier, or will not be: `reason` is then a `RefusedText`.
+    set_duty carries `duty`, the whole calendar, and `version`, above that of every one before.
+    test_call carries `contact`, of `wearer`'s family or, without a wearer, of the staff, `by`,
+    and `with_text` where a text goes along.
+    register_band carries `wearer`, `protocol`, `wire_id`, `by`, and where they are known `device`, `model`,
+    `serial`, `label` (what people call it); rekey_band and revoke_band carry `device` and `by`;
+    `seal_to` (X25519, base64) is the public key the band's key is sealed to, for the first two.
     """
 
     number: int
@@ -269,6 +293,12 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         "resume_fences",
         "set_profile",
         "restore_profile",
+        "send_text",
+        "set_duty",
+        "test_call",
+        "register_band",
+        "rekey_band",
+        "revoke_band",
     ]
     incident: str | None = None
     wearer: str | None = None
@@ -289,6 +319,18 @@ class PortalCommand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     profile: dict[str, Any] | None = None
     base_version: int | None = None
     version: int | None = None
+    phone: str | None = None
+    text: str | None = None
+    purpose: TextPurpose | None = None
+    duty: tuple[DutySpan, ...] | None = None
+    contact: str | None = None
+    with_text: bool = False
+    protocol: str | None = None
+    wire_id: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    label: str | None = None
+    seal_to: str | None = None
 
 
 class UnreadableCommand(msgspec.Struct, frozen=True, kw_only=True):
