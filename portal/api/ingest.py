@@ -38,8 +38,9 @@ from gateway.told import (
     SyncEvent,
     Telemetry,
 )
+from gateway.told_orders import BandKeyTold, BandsTold, DutyInForce, TestCallChanged
 from portal.api.lines import insert_once, lock_line
-from portal.care import band_orders, profiles
+from portal.care import band_orders, profiles, site_told
 from portal.care.changes import announce
 from portal.care.history import HistoryRows, milliseconds
 from portal.care.latest import advance, hear, measured_at
@@ -116,6 +117,7 @@ class Projection:
     commands_ended: bool = False
     _wearers: dict[str, Wearer] = field(default_factory=dict)
     _history: HistoryRows = field(default_factory=HistoryRows)
+    _heard: dict[str, site_told.Heard] = field(default_factory=dict)
     _changes: dict[tuple[str, int], int | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -135,22 +137,19 @@ class Projection:
                 self._command(told)
             case BandOrderChanged() as told:
                 self._band_order(told)
-            case FencesSuspended(wearer=code, suspensions=suspensions):
-                wearer = self._wearer(code)
-                wearer.suspensions = [msgspec.to_builtins(one) for one in suspensions]
-                self._changes["wearer", wearer.id] = wearer.id
-            case ProfileInForce() as told:
-                wearer = self._wearer(told.wearer)
-                profiles.take(self.session, wearer, told, now=self.now)
-                self._changes["wearer", wearer.id] = wearer.id
+            case FencesSuspended() | ProfileInForce() as told:
+                self._care(told)
             case Roster() as told:
                 self._roster(told)
             case GatewayHealth() as told:
                 self._health(told, row.at)
+            case told:
+                self._site(told)
 
     def flush(self) -> None:
         """Write history and newest values, then number the changes."""
         self._history.write(self.session)
+        site_told.write_heard(self.session, self.gateway, self._heard)
         announce(self.session, [(*key, wearer_id) for key, wearer_id in self._changes.items()])
 
     def _wearer(self, code: str) -> Wearer:
@@ -166,10 +165,12 @@ class Projection:
         return wearer
 
     def _telemetry(self, told: Telemetry) -> None:
+        received = min(told.received_at, self.now)
+        heard = self._heard.setdefault(told.device, site_told.Heard(received))
+        heard.take(received, told.readings, backlog=told.backlog)
         if told.wearer is None:
             return
         wearer = self._wearer(told.wearer)
-        received = min(told.received_at, self.now)
         state = wearer.state
         if state is None:
             state = wearer.state = WearerState(wearer_id=wearer.id)
@@ -247,6 +248,32 @@ class Projection:
         found.at, found.body = min(at, self.now), body
         self.session.flush()
 
+    def _care(self, told: FencesSuspended | ProfileInForce) -> None:
+        """How a wearer is looked after from now on."""
+        wearer = self._wearer(told.wearer)
+        if isinstance(told, ProfileInForce):
+            profiles.take(self.session, wearer, told, now=self.now)
+        else:
+            wearer.suspensions = [msgspec.to_builtins(one) for one in told.suspensions]
+        self._changes["wearer", wearer.id] = wearer.id
+
+    def _site(self, told: BandsTold | BandKeyTold | DutyInForce | TestCallChanged) -> None:
+        """Bands, duty and test calls; pages of the staff look again when the gateway's health changes."""
+        session, changed = self.session, ("health", 0)
+        wearer_id = None
+        match told:
+            case BandsTold():
+                site_told.take_bands(session, self.gateway, told, lambda code: self._wearer(code).id)
+            case BandKeyTold():
+                site_told.take_key(session, self.gateway, told, self.now)
+            case DutyInForce():
+                site_told.take_duty(session, self.gateway, told, self.now)
+            case TestCallChanged(wearer=code):
+                wearer_id = self._wearer(code).id if code else None
+                site_told.take_test(session, self.gateway, told, wearer_id=wearer_id, now=self.now)
+                changed = changed if wearer_id is None else ("wearer", wearer_id)
+        self._changes[changed] = wearer_id
+
     def _command(self, told: CommandDone) -> None:
         found = self.session.scalar(
             sa.select(Command).where(Command.gateway == self.gateway, Command.command == told.command)
@@ -257,6 +284,9 @@ class Projection:
         found.reason = told.reason[:REASON_CHARACTERS]
         found.ended_at = self.now
         self.commands_ended = True
+        if found.name == "send_text":  # its words may be a secret, and have done their work
+            order = msgspec.json.decode(found.body, type=PortalCommand)
+            found.body = msgspec.json.encode(msgspec.structs.replace(order, text=None)).decode()
         if found.name == "send_down" and not told.done:
             wearer_id = band_orders.refuse(self.session, self.gateway, told, self.now)
             self._changes |= {} if wearer_id is None else {("wearer", wearer_id): wearer_id}
