@@ -16,6 +16,7 @@ import msgspec
 from gateway import config, errors, plugins, profile
 from gateway.config_tables import SECRET_ENDINGS, is_table, without_none, words
 from gateway.desk.decode import compared
+from gateway.errands.bounds import ErrandsTable
 from gateway.model import FencePart
 from sos.plan import Manner
 
@@ -92,6 +93,7 @@ def configuration() -> str:
         ("[journal]", config.JournalTable),
         ("[sos]", config.SosTable),
         ("[sos.plans.KIND]", Manner),
+        ("[errands]", ErrandsTable),
         ("[portal_link]", config.PortalLinkTable),
         ("[portal]", config.PortalTable),
         ("[[sos.stations]]", config.StationTable),

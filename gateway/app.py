@@ -22,6 +22,9 @@ from gateway.config import Settings
 from gateway.door import Door
 from gateway.downlink.sender import Downlink
 from gateway.engine import Engine
+from gateway.errands.calls import TestCalls
+from gateway.errands.desk import Errands
+from gateway.errands.texts import PlainTexts
 from gateway.health import Health
 from gateway.incidents import Incidents
 from gateway.intake import Intake
@@ -101,6 +104,7 @@ class Gateway:
             timers=self.timers,
             place=Places(Path(settings.site.map_dir)).words,
             link=self.portal.page_of,
+            make_room=lambda *change: self.errands.make_room(*change),  # noqa: PLW0108 (they come later)
         )
         self.transports: dict[str, Transport] = {}
         self.downlink = Downlink(
@@ -120,6 +124,7 @@ class Gateway:
             engine=lambda: self.engine,
             admit=self._admit,
         )
+        self.errands = self._errands()
         wait_s = settings.sos.max_commit_wait_ms / 1000
         rules, people = plugins.load("rule"), self.people
         self.engine = Engine(
@@ -132,7 +137,7 @@ class Gateway:
             carry_out=lambda *effect: self.effects.carry_out(*effect),  # noqa: PLW0108 (they come later)
             leg_status=lambda command: self.effects.leg_status(command),  # noqa: PLW0108 (the same)
             leg_of=lambda leg_id: self.ledger.leg_of(leg_id),  # noqa: PLW0108 (the ledger comes later)
-            about_profiles=self.profile_orders.order,
+            errands=self.errands,
             max_commit_wait_s=wait_s,
         )
         self.ledger = JournalLedger(
@@ -145,6 +150,7 @@ class Gateway:
             settle_s=settings.sos.settle_s,
             max_intent_wait_s=wait_s,
             relay_up=lambda: self.portal.connected,
+            alarm=lambda: self.incidents.calling,
         )
         self.effects = CarryingOut(
             journal=self.journal,
@@ -198,6 +204,7 @@ class Gateway:
             self.reader,
             engine=self.engine,
             incidents=self.incidents,
+            errands=self.errands,
             ledger=self.ledger,
             timers=self.timers,
             dispatcher=self.dispatcher,
@@ -205,6 +212,26 @@ class Gateway:
             done=self.effects.done,
             now=self.clock.now,
         )
+
+    def _errands(self) -> Errands:
+        """What the portal orders beside alarms."""
+        texts = PlainTexts(
+            bounds=self.settings.errands,
+            journal=self.journal,
+            timers=self.timers,
+            execute=lambda order: self.dispatcher.execute(order),  # noqa: PLW0108 (it comes later)
+            takes=lambda *what, **how: self.dispatcher.takes(*what, **how),  # noqa: PLW0108 (the same)
+            now=self.clock.now,
+        )
+        tests = TestCalls(
+            timers=self.timers,
+            who=self.people.person,
+            takes=lambda *what, **how: self.dispatcher.takes(*what, **how),  # noqa: PLW0108 (the same)
+            alarm=lambda: self.incidents.calling,
+        )
+        profiles = self.profile_orders.order
+        others = {"set_profile": profiles, "restore_profile": profiles}
+        return Errands(texts=texts, tests=tests, others=others)
 
     def _carrier(self, name: str) -> Any:
         table, site = self.settings.carriers[name], self.settings.site
@@ -253,6 +280,7 @@ class Gateway:
                 start(inner, "timers", self.timers.run())
                 start(inner, "dispatcher", self.dispatcher.run())
                 start(inner, "downlink", self.downlink.run())
+                start(inner, "errands", self.errands.run())
                 start(inner, "health", self.health.run())
                 start(inner, "devices", self.device_watch.run())
                 start(outer, "control", self.control.run())

@@ -21,6 +21,7 @@ from gateway.bands.models import load_models
 from gateway.config_checks import check_schedules, cross_check
 from gateway.config_tables import Checker, SecretSource
 from gateway.config_wearers import CommunityRules, community_rules, rules_of
+from gateway.errands.bounds import ErrandsTable
 from gateway.errors import ConfigError, Problem
 from gateway.fence_files import with_drawn
 from gateway.holidays import load_holidays
@@ -166,6 +167,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wearer_rules: dict[tuple[str, str], Any]
     models: dict[str, tuple[ModelProfile, Any]]
     community_rules: CommunityRules
+    errands: ErrandsTable = ErrandsTable()
     portal_link: PortalLinkTable | None = None
     portal: PortalTable | None = None
     demo: DemoTable | None = None
@@ -185,6 +187,7 @@ TOP_KEYS = frozenset(
         "staff",
         "wearers",
         "demo",
+        "errands",
     }
 )
 
@@ -228,6 +231,7 @@ def _settings(document: dict[str, Any], checker: Checker, base: Path) -> Setting
     if site is not None:
         wearers = with_drawn(wearers, base / site.fences_dir, checker, FenceTable)
     staff = checker.tables(document.get("staff", []), StaffTable, "staff")
+    errands = checker.table(document.get("errands", {}), ErrandsTable, "errands")
     kinds = {kind: _plugin_tables(document, checker, kind) for kind in ("transport", "rule", "carrier")}
     parts: dict[str, Any] = {}
     for key, kind in (("portal_link", PortalLinkTable), ("portal", PortalTable), ("demo", DemoTable)):
@@ -249,7 +253,7 @@ def _settings(document: dict[str, Any], checker: Checker, base: Path) -> Setting
     community = community_rules(document, checker, holidays)
     wearer_rules = _wearer_rules(document, checker, community)
     check_schedules(checker, wearers, wearer_rules)
-    if site is None or journal is None or sos is None:
+    if site is None or journal is None or sos is None or errands is None:
         return None
     return Settings(
         mode="demo" if mode == "demo" else "live",
@@ -263,6 +267,7 @@ def _settings(document: dict[str, Any], checker: Checker, base: Path) -> Setting
         staff=tuple(staff),
         wearer_rules=wearer_rules,
         community_rules=community,
+        errands=errands,
         models=models,
         **parts,
     )

@@ -20,6 +20,8 @@ from gateway.clock import Clock
 from gateway.downlink.orders import DownOrder, no_order, not_of_the_portal, order_of
 from gateway.downlink.rows import Pending, down_rows
 from gateway.effects import CancelAlarm, ClearTimer, Effect, RaiseAlarm, SendDown, SetTimer
+from gateway.errands.desk import Errands
+from gateway.errands.slips import LATER, OWNERS, Later, answer
 from gateway.incidents import Incidents
 from gateway.journal.records import EventRow, Record, to_ms
 from gateway.model import Alarm, DownAnswer, DownCommand, Envelope
@@ -28,7 +30,7 @@ from gateway.rules.base import FIRST_AWAITED, Adopts, Rule, TimerDue
 from gateway.rules.hearing import Hearing
 from gateway.suspensions import Suspendable, ordered
 from gateway.timers import TimerBook
-from gateway.told import CommandDone, FencesSuspended, PortalCommand, Telemetry, UnreadableCommand
+from gateway.told import FencesSuspended, PortalCommand, Telemetry, UnreadableCommand
 from sos.events import KeyPressed, LegReported
 
 encode = msgspec.json.encode
@@ -56,10 +58,6 @@ class Orders(Protocol):
         ...
 
 
-AboutProfiles = Callable[[PortalCommand, Record, Pending, datetime], str | None]
-"""Changes a profile within the record of the order, or gives the reason why not, and nothing is written."""
-
-
 class Engine:
     """One gateway's judgement.
 
@@ -67,7 +65,7 @@ class Engine:
     `carry_out` is called after the commit, once for each effect.
     `leg_status` takes what the portal relays of a carrier's callbacks;
     `leg_of` finds the leg of a texted key, of which only the sender is known;
-    `about_profiles` carries out orders about wearers' profiles.
+    `errands` carries out whatever else the portal orders.
     """
 
     def __init__(
@@ -82,7 +80,7 @@ class Engine:
         carry_out: CarryOut,
         leg_status: Callable[[PortalCommand], None],
         leg_of: Callable[[str], str],
-        about_profiles: AboutProfiles,
+        errands: Errands,
         max_commit_wait_s: float,
     ) -> None:
         self._rules = {wearer: Hearing(wearer, by_name) for wearer, by_name in rules.items()}
@@ -94,7 +92,7 @@ class Engine:
         self._clock = clock
         self._leg_status = leg_status
         self._leg_of = leg_of
-        self._about_profiles = about_profiles
+        self._errands = errands
         self.counts: Counter[str] = Counter()
         self.outbox = Outbox(journal, carry_out, self.counts, max_commit_wait_s=max_commit_wait_s)
         self.commit = self.outbox.commit
@@ -232,7 +230,7 @@ class Engine:
         That of a wearer who is gone from the configuration stays in the journal with the state it belongs to:
         whoever comes back at a later start is waited for again, also one whose band stays silent.
         """
-        if not owner.startswith("incident/") and owner not in self._rule_of:
+        if not owner.startswith(("incident/", OWNERS)) and owner not in self._rule_of:
             return
         now = self._clock.now()
         record = Record(timers={(owner, name): None})
@@ -241,6 +239,8 @@ class Engine:
         if kind == "incident":
             self._incidents.timer_due(who, name, due_at, record, pending, now)
             record.urgent = True
+        elif owner.startswith(OWNERS):
+            self._errands.timer_due(owner, name, record, pending, now)
         else:
             self._step_timer(owner, TimerDue(name=name, due_at=due_at), record, pending, now)
         self.commit(record, pending, None)
@@ -260,8 +260,11 @@ class Engine:
         self, event: LegReported | KeyPressed, record: Record, committed: Callable[[int], None]
     ) -> None:
         """A fact about a leg; `record` already holds what the ledger writes of it."""
-        pending = Pending()
-        self._incidents.leg_known(event, record, pending, self._clock.now())
+        pending, now = Pending(), self._clock.now()
+        if self._errands.owns(event.leg_id):
+            self._errands.leg_known(event, record, now)
+        else:
+            self._incidents.leg_known(event, record, pending, now)
         record.urgent = True
         self.commit(record, pending, committed)
 
@@ -282,15 +285,13 @@ class Engine:
             record, pending = Record(urgent=True), Pending()
             refusal = f"this gateway failed at it ({type(error).__name__}); its log says more"
         record.rest.marks["command_number"] = command.number
-        answer = CommandDone(command=command.command, done=refusal is None, reason=refusal or "")
-        record.events.append(
-            EventRow(to_ms(now), to_ms(now), "command", None, command.wearer, "portal", encode(answer), None)
-        )
+        if refusal is not LATER:
+            answer(command.command, record, now, reason=refusal or "", wearer=command.wearer)
         self.commit(record, pending, committed)
 
     def _refused(
         self, command: PortalCommand | UnreadableCommand, record: Record, pending: Pending, now: datetime
-    ) -> str | None:
+    ) -> str | Later | None:
         if isinstance(command, UnreadableCommand):
             return command.reason
         return not_of_the_portal(command) or self._obey(command, record, pending, now)
@@ -299,11 +300,14 @@ class Engine:
         """An order given on this box; gives the reason when it is refused, and nothing is written then."""
         record, pending = Record(urgent=True), Pending()
         refusal = self._obey(command, record, pending, self._clock.now())
-        if refusal is None:
+        if refusal is None or refusal is LATER:
             self.commit(record, pending, committed)
+            return None
         return refusal
 
-    def _obey(self, command: PortalCommand, record: Record, pending: Pending, now: datetime) -> str | None:
+    def _obey(
+        self, command: PortalCommand, record: Record, pending: Pending, now: datetime
+    ) -> str | Later | None:
         """Do what the portal orders; gives the reason when it cannot be done."""
         match command.name:
             case "send_down" if command.down is not None:
@@ -311,6 +315,8 @@ class Engine:
             case "acknowledge" | "resolve" | "key_pressed":
                 if command.leg is not None:
                     command = msgspec.structs.replace(command, leg=self._leg_of(command.leg))
+                    if self._errands.owns(command.leg or ""):
+                        return self._errands.key(command, record, now)
                 return self._incidents.ordered(command, record, pending, now)
             case "leg_status":
                 self._leg_status(command)
@@ -319,10 +325,8 @@ class Engine:
                 return self._incidents.drill(command.wearer, command.kind or "sos", record, pending, now)
             case "suspend_fences" | "resume_fences" if command.wearer is not None:
                 return self._about_fences(command, command.wearer, record, pending, now)
-            case "set_profile" | "restore_profile":
-                return self._about_profiles(command, record, pending, now)
             case _:
-                return f"{command.name} is not something this gateway can do"
+                return self._errands.order(command, record, pending, now)
 
     def _about_fences(
         self, command: PortalCommand, wearer: str, record: Record, pending: Pending, now: datetime

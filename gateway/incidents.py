@@ -10,7 +10,6 @@ import dataclasses
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2s
 from types import MappingProxyType
@@ -22,6 +21,7 @@ from gateway.incident_rows import Stored, alarm_rows, change_rows, order_row
 from gateway.journal.records import Record, StepRow, to_ms
 from gateway.model import Alarm, AlarmKind, Battery, Fix, HeartRate, Reading, Why, cannot_wait, rings_nobody
 from gateway.roster import People
+from gateway.seen import Seen
 from gateway.steps import Opening, Step, encode_opening, encode_step
 from gateway.steps import decode as decode_step
 from gateway.timers import TimerBook
@@ -57,21 +57,11 @@ encode = msgspec.json.encode
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Seen:
-    """The newest known of a wearer, for the texts: degrees WGS-84, 1/min, per cent."""
-
-    lat: float | None = None
-    lon: float | None = None
-    heart_rate_bpm: float | None = None
-    battery_pct: float | None = None
-
-
 class Incidents:
     """All open incidents of this gateway.
 
     `place(lat, lon)` gives a place in words, Chinese and English; `link(incident)` the address of its page;
-    `max_fix_accuracy_m` keeps vague fixes out of texts.
+    `max_fix_accuracy_m` keeps vague fixes out of texts; `make_room` ends whatever else uses the telephones.
     """
 
     def __init__(
@@ -82,12 +72,14 @@ class Incidents:
         place: Callable[[float | None, float | None], tuple[str, str]],
         link: Callable[[str], str] = lambda _: "",
         max_fix_accuracy_m: float = 100.0,
+        make_room: Callable[[Record, Pending, datetime], None] = lambda *_: None,
     ) -> None:
         self._people = people
         self._timers = timers
         self._place = place
         self._link = link
         self._max_fix_accuracy_m = max_fix_accuracy_m
+        self._make_room = make_room
         self._all: dict[str, Incident] = {}
         self._alarms: dict[str, Alarm] = {}
         self._by_kind: dict[tuple[str, str, bool], str] = {}
@@ -127,6 +119,11 @@ class Incidents:
         incident = self.get(incident_id)
         return 0 if incident is None else 2 if incident.phase in RINGING_PHASES else 1
 
+    @property
+    def calling(self) -> bool:
+        """Whether anybody is still called for an alarm or a drill that nobody has taken."""
+        return any(self.need(one.incident_id) > 1 for one in self._all.values())
+
     def wants(self, leg: Leg) -> bool:
         """Whether an order of the last run for this leg is still to be carried out.
 
@@ -162,6 +159,7 @@ class Incidents:
             return
         if not alarm.drill:
             self._end_drills(record, pending, now)
+            self._make_room(record, pending, now)
         seen = self._seen_last.get(alarm.wearer)
         if alarm.lat is None and seen is not None:
             alarm = msgspec.structs.replace(alarm, lat=seen.lat, lon=seen.lon)

@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.journal.records import LegChange, LegRow, Record, Rest, from_ms, to_ms
 from sos.carriers.base import Message
-from sos.events import LEG_ENDS, KeyPressed, Leg, LegReported, LegState
+from sos.events import LEG_ENDS, OUTSIDE, KeyPressed, Leg, LegReported, LegState
 from sos.ledger import LegRecord
 from sos.shifts import CHINA
 
@@ -77,7 +77,8 @@ class JournalLedger:
         self.legs_today(now)
         for row in reversed(list(references)):  # they come newest first, and the oldest are to go first
             self._owned[row["carrier"], row["reference"]] = row["leg_id"]
-            if from_ms(row["intended_ms"]).astimezone(CHINA).date() == self._today:
+            begun_on = from_ms(row["intended_ms"]).astimezone(CHINA).date()
+            if begun_on == self._today and not row["leg_id"].startswith(OUTSIDE):
                 self._legs_today += 1
         records = []
         for row in rows:
@@ -129,7 +130,7 @@ class JournalLedger:
         return by_incident[max(reversed(by_incident), key=self._need)] if by_incident else leg_id
 
     def legs_today(self, now: datetime) -> int:
-        """How many texts and calls were begun on this day, China time, by this process and the one before."""
+        """How many legs of incidents were begun on this day, China time, also by the process before."""
         today = now.astimezone(CHINA).date()
         if self._today != today:
             self._today, self._legs_today = today, 0
@@ -150,7 +151,7 @@ class JournalLedger:
             return False
         self._remember(leg)
         self.legs_today(at)
-        self._legs_today += 1
+        self._legs_today += leg.role != OUTSIDE
         self._only_intended.add(leg.leg_id)
         row = LegRow(
             leg.leg_id,

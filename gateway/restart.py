@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.downlink.orders import DownOrder, named
 from gateway.engine import Engine
+from gateway.errands.desk import Errands
 from gateway.incidents import Incidents
 from gateway.journal.reader import JournalReader
 from gateway.journal.records import from_ms
@@ -18,7 +19,7 @@ from gateway.ledger import JournalLedger
 from gateway.outbox import CarryOut
 from gateway.timers import Timers
 from sos.dispatcher import Dispatcher
-from sos.events import HangUp, LegOrder, PlaceCall, SendBeidou, SendText, SoundSiren
+from sos.events import HangUp, Leg, LegOrder, PlaceCall, SendBeidou, SendText, SoundSiren
 from sos.ledger import LegRecord
 from sos.recovery import owed
 
@@ -38,6 +39,7 @@ class Restart:
         *,
         engine: Engine,
         incidents: Incidents,
+        errands: Errands,
         ledger: JournalLedger,
         timers: Timers,
         dispatcher: Dispatcher,
@@ -48,6 +50,7 @@ class Restart:
         self._reader = reader
         self._engine = engine
         self._incidents = incidents
+        self._errands = errands
         self._ledger = ledger
         self._timers = timers
         self._dispatcher = dispatcher
@@ -60,7 +63,9 @@ class Restart:
     def restore(self) -> None:
         """Take over what the last run knew: states, incidents, legs, timers."""
         reader = self._reader
-        self._engine.restore(reader.states())
+        states = reader.states()
+        self._engine.restore(states)
+        self._errands.restore(states)
         self._incidents.restore(
             (row["body"] for row in reader.open_incidents()),
             reader.recent_alarm_ids(RECENT_ALARMS),
@@ -83,12 +88,16 @@ class Restart:
                 log.critical("order %s cannot be read and is left out: %s", key, error)
                 continue
             placed = isinstance(order, LegOrder) and self._ledger.knows(order.leg)
-            useless = isinstance(order, LegOrder) and not self._incidents.wants(order.leg)
+            useless = isinstance(order, LegOrder) and not self._wanted(order.leg)
             order = named(order, key, from_ms(row["received_ms"])) if row["kind"] == "Down" else order
             if placed or useless:
                 self._done(key)
             else:
                 self._carry_out(row["kind"], order, key)
+        self._errands.resume(self._ledger.knows)
         for incident in self._incidents:
             for order in owed(incident, self._intended, self._now()):
                 self._dispatcher.execute(order)
+
+    def _wanted(self, leg: Leg) -> bool:
+        return self._errands.wants(leg) if self._errands.owns(leg.leg_id) else self._incidents.wants(leg)

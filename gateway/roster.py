@@ -39,6 +39,7 @@ class People:
         self.wearers: dict[str, WearerView] = {}
         self.beidou_numbers: dict[str, int | None] = {}
         self._plans: dict[tuple[str, str], Plan] = {}
+        self._family: dict[str, tuple[Contact, ...]] = {}
         self._community = settings.site.community
         self._write(settings, settings.wearers)
         self.made: Made = _made(settings, {} if before is None else before.made)
@@ -49,7 +50,10 @@ class People:
     def _write(self, settings: Settings, wearers: Iterable[WearerTable]) -> None:
         plans = DEFAULT_PLANS | settings.sos.plans
         sounds = any(Channel.SIREN in plugins.get("carrier", name).channels for name in settings.sos.carriers)
+        self._site_name = settings.site.name
+        self.staff = tuple(_contact(table, "staff") for table in settings.staff)
         for wearer in wearers:
+            self._family[wearer.id] = tuple(_contact(table, "family") for table in wearer.contacts)
             self.wearers[wearer.id] = _view(wearer, settings)
             self.beidou_numbers[wearer.id] = wearer.beidou_number
             for kind, plan in plans.items():
@@ -64,6 +68,7 @@ class People:
         """Everybody is as in `other`, made beside the loop; the bands admitted now stay as they are."""
         self.wearers, self.beidou_numbers = other.wearers, other.beidou_numbers
         self._plans, self.made, self.configured = other._plans, other.made, other.configured
+        self._family, self.staff, self._site_name = other._family, other.staff, other._site_name
         self.take(self.registry)
 
     def take(self, devices: Iterable[Device]) -> tuple[str, ...]:
@@ -84,6 +89,15 @@ class People:
         if plan is None or not plan.call_back or wearer in self._call_back:
             return plan
         return dataclasses.replace(plan, call_back=False)
+
+    def person(self, wearer: str, contact: str) -> tuple[Contact, str] | None:
+        """A contact of a wearer, or without a wearer one of the staff; and about whom they are told."""
+        if wearer and wearer not in self.wearers:
+            return None
+        people = self._family.get(wearer, ()) if wearer else self.staff
+        found = next((one for one in people if one.contact == contact), None)
+        about = self.wearers[wearer].name if wearer else self._site_name
+        return None if found is None else (found, about)
 
     def rules(self, wearer: str, settings: Settings, known: Mapping[str, Any]) -> dict[str, Any]:
         """The wearer's rules, built with the wearer's own settings."""

@@ -20,6 +20,7 @@ from sos.carriers.base import Carrier, Message, Report
 from sos.delivery import Delivery
 from sos.events import (
     LEG_ENDS,
+    Channel,
     HangUp,
     KeyPressed,
     Leg,
@@ -58,6 +59,7 @@ class Dispatcher:
     because ringing twice is better than not ringing.
     `on_carrier_health(name, healthy, detail)` hears of carriers that go down and come back.
     `relay_up()` says whether the gateway hears the portal: keys of some carriers' calls come that way only.
+    `alarm()` says whether somebody calls for help now: what belongs to no incident gives way (`OUTSIDE`).
     """
 
     def __init__(
@@ -75,13 +77,14 @@ class Dispatcher:
         max_intent_wait_s: float = 2,
         on_carrier_health: Health | None = None,
         relay_up: Callable[[], bool] = lambda: True,
+        alarm: Callable[[], bool] = lambda: False,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.counters = Counters()
         self._now = now
         self._sleep = sleep
         self._switchboard = Switchboard(
-            carriers, now=now, down_s=down_s, on_health=on_carrier_health, relay_up=relay_up
+            carriers, now=now, down_s=down_s, on_health=on_carrier_health, relay_up=relay_up, alarm=alarm
         )
         self._delivery = Delivery(
             ledger=ledger,
@@ -112,6 +115,10 @@ class Dispatcher:
     def carrier_health(self) -> tuple[CarrierHealth, ...]:
         """How every carrier is: (name, healthy, detail, since), in order of preference."""
         return self._switchboard.health()
+
+    def takes(self, channel: Channel, *, outside: bool = False) -> bool:
+        """Whether any carrier takes such a leg; `outside`: now, though it belongs to no incident."""
+        return self._switchboard.takes(channel, outside=outside)
 
     async def run(self) -> None:
         """Carry legs and listen to the carriers until cancelled; what is open then is for `resume`."""

@@ -81,6 +81,10 @@ LEG_ENDS = frozenset(
 )
 
 
+OUTSIDE = "errand"
+"""The role of a leg that belongs to no incident: a plain text, a test call. It gives way to every other."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
     """One text to or one call of one contact.

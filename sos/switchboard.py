@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sos.carriers.base import Carrier
-from sos.events import Channel, Leg
+from sos.events import OUTSIDE, Channel, Leg
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +27,20 @@ Health = Callable[[str, bool, str], None]
 
 
 def urgency_of(leg: Leg) -> int:
-    """What rings, sounds or goes by satellite first, then the alarm in words, then the rest."""
+    """What rings, sounds or goes by satellite first, then the alarm in words, then the rest.
+
+    What belongs to no incident waits for all of them.
+    """
+    if leg.role == OUTSIDE:
+        return 3
     if leg.channel is not Channel.TEXT:
         return 0
     return 1 if leg.purpose == "alarm" else 2
+
+
+def lines_of(carrier: Carrier) -> int:
+    """How many legs a carrier takes at a time."""
+    return max(1, int(getattr(carrier, "concurrent", CONCURRENT)))
 
 
 class Lane:
@@ -95,6 +105,7 @@ class Switchboard:
     A carrier stands behind the others while it says itself that it is in trouble,
     for `down_s` after it was not reached or did not answer in time, until it does as it is asked again;
     for calls also while `relay_up` says that the keys pressed in its calls could not come back.
+    While `alarm` says that somebody calls for help, a carrier with a single line takes nothing else.
     """
 
     def __init__(
@@ -105,17 +116,17 @@ class Switchboard:
         down_s: float,
         on_health: Health | None = None,
         relay_up: Callable[[], bool] = lambda: True,
+        alarm: Callable[[], bool] = lambda: False,
     ) -> None:
         self.carriers = tuple(carriers)
+        self._alarm = alarm
         self._now = now
         self._down = timedelta(seconds=down_s)
         self._on_health = on_health
         self._relay_up = relay_up
         self._outages: dict[tuple[str, Channel | None], _Outage] = {}
         self._troubles: dict[str, _Outage] = {}
-        self._lanes = {
-            one.name: Lane(max(1, getattr(one, "concurrent", CONCURRENT))) for one in self.carriers
-        }
+        self._lanes = {one.name: Lane(lines_of(one)) for one in self.carriers}
 
     def named(self, name: str) -> Carrier | None:
         """The carrier of this name, None when it is no longer configured."""
@@ -134,6 +145,8 @@ class Switchboard:
         4. By preference; a later attempt begins with the next.
         """
         able = [one for one in self.carriers if leg.channel in one.channels]
+        if leg.role == OUTSIDE and self._alarm():
+            able = [one for one in able if lines_of(one) > 1]
         if not able:
             return []
         cut = (leg.attempt - 1) % len(able)
@@ -145,6 +158,11 @@ class Switchboard:
             return failed_at is not None, deaf, failed_at.timestamp() if failed_at else 0.0
 
         return sorted(able, key=rank)
+
+    def takes(self, channel: Channel, *, outside: bool = False) -> bool:
+        """Whether any carrier takes such a leg; `outside`: now, though it belongs to no incident."""
+        able = [one for one in self.carriers if channel in one.channels]
+        return any(lines_of(one) > 1 for one in able) if outside and self._alarm() else bool(able)
 
     def has_better(self, carrier: Carrier, leg: Leg) -> bool:
         """Whether another carrier that works now could take such a leg."""

@@ -97,6 +97,10 @@ class Committer:
                 " where leg_id = ?",
                 (change.state, change.carrier, change.reference, change.intended_ms, change.leg_id),
             )
+        for owner in rest.forgotten:
+            execute("delete from states where owner = ?", (owner,))
+        for wipe in rest.wiped:
+            execute("update legs set body = x'' where incident = ?", wipe)
         self._write_quarantine(rest)
         for profile in rest.profiles:
             execute("insert into profiles values (?, ?, ?, ?, ?, ?, ?, ?)", profile)

@@ -128,7 +128,7 @@ class JournalReader:
     def unsettled_legs(self) -> list[sqlite3.Row]:
         """Legs whose end is not known and may still be heard of.
 
-        Those of open incidents, sirens, and whatever was begun in the last day:
+        Those of open incidents, sirens, and whatever was begun in the last day and not wiped since:
         a text whose delivery was never reported would else be asked after at every start for ever.
         """
         return self._rows(
@@ -136,7 +136,7 @@ class JournalReader:
             " or intended_ms > coalesce((select max(received_ms) from events), 0) - 86400000"
             " or incident in (select incident_id from incidents"
             "  where state not in ('resolved', 'cancelled')))"
-            " order by intended_ms"
+            " and body <> x'' order by intended_ms"
         )
 
     def legs_of_open_incidents(self) -> list[sqlite3.Row]:
@@ -280,8 +280,8 @@ REFERENCES = {
     "alarm without its event": "select alarm_id from alarms where seq not in (select seq from events)",
     "alarm without its incident": "select alarm_id from alarms where incident is not null"
     " and incident not in (select incident_id from incidents)",
-    "leg without its incident": "select leg_id from legs where incident not in"
-    " (select incident_id from incidents)",
+    "leg without its incident": "select leg_id from legs where incident not like 'errand-%'"
+    " and incident not in (select incident_id from incidents)",
     "order without its event": "select seq || '/' || position from outbox"
     " where seq not in (select seq from events)",
 }

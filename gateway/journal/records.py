@@ -105,6 +105,12 @@ class LegChange(NamedTuple):
     intended_ms: int | None = None
 
 
+class LegWipe(NamedTuple):
+    """Every leg under this incident or errand: its words, number and name are gone from now on."""
+
+    incident: str
+
+
 class QuarantineRow(NamedTuple):
     """A frame that was not understood, or not ours.
 
@@ -153,6 +159,9 @@ class Rest:
     quarantine: list[QuarantineRow] = field(default_factory=list)
     released: list[int] = field(default_factory=list)
     """Numbers of quarantined frames that are events now."""
+    forgotten: list[str] = field(default_factory=list)
+    """Owners whose state is gone."""
+    wiped: list[LegWipe] = field(default_factory=list)
     profiles: list[ProfileRow] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
     skip_to: int = 0

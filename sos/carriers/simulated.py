@@ -19,7 +19,7 @@ from time import monotonic as _now_s
 from typing import ClassVar, Final, Literal
 
 from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierRefused, Message, Report
-from sos.events import LEG_ENDS, Channel, KeyPressed, Leg, LegReported, LegState
+from sos.events import LEG_ENDS, OUTSIDE, Channel, KeyPressed, Leg, LegReported, LegState
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +206,7 @@ class Simulated:
             "simulated %s to …%s (nobody gets it): %s",
             leg.channel.value,
             leg.phone[-SHOWN_DIGITS:],
-            message.body,
+            "(its words may be a secret)" if leg.role == OUTSIDE else message.body,
         )
         self._wake.set()
         return reference

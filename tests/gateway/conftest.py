@@ -10,6 +10,10 @@ from gateway.bands.registry import Device
 from gateway.clock import ManualClock
 from gateway.config import load
 from gateway.engine import Engine
+from gateway.errands.bounds import ErrandsTable
+from gateway.errands.calls import TestCalls
+from gateway.errands.desk import Errands
+from gateway.errands.texts import PlainTexts
 from gateway.errors import FrameError
 from gateway.incidents import Incidents
 from gateway.intake import Intake
@@ -134,7 +138,29 @@ class House:
         )
         self.timers = Timers(self.clock, self._timer_due)
         self.incidents = Incidents(
-            people=self.people, timers=self.timers, place=lambda *_: ("3栋附近", "Building 3")
+            people=self.people,
+            timers=self.timers,
+            place=lambda *_: ("3栋附近", "Building 3"),
+            make_room=lambda *change: self.errands.make_room(*change),  # noqa: PLW0108 (they come later)
+        )
+        self.begun = []
+        self.narrow = False
+        self.errands = Errands(
+            texts=PlainTexts(
+                bounds=ErrandsTable(),
+                journal=self.journal,
+                timers=self.timers,
+                execute=self.begun.append,
+                takes=self._takes,
+                now=self.clock.now,
+            ),
+            tests=TestCalls(
+                timers=self.timers,
+                who=self.people.person,
+                takes=self._takes,
+                alarm=lambda: self.incidents.calling,
+            ),
+            others=dict.fromkeys(("set_profile", "restore_profile"), self.profile_orders.order),
         )
         rules = dict(plugins.load("rule"))
         self.engine = Engine(
@@ -149,7 +175,7 @@ class House:
             carry_out=lambda kind, order, key: self.carried_out.append((kind, order, key)),
             leg_status=lambda _: None,
             leg_of=lambda leg_id: leg_id,
-            about_profiles=self.profile_orders.order,
+            errands=self.errands,
             max_commit_wait_s=3600,
         )
         self.intake = Intake(
@@ -170,6 +196,10 @@ class House:
             self.journal.append(record)
         self.engine.adopt()
         self.journal.commit()
+
+    def _takes(self, _channel, *, outside=False) -> bool:
+        """Carriers take everything, but those of a `narrow` house nothing beside an alarm."""
+        return not (outside and self.narrow and self.incidents.calling)
 
     def _timer_due(self, owner, name, due_at) -> None:
         self.engine.timer_due(owner, name, due_at)

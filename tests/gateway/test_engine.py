@@ -398,7 +398,7 @@ async def test_an_order_that_fails_is_refused_and_the_next_one_is_carried_out(ho
     def broken(*_):
         raise KeyError("nobody thought of it")
 
-    monkeypatch.setattr(house.engine, "_about_profiles", broken)
+    monkeypatch.setattr(house.errands, "order", broken)
     house.engine.ordered(PortalCommand(number=1, command="c1", name="set_profile", wearer="zhang", by="a"))
     house.engine.ordered(UnreadableCommand(number=2, command="c2", reason="this gateway cannot read it: x"))
     house.engine.ordered(
