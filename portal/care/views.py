@@ -34,6 +34,7 @@ from portal.care import (
     report_views,
     suspension_views,
     trial_views,
+    vitals_views,
 )
 from portal.care.basemap import Theme, style
 from portal.care.cards import incident_card, wearer_card
@@ -68,6 +69,17 @@ NOTE_CHARACTERS = 500
 RETRY_AFTER_S = "20"
 CARERS = only(Role.GUARDIAN, Role.STAFF, Role.GRID_WORKER, Role.ADMIN)
 
+PARTS = (
+    report_views,
+    order_views,
+    suspension_views,
+    profile_views,
+    profile_forms,
+    profile_api,
+    vitals_views,
+)
+"""The parts of care with a blueprint of their own."""
+
 blueprint = Blueprint("care", __name__, template_folder="templates")
 trial_views.add_to(blueprint)
 
@@ -76,7 +88,7 @@ trial_views.add_to(blueprint)
 def _wire(state: BlueprintSetupState) -> None:
     app = cast("Flask", state.app)
     init_live(app)
-    for part in (report_views, order_views, suspension_views, profile_views, profile_forms, profile_api):
+    for part in PARTS:
         app.register_blueprint(part.blueprint)
     app.extensions["open_incidents"] = untaken
 

@@ -1,0 +1,103 @@
+"""Vital signs of a wearer: the page, the table for a spreadsheet, the doctor's paper, the FHIR bundle.
+
+Every look is recorded with what it was for; whoever may not see the wearer's health is told "not found".
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from flask import Blueprint, Response, abort, render_template, request, stream_with_context
+
+from portal.care import queries
+from portal.care.looks import record_look, record_trial
+from portal.care.models import Wearer
+from portal.care.profile_page import may_edit
+from portal.care.vitals_page import Vitals, cards, steps_card, vitals_of
+from portal.care.vitals_period import DAYS, Period, period_of
+from portal.care.vitals_tables import sheet
+from portal.care.vitals_words import dates_words, summary
+from portal.db import db
+from portal.policy import Role, declare, only
+from portal.security import limiter, viewer
+from portal.sheets import CSV_TYPE, csv_chunks
+from portal.words import local, now
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+CARERS = only(Role.GUARDIAN, Role.STAFF, Role.GRID_WORKER, Role.ADMIN)
+PAGE_LIMIT = "60 per minute"
+EXPORT_LIMIT = "20 per minute; 200 per hour"
+
+blueprint = Blueprint("vitals", __name__, template_folder="templates")
+
+
+def _who() -> str:
+    return f"user:{viewer().user}"
+
+
+@blueprint.get("/care/wearers/<int:wearer_id>/vitals")
+@declare(CARERS)
+@limiter.limit(PAGE_LIMIT, key_func=_who)
+def page(wearer_id: int) -> ResponseReturnValue:
+    """A day, seven days or thirty of a wearer's vital signs (`span`, `date` of the last day)."""
+    wearer = visible(wearer_id)
+    period = asked_period()
+    today = local(now()).date()
+    record_look(wearer)
+    vitals = vitals_of(db.session, wearer, period)
+    return render_template(
+        "care/vitals.html",
+        wearer=wearer,
+        vitals=vitals,
+        period=period,
+        today=today,
+        spans=tuple(DAYS),
+        title=dates_words(period),
+        summary=summary(vitals.charts, vitals.steps, period, today),
+        cards=cards(vitals),
+        steps=steps_card(vitals),
+        earlier=period.earlier(),
+        later=period.later(today),
+        may_edit=may_edit(wearer),
+    )
+
+
+@blueprint.get("/care/wearers/<int:wearer_id>/vitals.csv")
+@declare(CARERS)
+@limiter.limit(EXPORT_LIMIT, key_func=_who)
+def table(wearer_id: int) -> Response:
+    """Every reading of the period for a spreadsheet; every download is recorded."""
+    wearer = visible(wearer_id)
+    period = asked_period()
+    vitals = exported(wearer, period, "csv")
+    rows = stream_with_context(csv_chunks(sheet(vitals.charts, vitals.steps)))
+    return download(rows, CSV_TYPE, f"{wearer.name}-vitals-{period.last:%Y%m%d}-{period.days}d.csv")
+
+
+def exported(wearer: Wearer, period: Period, form: str) -> Vitals:
+    """Read a period for a file that leaves the house; that it does is on record first."""
+    record_trial(wearer.id, "export_vitals", detail=f"{form} {period.last.isoformat()} {period.days} d")
+    return vitals_of(db.session, wearer, period)
+
+
+def asked_period() -> Period:
+    """The period the address asks for."""
+    return period_of(request.args.get("span"), request.args.get("date"), local(now()).date())
+
+
+def visible(wearer_id: int) -> Wearer:
+    """The wearer, or "not found" for whoever may not see their health."""
+    found = queries.find_wearer(db.session, viewer(), wearer_id)
+    if found is None:
+        abort(HTTPStatus.NOT_FOUND)
+    return found
+
+
+def download(body: object, mimetype: str, name: str) -> Response:
+    """An answer that is saved as a file of this name."""
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
+    return Response(body, mimetype=mimetype, headers=headers)  # type: ignore[arg-type]  # bytes or their pieces
