@@ -41,14 +41,18 @@ def record(
     return entry
 
 
-def recorded_since(session: Session, *, actor: str, action: str, subject: str, since: datetime) -> bool:
-    """Whether this very entry was made since a time."""
+def recorded_since(
+    session: Session, *, actor: str, action: str, subject: str, since: datetime, detail: str | None = None
+) -> bool:
+    """Whether this very entry was made since a time; with any detail where none is asked for."""
     query = sa.select(AuditEntry.seq).where(
         AuditEntry.subject == subject,
         AuditEntry.actor == actor,
         AuditEntry.action == action,
         AuditEntry.at_ms >= milliseconds(since),
     )
+    if detail is not None:
+        query = query.where(AuditEntry.detail == detail)
     return session.scalar(query.limit(1)) is not None
 
 

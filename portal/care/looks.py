@@ -13,14 +13,19 @@ from portal.words import now
 ONE_LOOK = timedelta(minutes=10)
 
 
-def record_look(wearer: Wearer, action: str = "view_vitals") -> None:
-    """Record that this viewer looked, where it is news; for a request that only reads."""
+def record_look(
+    wearer: Wearer, action: str = "view_vitals", *, detail: str = "", every: bool = False
+) -> None:
+    """Record that this viewer looked, where it is news; for a request that only reads.
+
+    `detail` says at what and what for: another one is another look. With `every` each look is news.
+    """
     entry = {"actor": f"user:{viewer().user}", "action": action, "subject": f"wearer:{wearer.id}"}
-    if audit.recorded_since(db.session, **entry, since=now() - ONE_LOOK):
+    entry |= {"detail": detail or wearer.name}
+    if not every and audit.recorded_since(db.session, **entry, since=now() - ONE_LOOK):
         return
-    name = wearer.name
     with writing() as session:
-        audit.record(session, at=now(), **entry, detail=name)
+        audit.record(session, at=now(), **entry)
 
 
 def record_trial(wearer_id: int, action: str, *, detail: str) -> None:

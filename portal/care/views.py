@@ -33,6 +33,7 @@ from portal.care import (
     queries,
     report_views,
     suspension_views,
+    track_views,
     trial_views,
     vitals_views,
 )
@@ -76,6 +77,7 @@ PARTS = (
     profile_views,
     profile_forms,
     profile_api,
+    track_views,
     vitals_views,
 )
 """The parts of care with a blueprint of their own."""

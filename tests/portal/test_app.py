@@ -123,6 +123,12 @@ def test_no_page_of_care_or_people_has_anything_inline():
         assert inline.search(page.read_text("utf-8")) is None, page.name
 
 
+def test_words_a_program_fills_in_keep_the_place_where(people):
+    page = people["staff"].get("/care/alarms/").text
+    held = re.findall(r'data-(?:lost|off)="([^"]*)"', page)
+    assert [words.count("%s") for words in held] == [1, 1]
+
+
 def test_an_unknown_address_is_said_in_words_to_people_and_in_json_to_machines(client):
     page = client.get("/nothing-here")
     assert page.status_code == 404
