@@ -1,4 +1,4 @@
-"""Play-back in a real browser: it runs at its speed, jumps by keyboard, and says in words where somebody was."""
+"""Play-back in a real browser: it runs at its speed, jumps by keyboard, and says where somebody was."""
 
 from __future__ import annotations
 
@@ -23,9 +23,14 @@ ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SHOTS = ROOT / "tests" / "browser" / "shots"
 HOME, PARK = (31.15590, 121.10650), (31.15430, 121.10400)
-FAULTS = (
-    "axe.run(document).then((found) => found.violations.map((fault) => fault.id + ' ' + fault.nodes[0].html))"
-)
+FAULTS = """axe.run(document).then((found) =>
+  found.violations.map((fault) => fault.id + " " + fault.nodes[0].html))"""
+SMALL = """(least) => {
+  const touched = "main button, main select, main .button, main input:not([type=hidden]):not([type=checkbox])";
+  return [...document.querySelectorAll(touched)]
+    .filter((one) => one.offsetParent && one.getBoundingClientRect().height < least - 0.5)
+    .map((one) => one.outerHTML.slice(0, 80));
+}"""
 RESTS = """() => new Promise((done) => {
   const { map } = document.getElementById("track-map");
   if (map.loaded() && !map.isMoving()) done();
@@ -50,11 +55,14 @@ CLOCK = """async ({ url, cases }) => {
     const twice = advance(advance(clock, a, skips), b, skips);
     if (Math.abs(once.at - twice.at) > 1e-6) return `split ${turn}`;
     if (once.at < plain.at - 1e-6 || once.at > span) return `bounds ${turn}`;
-    if (skips.some(([from, to]) => from < once.at && once.at < to && to < span && !(at > from))) return `skip ${turn}`;
+    const within = ([from, to]) => from < once.at && once.at < to && to < span && !(at > from);
+    if (skips.some(within)) return `skip ${turn}`;
     const count = 2 + Math.floor(random() * 30);
     const cut = 1 + Math.floor(random() * (count - 1));
-    const steps = (least, most) => Array.from({ length: count }, () => Math.round(least + random() * (most - least)));
-    const track = whole({ t: steps(1, 90), lat: steps(-500, 500), lon: steps(-500, 500), pieces: [cut, count - cut] });
+    const step = (least, most) => Math.round(least + random() * (most - least));
+    const steps = (least, most) => Array.from({ length: count }, () => step(least, most));
+    const places = { lat: steps(-500, 500), lon: steps(-500, 500) };
+    const track = whole({ t: steps(1, 90), ...places, pieces: [cut, count - cut] });
     for (let number = 0; number < count; number += 1) {
       const there = positionAt(track, track.at[number]);
       if (there.lat !== track.lat[number] || !there.known) return `fix ${turn}`;
@@ -208,11 +216,7 @@ def test_a_way_is_read_on_a_phone(chromium, address, far, samples, name, options
     page.evaluate(RESTS)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     least = 60 if elder else 44
-    small = page.evaluate(
-        """(least) => [...document.querySelectorAll("main button, main select, main .button, main input:not([type=hidden]):not([type=checkbox])")]
-          .filter((one) => one.offsetParent && one.getBoundingClientRect().height < least - 0.5).map((one) => one.outerHTML.slice(0, 80))""",
-        least,
-    )
+    small = page.evaluate(SMALL, least)
     assert [one for one in small if "maplibregl" not in one] == []
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"track-{name}.png", full_page=True)
