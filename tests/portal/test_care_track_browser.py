@@ -26,7 +26,8 @@ HOME, PARK = (31.15590, 121.10650), (31.15430, 121.10400)
 FAULTS = """axe.run(document).then((found) =>
   found.violations.map((fault) => fault.id + " " + fault.nodes[0].html))"""
 SMALL = """(least) => {
-  const touched = "main button, main select, main .button, main input:not([type=hidden]):not([type=checkbox])";
+  const fields = "main input:not([type=hidden]):not([type=checkbox])";
+  const touched = `main button, main select, main .button, ${fields}`;
   return [...document.querySelectorAll(touched)]
     .filter((one) => one.offsetParent && one.getBoundingClientRect().height < least - 0.5)
     .map((one) => one.outerHTML.slice(0, 80));
