@@ -21,6 +21,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.config import Settings
 from gateway.door import Door
 from gateway.downlink.sender import Downlink
+from gateway.duty import DutyBook
 from gateway.engine import Engine
 from gateway.errands.calls import TestCalls
 from gateway.errands.desk import Errands
@@ -89,6 +90,8 @@ class Gateway:
         self.portal = PortalSide(settings, self.journal, self.reader, count_on=self._count_on)
         self.book = at_start(settings, self.reader, self.clock.now())
         self.people = People(self.book.settings)
+        self.duty = DutyBook(configured=lambda: self.people.staff, journal=self.journal, now=self.clock.now)
+        self.people.duty = self.duty
         self.announcer = Announcer(self.people, self.reader.mark("roster_digest"))
         self.device_watch = DeviceWatch(
             devices_path(settings),
@@ -205,6 +208,7 @@ class Gateway:
             engine=self.engine,
             incidents=self.incidents,
             errands=self.errands,
+            duty=self.duty,
             ledger=self.ledger,
             timers=self.timers,
             dispatcher=self.dispatcher,
@@ -230,7 +234,11 @@ class Gateway:
             alarm=lambda: self.incidents.calling,
         )
         profiles = self.profile_orders.order
-        others = {"set_profile": profiles, "restore_profile": profiles}
+        others = {
+            "set_profile": profiles,
+            "restore_profile": profiles,
+            "set_duty": self.duty.order,
+        }
         return Errands(texts=texts, tests=tests, others=others)
 
     def _carrier(self, name: str) -> Any:
@@ -281,6 +289,7 @@ class Gateway:
                 start(inner, "dispatcher", self.dispatcher.run())
                 start(inner, "downlink", self.downlink.run())
                 start(inner, "errands", self.errands.run())
+                start(inner, "duty", self.duty.run())
                 start(inner, "health", self.health.run())
                 start(inner, "devices", self.device_watch.run())
                 start(outer, "control", self.control.run())

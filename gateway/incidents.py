@@ -163,7 +163,7 @@ class Incidents:
         seen = self._seen_last.get(alarm.wearer)
         if alarm.lat is None and seen is not None:
             alarm = msgspec.structs.replace(alarm, lat=seen.lat, lon=seen.lon)
-        plan = self._people.plan(alarm.wearer, alarm.kind)
+        plan = self._people.plan(alarm.wearer, alarm.kind, now)
         incident_id = self._by_kind.get((alarm.wearer, alarm.kind, alarm.drill))
         if plan is None:
             alarm_rows(alarm, None, record, now)

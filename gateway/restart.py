@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.downlink.orders import DownOrder, named
+from gateway.duty import DutyBook
 from gateway.engine import Engine
 from gateway.errands.desk import Errands
 from gateway.incidents import Incidents
@@ -40,6 +41,7 @@ class Restart:
         engine: Engine,
         incidents: Incidents,
         errands: Errands,
+        duty: DutyBook,
         ledger: JournalLedger,
         timers: Timers,
         dispatcher: Dispatcher,
@@ -51,6 +53,7 @@ class Restart:
         self._engine = engine
         self._incidents = incidents
         self._errands = errands
+        self._duty = duty
         self._ledger = ledger
         self._timers = timers
         self._dispatcher = dispatcher
@@ -66,6 +69,7 @@ class Restart:
         states = reader.states()
         self._engine.restore(states)
         self._errands.restore(states)
+        self._duty.restore(states)
         self._incidents.restore(
             (row["body"] for row in reader.open_incidents()),
             reader.recent_alarm_ids(RECENT_ALARMS),

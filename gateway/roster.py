@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from zlib import crc32
 
 import msgspec
@@ -24,6 +24,19 @@ from sos.events import Channel
 from sos.plan import Contact, Manner, Plan
 from sos.shifts import parse_shift
 
+
+class Duty(Protocol):
+    """What is asked of the duty calendar (`gateway.duty`)."""
+
+    def staff(self, configured: Sequence[Contact], at: datetime) -> tuple[Contact, ...]:
+        """The staff of an alarm that opens at that time."""
+        ...
+
+    def find(self, contact: str) -> Contact | None:
+        """A person of the staff, by the id of the configuration or of the calendar."""
+        ...
+
+
 Made = Mapping[tuple[str, DeviceTable], Device]
 
 
@@ -40,6 +53,7 @@ class People:
         self.beidou_numbers: dict[str, int | None] = {}
         self._plans: dict[tuple[str, str], Plan] = {}
         self._family: dict[str, tuple[Contact, ...]] = {}
+        self.duty: Duty | None = None
         self._community = settings.site.community
         self._write(settings, settings.wearers)
         self.made: Made = _made(settings, {} if before is None else before.made)
@@ -83,12 +97,17 @@ class People:
         self.roster = Roster(community=self._community, wearers=tuple(self.wearers.values()))
         return gone
 
-    def plan(self, wearer: str, kind: str) -> Plan | None:
-        """How an alarm of this kind is told; None: the portal shows it and nobody is rung."""
+    def plan(self, wearer: str, kind: str, at: datetime | None = None) -> Plan | None:
+        """How an alarm of this kind is told; None: the portal shows it and nobody is rung.
+
+        `at` is when it opens: who has a turn of the duty calendar from then on is among the staff.
+        """
         plan = self._plans.get((wearer, kind))
-        if plan is None or not plan.call_back or wearer in self._call_back:
-            return plan
-        return dataclasses.replace(plan, call_back=False)
+        if plan is None:
+            return None
+        staff = plan.staff if at is None or self.duty is None else self.duty.staff(plan.staff, at)
+        calls_back = plan.call_back and wearer in self._call_back
+        return dataclasses.replace(plan, call_back=calls_back, staff=staff)
 
     def person(self, wearer: str, contact: str) -> tuple[Contact, str] | None:
         """A contact of a wearer, or without a wearer one of the staff; and about whom they are told."""
@@ -96,6 +115,8 @@ class People:
             return None
         people = self._family.get(wearer, ()) if wearer else self.staff
         found = next((one for one in people if one.contact == contact), None)
+        if not wearer and self.duty is not None:
+            found = self.duty.find(contact)
         about = self.wearers[wearer].name if wearer else self._site_name
         return None if found is None else (found, about)
 

@@ -15,8 +15,7 @@ from sos.draft import LIVE, RANK, Draft
 from sos.events import Channel, LegState
 from sos.incident import Incident, Ladder, LegFacts, Phase
 from sos.last_resort import sound_siren
-from sos.plan import Contact, diallable
-from sos.shifts import on_duty
+from sos.plan import Contact, diallable, on_duty_now
 from sos.telling import tell, tell_staff, told_so_far
 
 TALK_S = 45
@@ -47,7 +46,7 @@ def ringable(incident: Incident, ladder: Ladder, now: datetime) -> tuple[Contact
     )
     if ladder is Ladder.FAMILY:
         return able
-    there = tuple(one for one in able if on_duty(one.shifts, now))
+    there = on_duty_now(able, now)
     if there and incident.cycle <= 1:
         return there
     return (*there, *(one for one in able if one not in there))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sos.shifts import Shift
+from sos.shifts import Duty, Shift, on_duty
 
 E164 = re.compile(r"\+[1-9][0-9]{7,14}", re.ASCII)
 CHINESE_E164 = re.compile(r"\+86[1-9][0-9]{9,11}", re.ASCII)
@@ -17,7 +19,8 @@ CARD = re.compile(r"[0-9]{1,9}", re.ASCII)
 class Contact:
     """A person who can be told; `phone` is E.164, `lang` is "zh" or "en".
 
-    `shifts` are the hours of a person of the staff, empty where always.
+    `shifts` are the weekly hours of a person of the staff, empty where always; `duty` are the turns that
+    a duty calendar gives them, and `rota` says that only the calendar names them.
     A station's `phone` is its BeiDou card number and its role "station"; the siren's role is "site".
     """
 
@@ -28,6 +31,8 @@ class Contact:
     relation: str = ""
     lang: str = "zh"
     shifts: tuple[Shift, ...] = ()
+    duty: tuple[Duty, ...] = ()
+    rota: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,22 @@ class Plan(Manner):
     family: tuple[Contact, ...]
     staff: tuple[Contact, ...] = ()
     stations: tuple[Contact, ...] = ()
+
+
+def on_duty_now(staff: Sequence[Contact], at: datetime) -> tuple[Contact, ...]:
+    """Whose business it is at that time, in ringing order.
+
+    1. Those whose turn of the calendar it is, by its order.
+    2. Where it is nobody's, those whose weekly hours it is, without those whom only the calendar names.
+    """
+
+    def turn(one: Contact) -> int:
+        return min(duty.order for duty in one.duty if duty.covers(at))
+
+    called = [one for one in staff if any(duty.covers(at) for duty in one.duty)]
+    if called:
+        return tuple(sorted(called, key=turn))
+    return tuple(one for one in staff if not one.rota and on_duty(one.shifts, at))
 
 
 def diallable(phone: str) -> bool:

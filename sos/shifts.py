@@ -7,15 +7,29 @@ The grammar is that of the fences' schedules, in the one room both share: `geofe
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from geofence.schedule import CHINA, DAYS, WEEKLY_EXAMPLE, parse_weekly
 from geofence.schedule import Span as Shift
 
-__all__ = ["CHINA", "DAYS", "EXAMPLE", "Shift", "on_duty", "parse_shift"]
+__all__ = ["CHINA", "DAYS", "EXAMPLE", "Duty", "Shift", "on_duty", "parse_shift"]
 
 EXAMPLE = WEEKLY_EXAMPLE
 parse_shift = parse_weekly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """One turn of a person in a duty calendar; of several at once the lowest `order` is rung first."""
+
+    starts_at: datetime
+    ends_at: datetime
+    order: int = 0
+
+    def covers(self, at: datetime) -> bool:
+        """Whether that time is in it; its end is no longer part of it."""
+        return self.starts_at <= at < self.ends_at
 
 
 def on_duty(shifts: tuple[Shift, ...], at: datetime) -> bool:

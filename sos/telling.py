@@ -10,8 +10,7 @@ from sos.draft import Draft
 from sos.events import Channel, LegState
 from sos.incident import Incident, LegFacts, Phase
 from sos.last_resort import ALARMING
-from sos.plan import Contact, diallable
-from sos.shifts import on_duty
+from sos.plan import Contact, diallable, on_duty_now
 
 MAX_TEXT_FAILURES = 6
 """Refused or never placed; an attempt that could not leave the house is no failure and not bounded."""
@@ -73,7 +72,7 @@ def duty_staff(incident: Incident, now: datetime) -> tuple[Contact, ...]:
     Those on duty stand first.
     """
     staff = incident.plan.staff
-    there = tuple(one for one in staff if on_duty(one.shifts, now))
+    there = on_duty_now(staff, now)
     if there and incident.cycle <= 1:
         return there
     return (*there, *(one for one in staff if one not in there))
