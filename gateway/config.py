@@ -118,6 +118,8 @@ class PortalTable(Table, frozen=True):
     gateway_token: str
     host: str = "127.0.0.1"
     port: int = 18088
+    stream_port: int = 18087
+    stream_url: str = ""
     database_url: str = "sqlite:///data/var/portal.db"
     media_url: str = "data/var/media"
     twilio_auth_token: str = ""

@@ -24,6 +24,8 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
 
 BUSY_TIMEOUT_MS = 10_000
+CHANNEL = "shouwang_changes"
+"""What PostgreSQL's NOTIFY rings on when something was committed that others may be waiting for."""
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READ_ONLY = "portal_read_only"
 """Execution option of a connection that never writes (the live poller)."""
@@ -128,6 +130,12 @@ def reading() -> Iterator[Session]:
     with db.sessionmaker() as session:
         session.connection(execution_options={READ_ONLY: True})
         yield session
+
+
+def nudge(session: Session) -> None:
+    """Ring every process of the portal when this transaction commits, where the store can (PostgreSQL)."""
+    if session.connection().dialect.name == "postgresql":
+        session.execute(sa.text(f"NOTIFY {CHANNEL}"))
 
 
 def _harden_sqlite(engine: sa.Engine) -> None:

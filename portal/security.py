@@ -20,6 +20,7 @@ from portal.db import db
 from portal.people.forms import PhoneLoginForm
 from portal.people.models import Role, User
 from portal.policy import ANYONE, CLOSED, NOBODY, SIGNED_IN, Policy, Verdict, Viewer, declared, judge
+from portal.streaming.address import stream_origin
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -162,6 +163,9 @@ def wants_json() -> bool:
 def _add_headers(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    elsewhere = stream_origin()
+    if elsewhere:
+        response.headers["Content-Security-Policy"] += f"; connect-src 'self' {elsewhere}"
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store" if viewer_known() else "no-cache")
     return response

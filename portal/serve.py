@@ -1,11 +1,9 @@
-"""Runs the portal: migrations first, then Granian, then an orderly end.
+"""Runs the portal: migrations first, the stream's process, then Granian, then an orderly end.
 
-One worker process with many blocking threads serves pages, gateways and live streams together.
-A viewer costs a sleeping thread, so the threads are counted out: `MAX_VIEWERS` for streams,
-`MAX_POLLS` for waiting gateways, and `PAGE_THREADS` that neither can ever take; pages never starve.
-A second process only for streams would need a second port or a proxy, and would see commits only by polling;
-one process hears the bell of its own commits at once.
-More viewers than that are more processes behind one address: every process follows the change numbers itself.
+One worker process with counted blocking threads serves pages and gateways:
+`MAX_POLLS` for waiting gateways, and `PAGE_THREADS` that they can never take, so pages never starve.
+Live pages are held by a process of their own (`portal.streaming`), which is started again when it dies;
+while it is away pages ask this process every few seconds.
 """
 
 from __future__ import annotations
@@ -22,18 +20,20 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from portal.stream import MAX_VIEWERS
+from portal.streaming.bells import Datagrams, Notices, listens
+from portal.streaming.keeper import Keeper
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from portal.settings import PortalSettings
+    from portal.stream import Bell
 
 PAGE_THREADS = 24
 MAX_POLLS = 16
 KILL_AFTER_S = 2
-"""A worker that has not ended this long after it was asked is killed; streams end by themselves before."""
-HEALTH_TRIES = 200
+"""A worker that has not ended this long after it was asked is killed; waiting gateways are let go before."""
+HEALTH_TRIES = 400
 HEALTH_EVERY_S = 0.05
 
 log = logging.getLogger(__name__)
@@ -56,9 +56,9 @@ def serve(settings: PortalSettings, ready: Callable[[str], None]) -> None:
         port=settings.port,
         interface=Interfaces.WSGI,
         workers=1,
-        blocking_threads=MAX_VIEWERS + MAX_POLLS + PAGE_THREADS,
+        blocking_threads=MAX_POLLS + PAGE_THREADS,
         backlog=1024,
-        backpressure=MAX_VIEWERS + MAX_POLLS + PAGE_THREADS,
+        backpressure=MAX_POLLS + PAGE_THREADS,
         websockets=False,
         log_enabled=False,
         workers_kill_timeout=KILL_AFTER_S,
@@ -67,7 +67,8 @@ def serve(settings: PortalSettings, ready: Callable[[str], None]) -> None:
         target=_announce, args=(here, settings, ready), name="portal-ready", daemon=True
     )
     announcer.start()
-    server.serve(target_loader=partial(_load, settings, there), wrap_loader=False)
+    with Keeper(settings):
+        server.serve(target_loader=partial(_load, settings, there), wrap_loader=False)
     there.close()
 
 
@@ -85,25 +86,40 @@ def prepare(settings: PortalSettings) -> None:
         db.db.engine.dispose()
 
 
+def join_bells(settings: PortalSettings, bell: Bell) -> Callable[[], None]:
+    """Let this process hear commits of others and tell of its own; gives what ends that."""
+    if listens(settings.database_url):
+        notices = Notices(settings.database_url, bell.hear)
+        notices.start()
+        return notices.close
+    if not settings.stream_port:
+        return lambda: None
+    datagrams = Datagrams(settings.stream_port)
+    bell.pass_on(datagrams.ring)
+    return datagrams.close
+
+
 def _load(settings: PortalSettings, started: Connection, *_names: Any) -> Flask:
-    """Build the application inside the worker, and have its streams end when the worker is told to."""
+    """Build the application inside the worker, and have its waiters let go when the worker is told to end."""
     from portal import create_app  # noqa: PLC0415  # in the worker, after the fork
 
     app = create_app(settings)
+    leave = join_bells(settings, app.extensions["bell"])
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
-    watcher = threading.Thread(target=_watch, args=(reader, app), name="portal-end", daemon=True)
+    watcher = threading.Thread(target=_watch, args=(reader, app, leave), name="portal-end", daemon=True)
     watcher.start()
     started.send(os.getpid())
     started.close()
     return app
 
 
-def _watch(reader: int, app: Flask) -> None:
-    """Close the hub at the worker's first signal: Python writes its number into the pipe."""
+def _watch(reader: int, app: Flask, leave: Callable[[], None]) -> None:
+    """Close the bell at the worker's first signal: Python writes its number into the pipe."""
     os.read(reader, 1)
-    app.extensions["live"].close()
+    app.extensions["bell"].close()
+    leave()
 
 
 def _announce(started: Connection, settings: PortalSettings, ready: Callable[[str], None]) -> None:
@@ -112,23 +128,32 @@ def _announce(started: Connection, settings: PortalSettings, ready: Callable[[st
         started.recv()
     except EOFError:
         return
+    if not _answers(settings.host, settings.port):
+        log.error("the portal does not answer at %s:%d", settings.host, settings.port)
+        return
+    if settings.stream_port and not _answers(settings.host, settings.stream_port):
+        log.error("live pages are not held at port %d; pages ask by themselves", settings.stream_port)
+    url = f"http://{settings.host}:{settings.port}"
+    log.info("the portal is ready at %s", url)
+    ready(url)
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether a process answers at its `/healthz` within twenty seconds."""
     for _ in range(HEALTH_TRIES):
-        if _answers(settings):
-            url = f"http://{settings.host}:{settings.port}"
-            log.info("the portal is ready at %s", url)
-            ready(url)
-            return
+        if _healthy(host, port):
+            return True
         time.sleep(HEALTH_EVERY_S)
-    log.error("the portal does not answer at %s:%d", settings.host, settings.port)
+    return False
 
 
-def _answers(settings: PortalSettings) -> bool:
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104  # compared, not bound
-    connection = http.client.HTTPConnection(host, settings.port, timeout=2)
+def _healthy(host: str, port: int) -> bool:
+    host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  # compared, not bound
+    connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == http.client.OK
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()

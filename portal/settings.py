@@ -15,6 +15,9 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     everything else is the table `[portal]` key by key.
     `community_rules` are the tables of `[rules]` by rule and key: what holds for a wearer without their own;
     `twilio_previous_auth_token` is accepted in signatures beside the present one while it is being changed.
+    `stream_port` is where live pages are held by a process of their own, 0 for none;
+    `stream_url` is where browsers find it when that is neither this host's `stream_port` nor, under https,
+    `/care/stream` of the portal's own address.
     `mode` "demo" permits the demonstration accounts and puts a banner on every page.
     """
 
@@ -26,6 +29,8 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     community_rules: dict[str, dict[str, Any]] = {}
     host: str = "127.0.0.1"
     port: int = 18088
+    stream_port: int = 18087
+    stream_url: str = ""
     database_url: str = "sqlite:///data/var/portal.db"
     media_url: str = "data/var/media"
     secret_key: str

@@ -146,7 +146,7 @@ class House:
     def __init__(self, folder: Path, free_port, changes: dict[str, str]) -> None:
         self.folder = folder
         text = (ROOT / "config.toml").read_text(encoding="utf-8")
-        ports = ("18830", "15683", "15093", "18088", "18089", "18090")
+        ports = ("18830", "15683", "15093", "18087", "18088", "18089", "18090")
         self.ports = {port: str(free_port()) for port in ports}
         replaced = {"data/var": str(folder / "var"), "data/seed": str(ROOT / "data/seed")} | self.ports
         for old, new in (replaced | changes).items():

@@ -15,6 +15,7 @@ from gateway.told import PortalCommand
 from portal.api.lines import lock_line
 from portal.care.changes import announce
 from portal.care.models import Command, Incident
+from portal.db import nudge
 from portal.stream import Bell
 
 PAGE_COMMANDS = 200
@@ -53,6 +54,7 @@ def queue(
     )
     session.add(row)
     session.flush()
+    nudge(session)
     if order.incident is not None:
         _tell_pages(session, gateway, order.incident)
     return row

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from portal.care.models import Change
+from portal.db import nudge
 
 CHANGES_KEPT = 100_000
 """Older changes are trimmed; a page further behind is told to reload."""
@@ -34,10 +35,27 @@ def announce(session: Session, changes: Iterable[tuple[str, int, int | None]]) -
     if session.connection().dialect.name == "postgresql":
         session.execute(sa.text(f"SELECT pg_advisory_xact_lock({CHANGE_LOCK})"))
     session.execute(sa.insert(Change), rows)
+    nudge(session)
     newest = newest_change(session)
     oldest = session.scalar(sa.select(sa.func.min(Change.seq))) or 0
     if newest - oldest > CHANGES_KEPT + TRIM_SLACK:
         session.execute(sa.delete(Change).where(Change.seq <= newest - CHANGES_KEPT))
+
+
+def rights_changed(session: Session, wearer_id: int) -> None:
+    """Whoever may see this wearer, or what of them, changed: the live pages concerned end and ask again.
+
+    Call it in the transaction that gives or withdraws a consent, a guardianship or a grant.
+    """
+    announce(session, [("rights", wearer_id, wearer_id)])
+
+
+def account_changed(session: Session, user_id: int) -> None:
+    """Somebody signed out, was locked or has other roles: every live page of theirs ends and asks again.
+
+    Call it in the transaction that revokes a session or changes a grant.
+    """
+    announce(session, [("account", user_id, None)])
 
 
 def newest_change(session: Session) -> int:

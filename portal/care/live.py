@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask
 from sqlalchemy.orm import Session, sessionmaker
 
 from portal.care.changes import can_replay, changes_after, newest_change
 from portal.care.models import Change, Incident, Wearer
-from portal.care.queries import alarming_wearers
+from portal.care.queries import alarming_wearers, visible_wearers
 from portal.care.sentences import initials
-from portal.db import READ_ONLY, db
-from portal.stream import RESET, Bell, Hub, LiveEvent, Source
+from portal.db import READ_ONLY
+from portal.policy import Viewer
+from portal.stream import RESET, LiveEvent, Source, ping
+from portal.streaming.hub import Admission
 
 REPLAY_CHANGES = 2_000
 """More missed changes than this are cheaper to reload than to replay."""
 FOLLOW_CHANGES = 1_000
-
-
-def init_app(app: Flask) -> None:
-    """Give the process its hub; no thread starts before the first viewer."""
-    with app.app_context():
-        maker = db.sessionmaker
-    bell: Bell = app.extensions["bell"]
-    app.extensions["live"] = Hub(source_of(maker), bell)
+WHERE = ("lat", "lon", "accuracy_m", "source", "fix_at")
+"""What of a marker is told only to those who may see where the wearer is."""
 
 
 def source_of(maker: sessionmaker[Session]) -> Source:
@@ -43,14 +39,45 @@ def source_of(maker: sessionmaker[Session]) -> Source:
     return look
 
 
-def missed(session: Session, after: int) -> list[LiveEvent | str]:
-    """The events after a number, for somebody who was away; `reset` alone when they cannot be replayed."""
+def sees(session: Session, who: Viewer) -> dict[int, bool]:
+    """Whom this viewer may hear of, and whether also where they are."""
+    return {wearer.id: True for wearer in visible_wearers(session, who, absent=True)}
+
+
+def admit(session: Session, who: Viewer, after: int | None) -> Admission:
+    """What a viewer who saw everything up to `after` is admitted with; None: who comes fresh.
+
+    The newest change is read before the rights are: whatever changes rights later ends the stream.
+    """
+    judged_at = newest_change(session)
+    seen_by = sees(session, who)
+    if after is None:
+        return Admission(
+            viewer=who, sees=seen_by, judged_at=judged_at, seen=judged_at, first=(ping(judged_at),)
+        )
+    seen, events = missed(session, after)
+    first = [RESET] if events is None else told(events, seen_by)
+    return Admission(viewer=who, sees=seen_by, judged_at=judged_at, seen=seen, first=(*first, ping(seen)))
+
+
+def told(events: list[LiveEvent], seen_by: Mapping[int, bool]) -> list[str]:
+    """Events as text for a viewer who sees these wearers; anybody's new rights are a reason to look again."""
+    return [
+        event.encode(located=event.wearer is None or seen_by.get(event.wearer, False))
+        for event in events
+        if event.topic == "rights"
+        or (event.topic != "account" and (event.wearer is None or event.wearer in seen_by))
+    ]
+
+
+def missed(session: Session, after: int) -> tuple[int, list[LiveEvent] | None]:
+    """The newest number and the events after `after`; None when they cannot be replayed."""
     if not can_replay(session, after):
-        return [RESET]
+        return newest_change(session), None
     changes = changes_after(session, after, limit=REPLAY_CHANGES + 1)
     if len(changes) > REPLAY_CHANGES:
-        return [RESET]
-    return [*events_of(session, changes)]
+        return newest_change(session), None
+    return (changes[-1].seq if changes else after), events_of(session, changes)
 
 
 def events_of(session: Session, changes: list[Change]) -> list[LiveEvent]:
@@ -67,8 +94,19 @@ def events_of(session: Session, changes: list[Change]) -> list[LiveEvent]:
             code = codes.get(change.subject)
             data = None if code is None else {"incident": code, "wearer": change.wearer_id}
         if data is not None:
-            events.append(LiveEvent(seq=change.seq, topic=change.topic, data=data, wearer=change.wearer_id))
+            events.append(_event(change, data))
     return events
+
+
+def _event(change: Change, data: dict[str, Any]) -> LiveEvent:
+    return LiveEvent(
+        seq=change.seq,
+        topic=change.topic,
+        subject=change.subject,
+        data={name: value for name, value in data.items() if name not in WHERE},
+        where={name: value for name, value in data.items() if name in WHERE},
+        wearer=change.wearer_id,
+    )
 
 
 def marker(wearer: Wearer, alarm: str | None) -> dict[str, Any]:

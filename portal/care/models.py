@@ -302,9 +302,9 @@ class Change(Model):
 
     seq: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     topic: Mapped[str] = mapped_column(sa.String(16))
-    """`wearer`, `incident`, `roster` or `health`."""
+    """`wearer`, `incident`, `roster`, `health`, `rights` or `account`."""
     subject: Mapped[int]
-    """The id of the wearer or incident; 0 for a roster and for a gateway's health."""
+    """The id of the wearer, incident or account; 0 for a roster and for a gateway's health."""
     wearer_id: Mapped[int | None]
     """Whose privacy decides who hears of it."""
 

@@ -12,6 +12,7 @@ from flask import (
     abort,
     current_app,
     flash,
+    g,
     jsonify,
     redirect,
     render_template,
@@ -19,6 +20,7 @@ from flask import (
     url_for,
 )
 from flask_babel import gettext
+from flask_login import user_logged_out
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import audit
@@ -39,22 +41,22 @@ from portal.care import (
 )
 from portal.care.basemap import Theme, style
 from portal.care.cards import incident_card, wearer_card
-from portal.care.changes import newest_change
+from portal.care.changes import account_changed, newest_change
 from portal.care.fence_areas import fence_areas
 from portal.care.health import troubles
-from portal.care.live import init_app as init_live
-from portal.care.live import marker, missed
+from portal.care.live import admit, marker
 from portal.care.looks import record_look
 from portal.care.order_words import order_rows
 from portal.care.places import LAYERS, read_layer
 from portal.care.sentences import VERDICTS
 from portal.care.story import story_rows
 from portal.care.wearer_page import wearer_page
-from portal.db import db
+from portal.db import READING_METHODS, db, writing
 from portal.people.language import chosen_language
 from portal.policy import SIGNED_IN, WATCHERS, Role, Viewer, declare, only
 from portal.security import local_path, viewer
-from portal.stream import Hub, stream
+from portal.stream import RETRY_MS, retry
+from portal.streaming.address import stream_address
 from portal.words import now
 
 if TYPE_CHECKING:
@@ -67,7 +69,8 @@ if TYPE_CHECKING:
     from portal.care.queries import Case
 
 NOTE_CHARACTERS = 500
-RETRY_AFTER_S = "20"
+MOST_DIGITS = 18
+"""Of a number of a change; a longer one is not ours."""
 CARERS = only(Role.GUARDIAN, Role.STAFF, Role.GRID_WORKER, Role.ADMIN)
 
 PARTS = (
@@ -89,10 +92,24 @@ trial_views.add_to(blueprint)
 @blueprint.record_once
 def _wire(state: BlueprintSetupState) -> None:
     app = cast("Flask", state.app)
-    init_live(app)
     for part in PARTS:
         app.register_blueprint(part.blueprint)
     app.extensions["open_incidents"] = untaken
+    user_logged_out.connect(_leave, app)
+
+
+def _leave(_app: Flask, **_told: object) -> None:
+    """Somebody signed out: their live pages end everywhere, and return where they are still signed in."""
+    who = viewer().user
+    if who is None:
+        return
+    if request.method in READING_METHODS:
+        with writing() as session:
+            account_changed(session, who)
+    else:
+        account_changed(db.session, who)
+        db.session.commit()
+    ring()
 
 
 def untaken(who: Viewer) -> list[dict[str, Any]]:
@@ -117,7 +134,11 @@ def on_duty() -> dict[str, Any]:
     It is None, and nothing is asked for by itself, where the viewer is not one of them.
     `verdicts` is what an alarm can have been, in words.
     """
-    return {"verdicts": VERDICTS, "standing_alarms": standing_alarms if viewer().roles & WATCHERS else None}
+    return {
+        "verdicts": VERDICTS,
+        "standing_alarms": standing_alarms if viewer().roles & WATCHERS else None,
+        "stream_address": stream_address,
+    }
 
 
 def standing_alarms() -> list[IncidentCard]:
@@ -270,22 +291,30 @@ def resolve(code: str) -> ResponseReturnValue:
 def live() -> Response:
     """What happens to this viewer's wearers, as it happens (server-sent events).
 
-    Goes on after `Last-Event-ID`, or after the number the page was made at (`after`).
+    The stream's process has this view judge who may watch, and goes on from there (`portal.streaming`).
+    Where a browser finds no such process here, it is answered as `changes` answers.
     """
-    hub: Hub = current_app.extensions["live"]
-    visible = queries.visible_ids(db.session, viewer())
-    subscription = hub.subscribe(visible.__contains__)
-    if subscription is None:
-        return Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": RETRY_AFTER_S})
-    after = request.headers.get("Last-Event-ID") or request.args.get("after", "")
-    seen = int(after) if after.isdecimal() else newest_change(db.session)
-    first = [
-        event
-        for event in missed(db.session, seen)
-        if isinstance(event, str) or event.wearer is None or event.wearer in visible
-    ]
+    return _since()
+
+
+@blueprint.get("/care/changes")
+@declare(CARERS)
+def changes() -> Response:
+    """What happened to this viewer's wearers since they last asked: what pages ask while there is no stream.
+
+    Answers at once and is asked again in a few seconds, however many watch.
+    """
+    return _since()
+
+
+def _since() -> Response:
+    """The events after `Last-Event-ID`, or after the number the page was made at (`after`)."""
+    last = request.headers.get("Last-Event-ID") or request.args.get("after", "")
+    known = last.isdecimal() and len(last) <= MOST_DIGITS
+    g.admission = admit(db.session, viewer(), int(last) if known else None)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return Response(stream(hub, subscription, first), mimetype="text/event-stream", headers=headers)
+    body = retry(RETRY_MS) + "".join(g.admission.first)
+    return Response(body, mimetype="text/event-stream", headers=headers)
 
 
 def _whole(code: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
 import os
 import pwd
 import shutil
@@ -12,6 +14,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +26,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import make_url
 from werkzeug.serving import make_server
+from werkzeug.wsgi import ClosingIterator
 
 from gateway.model import (
     Battery,
@@ -50,7 +54,9 @@ from gateway.told import (
 )
 from portal import create_app, demo
 from portal.db import db, upgrade
+from portal.serve import join_bells
 from portal.settings import PortalSettings
+from portal.streaming.process import serving
 
 GATEWAY = "gw-xinhe-1"
 TOKEN = "gateway-token-for-tests"
@@ -332,17 +338,105 @@ def real_clock(app: Flask) -> None:
     app.config["NOW"] = lambda: datetime.now(UTC)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Streams:
+    """The stream's process, as a thread of this one: the same code on a loop and a port of its own."""
+
+    def __init__(self, app: Flask, **changed) -> None:
+        changed = {"stream_port": free_port(), **changed}
+        self.settings = msgspec.structs.replace(app.config["PORTAL"], **changed)
+        app.config["PORTAL"] = self.settings
+        self.hub = None
+        self.loop = None
+        self.began = threading.Event()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self.serve()), name="streams-under-test")
+        self.thread.start()
+        assert self.began.wait(20)
+        self.leave = join_bells(self.settings, app.extensions["bell"])
+
+    async def serve(self) -> None:
+        self.loop, self.ended = asyncio.get_running_loop(), asyncio.Event()
+        async with serving(self.settings) as self.hub:
+            await self.hub.opened.wait()
+            self.began.set()
+            await self.ended.wait()
+
+    def call(self, work, *arguments):
+        """Do something on the loop of the streams and give its answer."""
+
+        async def do():
+            return work(*arguments)
+
+        return asyncio.run_coroutine_threadsafe(do(), self.loop).result(timeout=20)
+
+    def close(self) -> None:
+        if self.thread.is_alive():
+            self.leave()
+            self.loop.call_soon_threadsafe(self.ended.set)
+            self.thread.join(timeout=20)
+
+
 @pytest.fixture
-def address(app: Flask, real_clock: None) -> Iterator[str]:
-    """The portal served on a port of its own."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+def streams(app: Flask) -> Iterator[Streams]:
+    """Live pages held as they are in life."""
+    streams = Streams(app)
+    yield streams
+    streams.close()
+
+
+class Front:
+    """A reverse proxy: `/care/stream` goes to the stream's process, everything else to the portal."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"] != "/care/stream":
+            return self.app.wsgi_app(environ, start_response)
+        line = http.client.HTTPConnection("127.0.0.1", self.app.config["PORTAL"].stream_port, timeout=60)
+        names = ("COOKIE", "LAST_EVENT_ID", "USER_AGENT", "HOST")
+        told = {
+            name.replace("_", "-"): environ[f"HTTP_{name}"] for name in names if f"HTTP_{name}" in environ
+        }
+        try:
+            line.request("GET", f"/care/stream?{environ['QUERY_STRING']}", headers=told)
+            answer = line.getresponse()
+        except OSError:
+            line.close()
+            start_response("502 Bad Gateway", [])
+            return [b""]
+        kind = answer.headers.get("Content-Type", "text/plain")
+        start_response(f"{answer.status} {answer.reason}", [("Content-Type", kind)])
+        return ClosingIterator(iter(lambda: answer.read1(65_536), b""), [answer.close, line.close])
+
+
+@contextmanager
+def served(app: Flask, *, behind_proxy: bool = True) -> Iterator[str]:
+    """The portal on a port of its own, its live pages under the same address or on a port of theirs."""
+    server = make_server("127.0.0.1", 0, Front(app) if behind_proxy else app, threaded=True)
+    address = f"http://127.0.0.1:{server.port}"
+    url = "/care/stream" if behind_proxy else ""
+    streams = app.extensions["streams"] = Streams(app, port=server.port, stream_url=url)
     serving = threading.Thread(target=server.serve_forever, name="portal-under-test")
     serving.start()
-    yield f"http://127.0.0.1:{server.port}"
-    app.extensions["live"].close()
+    yield address
+    app.extensions["bell"].close()
+    streams.close()
     server.shutdown()
     serving.join(timeout=20)
     server.server_close()
+
+
+@pytest.fixture
+def address(app: Flask, real_clock: None) -> Iterator[str]:
+    """The portal served on a port of its own."""
+    with served(app) as address:
+        yield address
 
 
 @pytest.fixture
@@ -364,6 +458,9 @@ def far(gateway: Gateway) -> Iterator[object]:
         class Far:
             def send(self, *payloads):
                 return elsewhere.submit(gateway.send, *payloads).result(timeout=20)
+
+            def call(self, work, *arguments):
+                return elsewhere.submit(work, *arguments).result(timeout=20)
 
             def commands(self):
                 return elsewhere.submit(gateway.commands).result(timeout=20)
@@ -501,4 +598,7 @@ def samples() -> SimpleNamespace:
         Browser=Browser,
         make_app=make_app,
         make_settings=make_settings,
+        free_port=free_port,
+        served=served,
+        Streams=Streams,
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,10 +35,10 @@ print("ended", flush=True)
 
 
 class Site:
-    """A portal in a process of its own."""
+    """A portal in processes of its own."""
 
     def __init__(self, settings) -> None:
-        self.port = settings.port
+        self.port, self.stream_port = settings.port, settings.stream_port
         self.connections: list[http.client.HTTPConnection] = []
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
         self.process = subprocess.Popen(
@@ -57,8 +58,10 @@ class Site:
             if line.startswith("ready"):
                 break
 
-    def ask(self, method: str, path: str, body: bytes | str = b"", headers: dict | None = None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+    def ask(
+        self, method: str, path: str, body: bytes | str = b"", headers: dict | None = None, port: int = 0
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=20)
         self.connections.append(connection)
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         connection.request(method, path, body, {"Cookie": cookie, **(headers or {})})
@@ -67,6 +70,20 @@ class Site:
             name, value = line.split(";", 1)[0].split("=", 1)
             self.cookies[name] = value
         return answer
+
+    def watch(self):
+        return self.ask("GET", "/care/stream", port=self.stream_port)
+
+    def stream_process(self) -> int:
+        """The process that holds live pages, a child of the portal's."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for path in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            children += path.read_text().split()
+        for child in children:
+            with contextlib.suppress(FileNotFoundError):
+                if b"portal.streaming" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+        return 0
 
     def sign_in(self, phone: str, password: str) -> None:
         token = re.search(r'name="csrf_token" value="([^"]+)"', self.ask("GET", "/login").read().decode())[1]
@@ -91,11 +108,10 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path, samples) -> Iterator[Site]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port, stream_port = samples.free_port(), samples.free_port()
     made = samples.make_settings(f"sqlite:///{tmp_path / 'portal.db'}", tmp_path)
-    site = Site(msgspec.structs.replace(made, port=port, public_url=f"http://127.0.0.1:{port}"))
+    url = f"http://127.0.0.1:{port}"
+    site = Site(msgspec.structs.replace(made, port=port, stream_port=stream_port, public_url=url))
     yield site
     site.close()
 
@@ -110,7 +126,7 @@ def test_it_streams_what_a_gateway_tells_and_ends_in_order_with_streams_open(sit
         assert site.ask("POST", "/api/gateway/v1/events", batch, gateway.headers).status == 200
 
     tell(samples.ROSTER, samples.at_home(ago_s=60))
-    live = site.ask("GET", "/care/stream")
+    live = site.watch()
     assert live.headers["Content-Type"].startswith("text/event-stream")
     told = threading.Event()
 
@@ -121,7 +137,7 @@ def test_it_streams_what_a_gateway_tells_and_ends_in_order_with_streams_open(sit
 
     following = threading.Thread(target=follow)
     following.start()
-    others = [site.ask("GET", "/care/stream") for _ in range(5)]
+    others = [site.watch() for _ in range(5)]
     tell(samples.at_home())
     assert told.wait(20)
     assert site.end(number) == 0
@@ -130,6 +146,40 @@ def test_it_streams_what_a_gateway_tells_and_ends_in_order_with_streams_open(sit
     assert site.said[-1] == "ended"
     for answer in (live, *others):
         answer.close()
+
+
+def test_a_stream_process_that_is_killed_comes_back_and_pages_ask_meanwhile(site, gateway, samples):
+    site.sign_in("13800138002", "shouwang-demo")
+    live, first = site.watch(), site.stream_process()
+    assert live.status == 200
+    os.kill(first, signal.SIGKILL)
+    while live.readline():
+        pass
+    live.close()
+    asked = site.ask("GET", "/care/changes?after=0")
+    assert (asked.status, asked.headers["Content-Type"].split(";")[0]) == (200, "text/event-stream")
+    ends = time.monotonic() + 20
+    again = None
+    while again is None and time.monotonic() < ends:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            again = site.watch()
+            again = again if again.status == 200 else None
+    assert again is not None
+    assert site.stream_process() not in {0, first}
+    assert site.end(signal.SIGTERM) == 0
+    while again.readline():
+        pass
+    again.close()
+
+
+def test_nothing_is_left_when_the_portal_itself_is_killed(site):
+    stream = site.stream_process()
+    assert stream
+    site.process.kill()
+    ends = time.monotonic() + 20
+    while Path(f"/proc/{stream}").exists() and time.monotonic() < ends:
+        os.sched_yield()
+    assert not Path(f"/proc/{stream}").exists()
 
 
 def test_a_gateway_that_waits_for_commands_does_not_hold_the_end_up(site, gateway):

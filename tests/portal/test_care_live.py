@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-import queue
-import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
@@ -14,13 +17,12 @@ from hypothesis import strategies as st
 
 from gateway.model import BandAlarm, BloodPressure, Fix, HeartRate
 from gateway.told import Roster
-from portal import stream as streams
-from portal.care.changes import CHANGES_KEPT, announce, can_replay, newest_change
+from portal.care.changes import CHANGES_KEPT, announce, can_replay, newest_change, rights_changed
 from portal.care.latest import advance, hear, measured_at
 from portal.care.live import missed, source_of
 from portal.care.models import Change, Wearer, WearerState
 from portal.db import db
-from portal.stream import RESET, Bell, Hub, LiveEvent, Subscription, stream
+from portal.stream import LiveEvent
 
 AT = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
@@ -37,41 +39,60 @@ def parse(text: str) -> list[tuple[str, int | None, dict]]:
 
 
 class Viewer:
-    """A browser that follows the stream; reading never blocks the test for ever."""
+    """A browser that follows the stream over a real socket; reading never blocks the test for ever."""
 
-    def __init__(self, browser, after: int | str = "", headers: dict | None = None) -> None:
+    def __init__(self, streams, browser, after: int | str = "", headers: dict | None = None) -> None:
         query = f"?after={after}" if after != "" else ""
-        self.answer = browser.get(f"/care/stream{query}", headers=headers, buffered=False)
-        self.pieces: queue.Queue[str] = queue.Queue()
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        self.line = http.client.HTTPConnection("127.0.0.1", streams.settings.stream_port, timeout=20)
+        self.line.request("GET", f"/care/stream{query}", headers=cookies(browser) | (headers or {}))
+        self.answer = self.line.getresponse()
+        self.status = self.answer.status
 
-    def _read(self) -> None:
-        for piece in self.answer.response:
-            self.pieces.put(piece.decode() if isinstance(piece, bytes) else piece)
-        self.pieces.put("")
-
-    def next(self) -> tuple[str, int | None, dict]:
+    def next(self, *, pings: bool = False) -> tuple[str, int | None, dict]:
         while True:
-            found = parse(self.pieces.get(timeout=20))
-            if found:
+            block = b""
+            while not block.endswith(b"\n\n"):
+                line = self.answer.readline()
+                assert line, "the stream ended"
+                block += line
+            found = parse(block.decode())
+            if found and (pings or found[0][0] != "ping"):
                 return found[0]
 
     def ended(self) -> bool:
-        while self.pieces.get(timeout=20):
+        while self.answer.readline():
             pass
         return True
 
+    def close(self) -> None:
+        self.answer.close()
+        self.line.close()
+
+
+def cookies(browser) -> dict[str, str]:
+    """What this test client's browser would send along."""
+    cookie = browser.client.get_cookie("shouwang")
+    return {} if cookie is None else {"Cookie": f"shouwang={cookie.value}"}
+
 
 @pytest.fixture
-def live(app):
-    yield app.extensions["live"]
-    app.extensions["live"].close()
+def watch(streams, people) -> Iterator[Callable[..., Viewer]]:
+    """Make a viewer of a demonstration role."""
+    made: list[Viewer] = []
+
+    def make(role: str, *arguments, **options) -> Viewer:
+        made.append(Viewer(streams, people[role], *arguments, **options))
+        return made[-1]
+
+    yield make
+    for viewer in made:
+        viewer.close()
 
 
-def test_a_page_hears_of_its_wearer_as_soon_as_the_gateway_has_told(app, live, gateway, people, samples):
+def test_a_page_hears_of_its_wearer_as_soon_as_the_gateway_has_told(app, watch, gateway, samples):
     gateway.send(samples.ROSTER, samples.at_home(ago_s=60))
-    viewer = Viewer(people["guardian"], after=_newest(app))
+    viewer = watch("guardian", _newest(app))
+    assert viewer.next(pings=True)[0] == "ping"
     gateway.send(samples.at_home())
     topic, number, data = viewer.next()
     assert topic == "wearer"
@@ -84,114 +105,147 @@ def test_a_page_hears_of_its_wearer_as_soon_as_the_gateway_has_told(app, live, g
     assert next(data for topic, _, data in told if topic == "incident")["incident"] == "inc1"
 
 
-def test_nobody_hears_of_somebody_elses_wearer(app, live, gateway, people, samples):
+def test_nobody_hears_of_somebody_elses_wearer(app, watch, gateway, samples):
     gateway.send(samples.ROSTER)
     after = _newest(app)
-    guardian, staff = Viewer(people["guardian"], after), Viewer(people["staff"], after)
+    guardian, staff = watch("guardian", after), watch("staff", after)
     gateway.send(samples.telemetry(HeartRate(heart_rate_bpm=70), wearer="wang-deshun"))
     gateway.send(samples.at_home())
     assert [staff.next()[2]["name"], staff.next()[2]["name"]] == ["王德顺", "张桂兰"]
     assert guardian.next()[2]["name"] == "张桂兰"
 
 
-def test_what_was_missed_is_replayed_and_not_what_was_seen(app, live, gateway, people, samples):
+def test_what_was_missed_is_replayed_and_not_what_was_seen(app, watch, gateway, samples):
     gateway.send(samples.ROSTER, samples.at_home(ago_s=60))
     seen = _newest(app)
     gateway.send(samples.telemetry(HeartRate(heart_rate_bpm=70), wearer="wang-deshun"))
     gateway.send(samples.at_home())
-    viewer = Viewer(people["guardian"], headers={"Last-Event-ID": str(seen)})
+    viewer = watch("guardian", headers={"Last-Event-ID": str(seen)})
     assert viewer.next()[2]["name"] == "张桂兰"
-    again = Viewer(people["guardian"], headers={"Last-Event-ID": str(_newest(app))})
+    again = watch("guardian", headers={"Last-Event-ID": str(_newest(app))})
     gateway.send(samples.incident())
     assert again.next()[1] > seen + 2
 
 
-def test_a_new_roster_ends_the_stream_so_that_rights_are_judged_anew(app, live, gateway, people, samples):
+def test_a_new_roster_ends_the_stream_so_that_rights_are_judged_anew(app, watch, gateway, samples):
     gateway.send(samples.ROSTER)
-    viewer = Viewer(people["guardian"], _newest(app))
+    viewer = watch("guardian", _newest(app))
     gateway.send(Roster(community="xinhe", wearers=(samples.WANG,)))
     assert viewer.next()[0] == "roster"
     assert viewer.ended()
 
 
-def test_the_same_roster_again_disturbs_nobody(app, live, gateway, samples):
+def test_new_rights_end_the_stream_of_whoever_saw_the_wearer_and_of_nobody_else(app, watch, gateway, samples):
+    gateway.send(samples.ROSTER, samples.at_home())
+    after = _newest(app)
+    daughter, other, staff = watch("guardian", after), watch("guardian", after), watch("staff", after)
+    with app.app_context():
+        wang = db.session.scalars(sa.select(Wearer.id).where(Wearer.code == "wang-deshun")).one()
+        rights_changed(db.session, wang)
+        db.session.commit()
+    assert staff.next()[0] == "roster"
+    assert staff.ended()
+    gateway.send(samples.at_home())
+    assert daughter.next()[2]["name"] == other.next()[2]["name"] == "张桂兰"
+
+
+def test_whoever_may_see_more_than_before_is_told_to_look_again(app, watch, gateway, samples):
+    gateway.send(samples.ROSTER)
+    daughter = watch("guardian", _newest(app))
+    with app.app_context():
+        wang = db.session.scalars(sa.select(Wearer).where(Wearer.code == "wang-deshun")).one()
+        wang.contacts[0].phone = "+8613800138002"
+        rights_changed(db.session, wang.id)
+        db.session.commit()
+    assert daughter.next()[0] == "roster"
+    assert daughter.ended()
+
+
+def test_signing_out_ends_the_live_pages_of_that_person_only(app, people, watch, gateway, samples):
+    gateway.send(samples.ROSTER)
+    daughter, staff = watch("guardian", _newest(app)), watch("staff", _newest(app))
+    left = time.monotonic()
+    assert people["guardian"].post("/logout").status_code == 302
+    assert daughter.ended()
+    assert time.monotonic() - left < 2
+    assert watch("guardian").status == 401
+    gateway.send(samples.at_home())
+    assert staff.next()[2]["name"] == "张桂兰"
+
+
+def test_the_same_roster_again_disturbs_nobody(app, gateway, samples):
     gateway.send(samples.ROSTER)
     before = _newest(app)
     gateway.send(samples.ROSTER)
     assert _newest(app) == before
 
 
-def test_closing_the_house_ends_every_stream_at_once(app, live, gateway, people, samples):
+def test_closing_the_house_ends_every_stream_at_once(streams, watch, gateway, samples):
     gateway.send(samples.ROSTER)
-    viewers = [Viewer(people["staff"]) for _ in range(3)]
-    assert live.viewers == 3
-    live.close()
+    viewers = [watch("staff") for _ in range(3)]
+    assert streams.hub.viewers == 3
+    streams.close()
     assert all(viewer.ended() for viewer in viewers)
-    assert live.viewers == 0
-    assert people["staff"].get("/care/stream").status_code == 503
+    assert streams.hub.viewers == 0
 
 
-def test_one_viewer_too_many_is_refused_and_pages_go_on(app, live, gateway, people, samples):
+def test_one_viewer_too_many_is_refused_and_pages_go_on(streams, watch, people, gateway, samples):
     gateway.send(samples.ROSTER)
-    live._max_viewers = 2
-    viewers = [Viewer(people["staff"]) for _ in range(2)]
-    refused = people["staff"].get("/care/stream")
-    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "20")
+    streams.hub._max_viewers = 2
+    viewers = [watch("staff") for _ in range(2)]
+    refused = watch("staff")
+    assert (refused.status, refused.answer.headers["Retry-After"]) == (503, "20")
     assert people["staff"].get("/care/").status_code == 200
-    assert live.refused == 1
-    assert len(viewers) == 2
+    assert streams.hub.refused == 1
+    assert [viewer.status for viewer in viewers] == [200, 200]
 
 
-def test_the_stream_is_not_for_strangers_or_residents(client, people):
-    assert client.get("/care/stream").status_code == 302
-    assert people["resident"].get("/care/stream").status_code == 404
+def test_the_stream_is_not_for_strangers_or_residents_or_other_sites(client, people, streams, watch):
+    for path in ("/care/stream", "/care/changes"):
+        assert client.get(path).status_code == 302
+        assert people["resident"].get(path).status_code == 404
+    assert watch("resident").status == 404
+    people["stranger"] = SimpleNamespace(client=client)
+    assert watch("stranger").status == 401
+    assert watch("staff", headers={"Origin": "http://evil.example"}).status == 404
+    portal = f"http://127.0.0.1:{streams.settings.port}"
+    answer = watch("staff", headers={"Origin": portal}).answer
+    assert answer.status == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == portal
+    assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+
+
+def test_the_portal_itself_answers_at_once_with_what_was_missed(app, people, gateway, samples):
+    gateway.send(samples.ROSTER)
+    after = _newest(app)
+    gateway.send(samples.telemetry(HeartRate(heart_rate_bpm=70), wearer="wang-deshun"))
+    answer = people["guardian"].get(f"/care/changes?after={after}")
+    assert answer.mimetype == "text/event-stream"
+    assert answer.text.startswith("retry: 5000\n\n")
+    assert [topic for topic, _, _ in parse(answer.text)] == ["ping"], "of her own wearer there is nothing new"
+    assert parse(answer.text)[0][1] == _newest(app)
+    told = parse(people["staff"].get(f"/care/changes?after={after}").text)
+    assert [topic for topic, _, _ in told] == ["wearer", "ping"]
+    for nonsense in ("-1", "x", "9" * 30, "١"):
+        assert people["staff"].get(f"/care/changes?after={nonsense}").status_code == 200
+
+
+def test_a_page_may_reach_the_stream_and_nothing_else(app, people):
+    policy = people["staff"].get("/care/alarms/").headers["Content-Security-Policy"]
+    assert policy.endswith("; connect-src 'self' http://localhost:18087")
+    elsewhere = {"Host": "10.0.0.7:18088", **cookies(people["staff"])}
+    page = app.test_client(use_cookies=False).get("/care/alarms/", headers=elsewhere)
+    assert page.headers["Content-Security-Policy"].endswith("connect-src 'self' http://10.0.0.7:18087")
+    assert 'data-stream="http://10.0.0.7:18087/care/stream"' in page.text
+    app.config["PORTAL"] = msgspec.structs.replace(app.config["PORTAL"], public_url="https://portal.example")
+    page = people["staff"].get("/care/alarms/")
+    assert 'data-stream="/care/stream"' in page.text
+    assert "connect-src" not in page.headers["Content-Security-Policy"]
+    app.config["PORTAL"] = msgspec.structs.replace(app.config["PORTAL"], stream_port=0)
+    assert 'data-stream=""' in people["staff"].get("/care/alarms/").text
 
 
 # ---------------------------------------------------------------- the parts
-
-
-def test_a_viewer_too_slow_is_told_to_reload_and_nothing_grows(monkeypatch):
-    monkeypatch.setattr(streams, "QUEUE_EVENTS", 8)
-    viewer = Subscription(sees=lambda _: True)
-    for number in range(9):
-        viewer.offer(LiveEvent(seq=number, topic="wearer", data={}, wearer=1))
-    assert viewer.dropped == 8
-    assert [viewer.events.get_nowait(), viewer.events.get_nowait()] == [RESET, None]
-
-
-def test_silence_is_filled_with_a_heartbeat_and_a_stream_does_not_live_for_ever(monkeypatch):
-    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.001)
-    monkeypatch.setattr(streams, "STREAM_LIFE_S", 0.003)
-    hub = Hub(lambda seen: (max(seen, 0), []), Bell())
-    subscription = hub.subscribe(lambda _: True)
-    body = list(stream(hub, subscription, []))
-    hub.close()
-    assert body[0] == "retry: 3000\n\n"
-    assert set(body[1:]) == {"event: ping\ndata: {}\n\n"}
-    assert hub.viewers == 0
-
-
-def test_a_store_that_is_away_for_a_moment_does_not_end_live_pages():
-    asked = threading.Event()
-    answers = iter(
-        [(5, []), RuntimeError("away"), (6, [LiveEvent(seq=6, topic="wearer", data={}, wearer=1)])]
-    )
-
-    def source(seen: int):
-        answer = next(answers, (seen, []))
-        if isinstance(answer, Exception):
-            asked.set()
-            raise answer
-        return answer
-
-    bell = Bell()
-    hub = Hub(source, bell)
-    subscription = hub.subscribe(lambda _: True)
-    assert asked.wait(10)
-    bell.ring()
-    assert parse(subscription.events.get(timeout=10))[0][1] == 6
-    hub.close()
-    assert hub.failures == 1
 
 
 def test_an_event_is_one_line_of_json_whatever_is_in_it():
@@ -218,8 +272,9 @@ def test_changes_are_trimmed_and_who_is_too_far_behind_must_reload(store_app):
         assert newest_change(session) == far + 1
         assert not can_replay(session, 10)
         assert not can_replay(session, far + 2), "a number from another database"
-        assert missed(session, 10) == [RESET]
-        assert [event.seq for event in missed(session, far)] == [far + 1]
+        assert missed(session, 10) == (far + 1, None)
+        seen, events = missed(session, far)
+        assert (seen, [event.seq for event in events]) == (far + 1, [far + 1])
 
 
 def test_many_changes_of_one_wearer_are_one_event(store_app, store_gateway, samples):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +12,6 @@ import msgspec
 import pytest
 from playwright.sync_api import expect
 from rigs.chromium import chromium_running
-from werkzeug.serving import make_server
 
 from gateway.model import BloodPressure, FenceView, Fix, HeartRate
 from portal import demo
@@ -36,14 +34,8 @@ def address(app, gateway, samples) -> Iterator[str]:
     fence = msgspec.structs.replace(samples.ZHANG, fences=(HOME,))
     gateway.send(msgspec.structs.replace(samples.ROSTER, wearers=(fence, samples.WANG)))
     gateway.send(*week(samples))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    serving = threading.Thread(target=server.serve_forever, name="portal-under-test")
-    serving.start()
-    yield f"http://127.0.0.1:{server.port}"
-    app.extensions["live"].close()
-    server.shutdown()
-    serving.join(timeout=20)
-    server.server_close()
+    with samples.served(app) as address:
+        yield address
 
 
 def week(samples):

@@ -1,9 +1,13 @@
 // Follows the portal's stream and says how fresh the page is. Pages work without it.
 
 const OLD_AFTER_MS = 40_000;
-const POLL_MS = 30_000;
+const ASK_AFTER_MS = 4_000;
+const ASK_EVERY_S = 5;
+const AGAIN_MS = 20_000;
+const RELOAD_MS = 30_000;
 const TICK_MS = 15_000;
 const CLOSED = 2;
+const TOPICS = ["wearer", "incident", "roster", "health"];
 
 const english = document.documentElement.lang.startsWith("en");
 
@@ -34,18 +38,18 @@ class State {
     this.words = element.querySelector("[data-live-words]");
     this.heard = Date.now();
     this.heardAt = clock();
-    this.full = false;
+    this.asking = false;
   }
 
   hear() {
     this.heard = Date.now();
     this.heardAt = clock();
-    this.show("on", this.element.dataset.on);
+    if (this.asking) this.show("", this.element.dataset.full.replace("%s", ASK_EVERY_S));
+    else this.show("on", this.element.dataset.on);
   }
 
   check() {
-    if (this.full) this.show("", this.element.dataset.full);
-    else if (Date.now() - this.heard > OLD_AFTER_MS) this.show("off", this.element.dataset.off.replace("%s", this.heardAt));
+    if (Date.now() - this.heard > OLD_AFTER_MS) this.show("off", this.element.dataset.off.replace("%s", this.heardAt));
   }
 
   show(kind, words) {
@@ -63,59 +67,119 @@ const showStanding = calmly(
   700,
 );
 
+// Hears events from the stream's own process, and asks the portal every few seconds while that cannot be had.
+class Follower {
+  constructor(element, handlers) {
+    this.state = new State(element);
+    this.handlers = handlers;
+    this.stream = element.dataset.stream;
+    this.portal = element.dataset.url;
+    this.seen = element.dataset.after;
+    this.streaming = null;
+    this.asking = null;
+    this.waiting = null;
+    this.reloading = null;
+  }
+
+  open() {
+    if (!this.stream) {
+      this.ask();
+      return;
+    }
+    this.streaming?.close();
+    this.streaming = this.listen(this.stream);
+    this.streaming.addEventListener("open", () => this.streams());
+    this.streaming.addEventListener("error", () => this.lost());
+  }
+
+  // The stream is there: nobody needs to be asked any more.
+  streams() {
+    clearTimeout(this.waiting);
+    this.waiting = null;
+    this.stopAsking();
+    this.state.hear();
+  }
+
+  // Ended or not to be had. A browser comes back by itself unless it was refused; meanwhile the portal is asked.
+  lost() {
+    this.state.check();
+    const refused = this.streaming.readyState === CLOSED;
+    if (refused) setTimeout(() => this.open(), AGAIN_MS);
+    this.waiting ??= setTimeout(() => this.ask(), refused ? 0 : ASK_AFTER_MS);
+  }
+
+  ask() {
+    if (this.asking) return;
+    this.state.asking = true;
+    this.asking = this.listen(this.portal);
+    this.asking.addEventListener("open", () => {
+      clearInterval(this.reloading);
+      this.reloading = null;
+    });
+    this.asking.addEventListener("error", () => {
+      this.state.check();
+      if (this.asking?.readyState !== CLOSED) return;
+      // The portal refuses too: signed out, or it is in trouble. The page reloads its parts by itself.
+      this.asking = null;
+      this.reloading ??= setInterval(() => {
+        this.handlers.reload();
+        this.ask();
+      }, RELOAD_MS);
+    });
+  }
+
+  stopAsking() {
+    this.asking?.close();
+    this.asking = null;
+    this.state.asking = false;
+    clearInterval(this.reloading);
+    this.reloading = null;
+  }
+
+  listen(address) {
+    const source = new EventSource(`${address}?after=${this.seen}`, { withCredentials: true });
+    const heard = (event) => {
+      this.seen = event.lastEventId || this.seen;
+      this.state.hear();
+    };
+    source.addEventListener("ping", heard);
+    source.addEventListener("reset", () => {
+      this.state.hear();
+      this.handlers.reload();
+    });
+    for (const topic of TOPICS) {
+      source.addEventListener(topic, (event) => {
+        heard(event);
+        if (topic === "incident") showStanding();
+        this.handlers[topic]?.(JSON.parse(event.data));
+      });
+    }
+    return source;
+  }
+
+  close() {
+    clearTimeout(this.waiting);
+    this.waiting = null;
+    this.streaming?.close();
+    this.stopAsking();
+  }
+}
+
 // Calls `handlers[topic](data)` for every event; `handlers.reload()` when the page can't be caught up by events.
 export function follow(handlers) {
   const element = document.querySelector("[data-live-state]");
   if (!element) return;
-  const state = new State(element);
-  let seen = element.dataset.after;
-  let source = null;
-  let polling = null;
-
-  const open = () => {
-    source = new EventSource(`${element.dataset.url}?after=${seen}`);
-    source.addEventListener("open", () => {
-      state.full = false;
-      clearInterval(polling);
-      polling = null;
-      state.hear();
-    });
-    source.addEventListener("ping", () => state.hear());
-    source.addEventListener("reset", () => {
-      state.hear();
-      handlers.reload();
-    });
-    for (const topic of ["wearer", "incident", "roster", "health"]) {
-      source.addEventListener(topic, (event) => {
-        seen = event.lastEventId || seen;
-        state.hear();
-        if (topic === "incident") showStanding();
-        handlers[topic]?.(JSON.parse(event.data));
-      });
-    }
-    source.addEventListener("error", () => {
-      state.check();
-      if (source.readyState !== CLOSED) return;
-      // Refused: too many viewers, or signed out. The page reloads its parts by itself and asks again.
-      state.full = true;
-      state.check();
-      polling ??= setInterval(() => {
-        handlers.reload();
-        open();
-      }, POLL_MS);
-    });
-  };
-
-  open();
+  const follower = new Follower(element, handlers);
+  follower.open();
   setInterval(() => {
     tick();
-    state.check();
+    follower.state.check();
   }, TICK_MS);
-  window.addEventListener("pagehide", () => source?.close());
+  window.addEventListener("pagehide", () => follower.close());
   window.addEventListener("pageshow", (event) => {
     if (!event.persisted) return;
     handlers.reload();
-    open();
+    follower.open();
   });
 }
 
