@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.model import BandAlarm, BloodPressure, Fix, HeartRate
@@ -304,6 +304,7 @@ READINGS = st.one_of(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw reads every module of ours
 @given(
     st.lists(st.tuples(st.integers(0, 10_000), READINGS), unique_by=lambda told: told[0], max_size=12),
     st.randoms(use_true_random=False),
