@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,20 +11,16 @@ from flask_babel import gettext, lazy_gettext
 
 from portal.care.cards import IncidentCard, incident_card
 from portal.care.models import IncidentLine
+from portal.care.response_times import response_times
 from portal.care.sentences import leg_words
 from portal.care.story import StoryRow, carrier_words, channel_words, story_rows
+from portal.sheets import csv_chunks
 from portal.words import local
 
 if TYPE_CHECKING:
     from gateway.told import LegView
     from portal.care.queries import Case
 
-BOM = "\ufeff"
-"""Without it Excel takes UTF-8 for the code page of the machine."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-"""How a formula begins; Excel in Chinese takes the wide signs too."""
-RANG = frozenset({"ringing", "answered", "confirmed", "no_key", "no_answer", "voicemail"})
-SENT = frozenset({"placed", "delivered", "confirmed"})
 ROLE_WORDS = {
     "family": lazy_gettext("亲属"),
     "staff": lazy_gettext("值班"),
@@ -92,47 +86,30 @@ def _leg(leg: LegView) -> ReportLeg:
 
 def _marks(case: Case, lines: Sequence[IncidentLine]) -> Iterable[Mark]:
     """From the press to the first text, the first ring, a person, and the end."""
-    view = case.view
-    texts = [line.at for line in lines if _is_leg(line, "text", SENT)]
-    rings = [line.at for line in lines if _is_leg(line, "call", RANG)]
-    taken = [line.at for line in lines if line.what in {"taken", "acknowledged"}]
-    moments = (
-        (gettext("第一条短信发出"), min(texts, default=None)),
-        (gettext("第一次响铃"), min(rings, default=None)),
-        (gettext("有人接手"), min(taken, default=view.acknowledged_at)),
-        (gettext("处理完毕"), view.resolved_at),
-    )
-    for words, at in moments:
-        seconds = None if at is None else (at - view.opened_at).total_seconds()
+    times = response_times(case.view, lines)
+    for words, seconds in (
+        (gettext("第一条短信发出"), times.first_text_s),
+        (gettext("第一次响铃"), times.first_ring_s),
+        (gettext("有人接手"), times.taken_s),
+        (gettext("处理完毕"), times.resolved_s),
+    ):
         yield Mark(words=str(words), seconds=seconds)
-
-
-def _is_leg(line: IncidentLine, channel: str, states: frozenset[str]) -> bool:
-    return line.what == "leg" and line.channel == channel and line.detail in states
 
 
 def as_csv(report: Report) -> bytes:
     """The story and the legs, one row each, as UTF-8 with a byte order mark; no cell is ever a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(_heads())
+    return b"".join(csv_chunks(_rows(report)))
+
+
+def _rows(report: Report) -> Iterable[Sequence[object]]:
+    yield _heads()
     for row in report.rows:
-        writer.writerow(
-            _safe(
-                gettext("经过"),
-                _stamp(row.at),
-                row.words,
-                row.who,
-                channel_words(row.channel) if row.channel else "",
-                row.carrier,
-                "",
-            )
-        )
+        channel = channel_words(row.channel) if row.channel else ""
+        yield gettext("经过"), _stamp(row.at), row.words, row.who, channel, row.carrier, ""
     for leg in report.legs:
         name = f"{leg.name}（{leg.role}）"
         cells = (gettext("联络"), _stamp(leg.at), leg.words, name, leg.channel, leg.carrier)
-        writer.writerow(_safe(*cells, _stamp(leg.ended_at)))
-    return (BOM + out.getvalue()).encode()
+        yield *cells, _stamp(leg.ended_at)
 
 
 def _heads() -> tuple[str, ...]:
@@ -150,9 +127,3 @@ def _heads() -> tuple[str, ...]:
 
 def _stamp(at: datetime | None) -> str:
     return "" if at is None else f"{local(at):%Y-%m-%d %H:%M:%S}"
-
-
-def _safe(*cells: object) -> list[str]:
-    """Cells a spreadsheet takes for text: an apostrophe stands before what would begin a formula (OWASP)."""
-    texts = [str(cell) for cell in cells]
-    return [f"'{text}" if text.lstrip(" ").startswith(FORMULA) else text for text in texts]

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
-from portal.care.report import BOM
 from portal.care.sentences import SOURCE_WORDS
 from portal.care.track import SOURCES
 from portal.care.track_read import Way
 from portal.care.track_words import Line
 from portal.i18n import gettext
+from portal.sheets import BOM
 from portal.words import SHANGHAI
 
 CHUNK = 1_000

@@ -27,6 +27,7 @@ from portal import audit
 from portal.api import commands
 from portal.api.gateway import ring
 from portal.care import (
+    alarm_history_views,
     band_orders,
     order_views,
     profile_api,
@@ -82,6 +83,7 @@ PARTS = (
     profile_api,
     track_views,
     vitals_views,
+    alarm_history_views,
 )
 """The parts of care with a blueprint of their own."""
 

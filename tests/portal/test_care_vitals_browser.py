@@ -72,10 +72,18 @@ def test_vital_signs_break_no_rule_of_accessibility(
         page.wait_for_url("**/")
     context.add_cookies([{"name": "display", "value": display, "url": address}])
     SHOTS.mkdir(parents=True, exist_ok=True)
-    for span, date in (("day", yesterday()), ("week", ""), ("month", "")):
-        page.goto(f"/care/wearers/{wearer}/vitals?span={span}&date={date}")
-        page.wait_for_selector("[data-live] canvas")
-        assert page.locator("[data-live] canvas").count() == 5
+    paths = {
+        "day": f"vitals?date={yesterday()}",
+        "week": "vitals?span=week",
+        "month": "vitals?span=month",
+        "alarms": "alarms?drills=1",
+        "card": "",
+    }
+    for span, path in paths.items():
+        page.goto(f"/care/wearers/{wearer}/{path}")
+        if path.startswith("vitals"):
+            page.wait_for_selector("[data-live] canvas")
+            assert page.locator("[data-live] canvas").count() == 5
         assert (span, complaints) == (span, [])
         page.screenshot(path=SHOTS / f"vitals-{name}-{span}.png", full_page=True)
         page.evaluate(AXE.read_text("utf-8"))
