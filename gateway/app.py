@@ -23,6 +23,8 @@ from gateway.door import Door
 from gateway.downlink.sender import Downlink
 from gateway.duty import DutyBook
 from gateway.engine import Engine
+from gateway.errands.bands import NAMES as BAND_ORDERS
+from gateway.errands.bands import BandOrders
 from gateway.errands.calls import TestCalls
 from gateway.errands.desk import Errands
 from gateway.errands.texts import PlainTexts
@@ -41,7 +43,7 @@ from gateway.profiles.orders import ProfileOrders
 from gateway.profiles.reloading import Reloading
 from gateway.quarantine import SecondLook
 from gateway.restart import Restart
-from gateway.roster import Announcer, People, known_to
+from gateway.roster import Announcer, BandsAnnouncer, People, known_to
 from gateway.timers import Timers
 from gateway.transports.base import Transport
 from gateway.transports.control import Control
@@ -93,6 +95,7 @@ class Gateway:
         self.duty = DutyBook(configured=lambda: self.people.staff, journal=self.journal, now=self.clock.now)
         self.people.duty = self.duty
         self.announcer = Announcer(self.people, self.reader.mark("roster_digest"))
+        self.bands_announcer = BandsAnnouncer(self.reader.mark("bands_digest"))
         self.device_watch = DeviceWatch(
             devices_path(settings),
             configured=self.people.configured,
@@ -126,6 +129,9 @@ class Gateway:
             stored=self.reader,
             engine=lambda: self.engine,
             admit=self._admit,
+        )
+        self.band_orders = BandOrders(
+            settings=lambda: self.book.settings, journal=self.journal, now=self.clock.now
         )
         self.errands = self._errands()
         wait_s = settings.sos.max_commit_wait_ms / 1000
@@ -208,7 +214,7 @@ class Gateway:
             engine=self.engine,
             incidents=self.incidents,
             errands=self.errands,
-            duty=self.duty,
+            kept=(self.duty, self.band_orders),
             ledger=self.ledger,
             timers=self.timers,
             dispatcher=self.dispatcher,
@@ -238,6 +244,7 @@ class Gateway:
             "set_profile": profiles,
             "restore_profile": profiles,
             "set_duty": self.duty.order,
+            **dict.fromkeys(BAND_ORDERS, self.band_orders.order),
         }
         return Errands(texts=texts, tests=tests, others=others)
 
@@ -285,13 +292,8 @@ class Gateway:
                 def start(into: list[asyncio.Task[None]], name: str, work: Coroutine[Any, Any, None]) -> None:
                     into.append(group.create_task(work, name=name))
 
-                start(inner, "timers", self.timers.run())
-                start(inner, "dispatcher", self.dispatcher.run())
-                start(inner, "downlink", self.downlink.run())
-                start(inner, "errands", self.errands.run())
-                start(inner, "duty", self.duty.run())
-                start(inner, "health", self.health.run())
-                start(inner, "devices", self.device_watch.run())
+                for name, part in self._inner().items():
+                    start(inner, name, part.run())
                 start(outer, "control", self.control.run())
                 self.restart.resume()
                 lines = self.portal.open(self.engine.ordered)
@@ -310,6 +312,19 @@ class Gateway:
         finally:
             await self.journal.stop()
             self.reader.close()
+
+    def _inner(self) -> dict[str, Any]:
+        """What runs behind the wires, by the name of its task, in the order in which it starts."""
+        return {
+            "timers": self.timers,
+            "dispatcher": self.dispatcher,
+            "downlink": self.downlink,
+            "errands": self.errands,
+            "duty": self.duty,
+            "band-orders": self.band_orders,
+            "health": self.health,
+            "devices": self.device_watch,
+        }
 
     # ------------------------------------------------------------------ the small wires between the parts
 
@@ -338,6 +353,7 @@ class Gateway:
         for version in fresh:
             version.write(record)
         self.announcer.tell(record, self.clock.now())
+        self.bands_announcer.tell(*self.device_watch.everything, record, self.clock.now())
         if record.events:
             self.journal.append(record)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from gateway.downlink.orders import DownOrder, named
-from gateway.duty import DutyBook
 from gateway.engine import Engine
 from gateway.errands.desk import Errands
 from gateway.incidents import Incidents
@@ -31,8 +30,19 @@ ORDERS = {kind.__name__: kind for kind in (SendText, PlaceCall, SendBeidou, Soun
 log = logging.getLogger(__name__)
 
 
+class Kept(Protocol):
+    """What lies in the journal as a state of its own."""
+
+    def restore(self, states: Mapping[str, bytes]) -> None:
+        """Take over what the last run left, of all states by owner."""
+        ...
+
+
 class Restart:
-    """`restore`, then `resume`, once each; `done` marks an effect of the last run as carried out."""
+    """`restore`, then `resume`, once each; `done` marks an effect of the last run as carried out.
+
+    `kept` take over states of their own, beside those of the rules and the errands.
+    """
 
     def __init__(
         self,
@@ -41,7 +51,7 @@ class Restart:
         engine: Engine,
         incidents: Incidents,
         errands: Errands,
-        duty: DutyBook,
+        kept: Sequence[Kept],
         ledger: JournalLedger,
         timers: Timers,
         dispatcher: Dispatcher,
@@ -53,7 +63,7 @@ class Restart:
         self._engine = engine
         self._incidents = incidents
         self._errands = errands
-        self._duty = duty
+        self._kept = kept
         self._ledger = ledger
         self._timers = timers
         self._dispatcher = dispatcher
@@ -69,7 +79,8 @@ class Restart:
         states = reader.states()
         self._engine.restore(states)
         self._errands.restore(states)
-        self._duty.restore(states)
+        for one in self._kept:
+            one.restore(states)
         self._incidents.restore(
             (row["body"] for row in reader.open_incidents()),
             reader.recent_alarm_ids(RECENT_ALARMS),

@@ -11,15 +11,16 @@ from zlib import crc32
 import msgspec
 
 from gateway import plugins
-from gateway.bands.allow_list import Known
+from gateway.bands.allow_list import Known, StoredDevice
 from gateway.bands.keys import derive
 from gateway.bands.registry import Device, Registry
 from gateway.config import DEFAULT_PLANS, DeviceTable, Settings, StaffTable, WearerTable
 from gateway.fences import view_of
-from gateway.journal.records import EventRow, Record, Rest, to_ms
+from gateway.journal.records import EventRow, Record, Rest, from_ms, to_ms
 from gateway.model import ContactView, WearerView
 from gateway.profile import ContactTable
 from gateway.told import Roster
+from gateway.told_orders import BandsTold, BandView
 from sos.events import Channel
 from sos.plan import Contact, Manner, Plan
 from sos.shifts import parse_shift
@@ -182,6 +183,52 @@ class Announcer:
             self._digest = digest
             record.events[:0] = told.events
             record.rest.marks |= told.rest.marks
+
+
+class BandsAnnouncer:
+    """Tells the portal every band, whenever they are not what it was told last; `digest` is of that."""
+
+    def __init__(self, digest: int) -> None:
+        self._digest = digest
+
+    def tell(
+        self, stored: Sequence[StoredDevice], configured: Sequence[Device], record: Record, at: datetime
+    ) -> None:
+        """Write them into a record: those of the store, and those of the file it does not speak of."""
+        told = BandsTold(bands=tuple(_band_views(stored, configured)))
+        body = msgspec.json.encode(told)
+        digest, at_ms = crc32(body), to_ms(at)
+        if digest != self._digest:
+            self._digest = digest
+            record.events.append(EventRow(at_ms, at_ms, "bands", None, None, None, body, None))
+            record.rest.marks["bands_digest"] = digest
+
+
+def _band_views(stored: Sequence[StoredDevice], configured: Sequence[Device]) -> Iterable[BandView]:
+    known = {row.device for row in stored}
+    for row in stored:
+        at = from_ms(row.changed_ms)
+        yield msgspec.structs.replace(_band_view(row.as_device(), row.state, "store"), changed_at=at)
+    for device in configured:
+        if device.device not in known:
+            yield _band_view(device, "active", "file")
+
+
+def _band_view(
+    device: Device, state: Literal["active", "revoked"], source: Literal["file", "store"]
+) -> BandView:
+    return BandView(
+        device=device.device,
+        wire_id=device.wire_id,
+        protocol=device.protocol,
+        wearer=device.wearer,
+        state=state,
+        key="set" if device.keys.verifier else "none",
+        source=source,
+        model=device.model,
+        serial=device.serial,
+        name=device.name,
+    )
 
 
 def calls_back(protocol: str) -> bool:

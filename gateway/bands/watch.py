@@ -62,6 +62,11 @@ class DeviceWatch:
         self._seen: tuple[int, int, int] | None = None
         self._passing = 0
 
+    @property
+    def everything(self) -> tuple[tuple[StoredDevice, ...], tuple[Device, ...]]:
+        """Every row of the store, revoked ones too, and the bands of the configuration."""
+        return self._rows, self._configured
+
     async def run(self) -> None:
         """Look every second until cancelled; the reading is done beside the loop, for a list may be long."""
         try:

@@ -77,16 +77,26 @@ class Page:
     """Every band of this gateway inside one transaction: the configured ones, and the store's over them."""
 
     def __init__(
-        self, settings: Settings, stored: Sequence[StoredDevice], store: DeviceStore | None = None
+        self,
+        settings: Settings,
+        stored: Sequence[StoredDevice],
+        store: DeviceStore | None = None,
+        *,
+        who: str = "",
+        note: str = "",
     ) -> None:
-        """`store` is open, with its transaction begun; without it the page is only read."""
+        """`store` is open, with its transaction begun; without it the page is only read.
+
+        `who` changes it, else the login name; `note` stands behind every line of the log that it makes.
+        """
         self.stored = frozenset(row.device for row in stored)
         self.rows = {device.device: _row(device) for device in configured(settings)}
         self.rows |= {row.device: row for row in stored}
         self._of_wire_id = {row.wire_id: row.device for row in self.active()}
         self._known: Known = known_to(settings_in_force(settings))
         self._store = store
-        self._who = os.environ.get("SUDO_USER") or login_name()
+        self._who = who or os.environ.get("SUDO_USER") or login_name()
+        self._note = f" ({note})" if note else ""
 
     def find(self, name: str) -> StoredDevice:
         """The band of this identity, or of this wire id; raises Refused when there is none."""
@@ -141,9 +151,15 @@ class Page:
         if found := self.wrong(row) if row.state == "active" else []:
             raise Refused("; ".join(map(str, found)))
         assert self._store is not None, "a page that is only read"
-        self._store.put(row, what=what, who=self._who, at_ms=round(time.time() * 1000))
+        at_ms = round(time.time() * 1000)
+        self._store.put(row, what=what + self._note, who=self._who, at_ms=at_ms)
         self.take(row)
         return row
+
+    def did(self, device: str, note: str) -> bool:
+        """Whether a change with this note was made to a band before."""
+        assert self._store is not None, "a page that is only read"
+        return any(change.what.endswith(f" ({note})") for change in self._store.log(device))
 
     def add(self, asked: Asked, key: str) -> StoredDevice:
         """Add a band; one that was revoked comes back under its identity. An empty key is none."""
@@ -202,15 +218,16 @@ def login_name() -> str:
 
 
 @contextlib.contextmanager
-def changing(settings: Settings) -> Iterator[Page]:
+def changing(settings: Settings, *, who: str = "", note: str = "") -> Iterator[Page]:
     """A page to change, committed at the end; an exception leaves everything as it was.
 
+    `who` and `note` are for the log, as `Page` says.
     Raises NeedsHuman when the store cannot be written.
     """
     store = DeviceStore(devices_path(settings), make=True)
     try:
         with store.changing():
-            yield Page(settings, store.rows(), store)
+            yield Page(settings, store.rows(), store, who=who, note=note)
     finally:
         store.close()
 

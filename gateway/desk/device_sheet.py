@@ -132,6 +132,28 @@ def sheet(row: StoredDevice, ways: tuple[Wire, ...], *, community: str, key: str
     return "\n".join(lines)
 
 
+SECRETS = frozenset({"password", "master secret"})
+
+
+def typed(row: StoredDevice, ways: tuple[Wire, ...], *, community: str) -> Iterator[tuple[str, str]]:
+    """What is typed into the band and is no secret, wire by wire: (what, value)."""
+    for wire in ways:
+        yield "wire", wire.kind + (" with TLS" if wire.tls else "")
+        if wire.port:
+            yield "host", wire.host
+            yield "port", str(wire.port)
+        yield from (pair for pair in _typed(row, wire, community, shown=False) if pair[0] not in SECRETS)
+
+
+def secrets_of(row: StoredDevice, ways: tuple[Wire, ...], *, key: str) -> dict[str, str]:
+    """What is typed beside it and is a secret, for the one time it is shown."""
+    kinds = {wire.kind for wire in ways} if key else set()
+    found = {"password": key} if "mqtt" in kinds else {}
+    if "coap" in kinds and row.keys.oscore_secret:
+        found["master secret"] = row.keys.oscore_secret.hex() + " (hex)"
+    return found
+
+
 def _typed(row: StoredDevice, wire: Wire, community: str, *, shown: bool) -> Iterator[tuple[str, str]]:
     topic = f"sw/{community}/{row.wire_id}"
     if wire.kind == "mqtt":

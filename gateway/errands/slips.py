@@ -61,9 +61,15 @@ def leg_of(errand: str, person: Contact, channel: Channel, *, purpose: str, atte
 
 
 def answer(
-    command: str, record: Record, now: datetime, *, reason: str = "", wearer: str | None = None
+    command: str,
+    record: Record,
+    now: datetime,
+    *,
+    reason: str = "",
+    wearer: str | None = None,
+    done: bool | None = None,
 ) -> None:
-    """Tell the portal that an order was carried out, or why not."""
-    told = CommandDone(command=command, done=not reason, reason=reason)
+    """Tell the portal that an order was carried out, or why not; `done` where a reason is only a remark."""
+    told = CommandDone(command=command, done=not reason if done is None else done, reason=reason)
     at_ms, body = to_ms(now), msgspec.json.encode(told)
     record.events.append(EventRow(at_ms, at_ms, "command", None, wearer, "portal", body, None))
