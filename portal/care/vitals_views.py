@@ -6,20 +6,36 @@ Every look is recorded with what it was for; whoever may not see the wearer's he
 from __future__ import annotations
 
 from http import HTTPStatus
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from flask import Blueprint, Response, abort, render_template, request, stream_with_context
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 
 from portal.care import queries
+from portal.care.alarm_history import Asked, every
 from portal.care.looks import record_look, record_trial
 from portal.care.models import Wearer
 from portal.care.profile_page import may_edit
 from portal.care.vitals_page import Vitals, cards, steps_card, vitals_of
+from portal.care.vitals_paper import MOST_ALARMS, paper, style
 from portal.care.vitals_period import DAYS, Period, period_of
 from portal.care.vitals_tables import sheet
 from portal.care.vitals_words import dates_words, summary
 from portal.db import db
+from portal.i18n import gettext
+from portal.paper import PDF_TYPE, Busy, Missing, as_pdf
 from portal.policy import Role, declare, only
 from portal.security import limiter, viewer
 from portal.sheets import CSV_TYPE, csv_chunks
@@ -31,6 +47,7 @@ if TYPE_CHECKING:
 CARERS = only(Role.GUARDIAN, Role.STAFF, Role.GRID_WORKER, Role.ADMIN)
 PAGE_LIMIT = "60 per minute"
 EXPORT_LIMIT = "20 per minute; 200 per hour"
+PAPER_LIMIT = "6 per minute; 40 per hour"
 
 blueprint = Blueprint("vitals", __name__, template_folder="templates")
 
@@ -76,6 +93,28 @@ def table(wearer_id: int) -> Response:
     vitals = exported(wearer, period, "csv")
     rows = stream_with_context(csv_chunks(sheet(vitals.charts, vitals.steps)))
     return download(rows, CSV_TYPE, f"{wearer.name}-vitals-{period.last:%Y%m%d}-{period.days}d.csv")
+
+
+@blueprint.get("/care/wearers/<int:wearer_id>/vitals.pdf")
+@declare(CARERS)
+@limiter.limit(PAPER_LIMIT, key_func=_who)
+def for_doctor(wearer_id: int) -> ResponseReturnValue:
+    """Thirty days up to `date` on paper, for a doctor; every paper is recorded."""
+    wearer = visible(wearer_id)
+    period = Period(span="month", last=asked_period().last)
+    vitals = exported(wearer, period, "pdf")
+    days = Asked(since=period.first, until=period.last)
+    alarms = list(islice(every(db.session, wearer, days), MOST_ALARMS + 1))
+    name = f"{wearer.name}-vitals-{period.last:%Y%m%d}.pdf"
+    try:
+        made = as_pdf(paper(wearer, vitals, alarms, viewer().name), style())
+    except Busy:
+        abort(HTTPStatus.SERVICE_UNAVAILABLE)
+    except Missing as error:
+        current_app.logger.warning("no paper: %s", error)
+        flash(gettext("这台服务器还不能生成 PDF，请先打印网页，或导出表格。"), "warning")
+        return redirect(url_for("vitals.page", wearer_id=wearer.id, span="month", date=period.last))
+    return download(made, PDF_TYPE, name)
 
 
 def exported(wearer: Wearer, period: Period, form: str) -> Vitals:

@@ -24,12 +24,13 @@ function colours() {
   };
 }
 
-function times(chart, narrow) {
+function times(chart, narrow, room) {
   const found = [];
   if (chart.span === "day") {
     for (let at = chart.since; at <= chart.until; at += (narrow ? 6 : 3) * HOUR_S) found.push(at);
   } else {
-    const every = chart.span === "week" ? 1 : narrow ? 10 : 5;
+    const days = Math.round((chart.until - chart.since) / DAY_S);
+    const every = Math.ceil(days / Math.max(2, Math.floor(room)));
     for (let at = chart.since + DAY_S / 2; at < chart.until; at += every * DAY_S) found.push(at);
   }
   return found;
@@ -162,7 +163,7 @@ function draw(figure) {
     bands: chart.form === "bands" ? chart.names.map((_, n) => ({ series: [3 * n + 2, 3 * n + 1], fill: paint[BANDS[n][0]] })) : [],
     scales: { x: { time: true, range: [chart.since, chart.until] }, y: { range: [chart.low, chart.high] } },
     axes: [
-      { font: `${paint.size}px ${paint.font}`, stroke: paint.soft, grid: { show: false }, ticks: { stroke: paint.grid, size: 4 }, size: paint.size * 2.1, splits: () => times(chart, narrow), values: (_, all) => all.map((at) => timeWords(chart, at)) },
+      { font: `${paint.size}px ${paint.font}`, stroke: paint.soft, grid: { show: false }, ticks: { stroke: paint.grid, size: 4 }, size: paint.size * 2.1, splits: () => times(chart, narrow, (figure.clientWidth - paint.size * 5) / (paint.size * 3.6)), values: (_, all) => all.map((at) => timeWords(chart, at)) },
       { font: `${paint.size}px ${paint.font}`, stroke: paint.soft, grid: { stroke: paint.grid, width: 1 }, ticks: { show: false }, size: paint.size * (chart.high > 999 ? 3.6 : 3), space: 36 },
     ],
     legend: { show: false },
