@@ -11,6 +11,7 @@ from typing import Any
 from gateway.profile import FenceTable
 from geofence.schedule import EVERY_DAY as DAILY
 from geofence.schedule import parse_line
+from portal.care.fence_presets import ground_answers
 from portal.care.fence_questions import ALWAYS, CODES
 from portal.care.problem_words import shape_words
 from portal.care.profile_check import fence_problems
@@ -18,11 +19,12 @@ from portal.care.profile_words import WORKDAYS
 from portal.fields import Filled
 from portal.i18n import gettext
 
-GROUND = frozenset({"kind", "lat", "lon", "radius_m", "corners", "line", "half_width_m", "datum"})
+GROUND = frozenset({"kind", "lat", "lon", "radius_m", "corners", "holes", "line", "half_width_m", "datum"})
 """The questions that say where a fence is."""
 WEEKS = {"daily": "daily", "workdays": "mon-fri"}
 NAMED = {"day": "daily day", "night": "daily night"}
 HOURS = re.compile(r"(?P<days>[a-z,-]+)(?P<but> not holidays)? (?P<begin>\d\d:\d\d)-(?P<end>\d\d:\d\d)")
+HOLED = re.compile(r"\bholes?\b")
 CLOCK = re.compile(r"(?P<hour>\d{1,2})(?:[:.点时]?(?P<minute>\d\d|半)?分?)?", re.ASCII)
 Corners = tuple[tuple[float, float], ...]
 
@@ -32,7 +34,7 @@ def fence_raw(fence: FenceTable | None) -> dict[str, list[str]]:
     if fence is None:
         return {"keep": ["in"], "kind": ["circle"], "datum": ["wgs84"], "when": [ALWAYS], "radius_m": ["100"]}
     raw: dict[str, Any] = {"name": fence.name, "keep": fence.keep, "datum": fence.datum}
-    raw |= _ground_raw(fence) | _schedule_raw(fence.schedule)
+    raw |= ground_answers(fence) | _schedule_raw(fence.schedule)
     for field in ("hysteresis_m", "dwell_s"):
         value = getattr(fence, field)
         raw[field] = "" if value is None else f"{value:g}"
@@ -44,6 +46,12 @@ def fence_raw(fence: FenceTable | None) -> dict[str, list[str]]:
 
 def fence_of(form: Filled, fence: FenceTable | None, name: str) -> FenceTable | None:
     """Give the fence of a filled form under its name; None where something is wrong, noted in the form."""
+    found = fence_so_far(form, fence, name)
+    return None if form.errors else found
+
+
+def fence_so_far(form: Filled, fence: FenceTable | None, name: str) -> FenceTable:
+    """Give the fence of a form that may be half filled, as far as it can be read; what is wrong is noted."""
     said = {key: str(value) for key, value in form.values.items() if isinstance(value, str)}
     ground = _ground(form, said, fence)
     made: dict[str, Any] = {
@@ -60,7 +68,7 @@ def fence_of(form: Filled, fence: FenceTable | None, name: str) -> FenceTable | 
     for field, error in fence_problems(found).items():
         if drawn or field:
             _note_shape(form, field, error, said.get("kind", ""))
-    return None if form.errors else found
+    return found
 
 
 def clock_of(text: str) -> str | None:
@@ -72,25 +80,6 @@ def clock_of(text: str) -> str | None:
     hour = int(found["hour"])
     good = (hour < 24 and minute < 60) or (hour, minute) == (24, 0)  # noqa: PLR2004 - hours and minutes
     return f"{hour:02d}:{minute:02d}" if good else None
-
-
-def _ground_raw(fence: FenceTable) -> dict[str, str]:
-    if fence.polygon:
-        return {"kind": "polygon", "corners": _lines(fence.polygon)}
-    if fence.line:
-        return {
-            "kind": "corridor",
-            "line": _lines(fence.line),
-            "half_width_m": f"{fence.half_width_m or 0:g}",
-        }
-    if fence.centre is not None:
-        lat, lon = fence.centre
-        return {"kind": "circle", "lat": repr(lat), "lon": repr(lon), "radius_m": f"{fence.radius_m or 0:g}"}
-    return {}
-
-
-def _lines(corners: Corners) -> str:
-    return "\n".join(f"{lat!r}, {lon!r}" for lat, lon in corners)
 
 
 def _schedule_raw(lines: Sequence[str]) -> dict[str, Any]:
@@ -121,11 +110,18 @@ def _ground(form: Filled, said: Mapping[str, str], fence: FenceTable | None) -> 
             return {"centre": centre, "radius_m": float(said["radius_m"]), **datum}
         case "polygon":
             corners = _read(form, "corners", said.get("corners", ""), _corners) or ()
-            return {"polygon": corners, "holes": () if fence is None else fence.holes, **datum}
+            return {"polygon": corners, "holes": _holes(form, said, fence), **datum}
         case "corridor":
             line = _read(form, "line", said.get("line", ""), _corners) or ()
             return {"line": line, "half_width_m": _number(said, "half_width_m"), **datum}
     return {}
+
+
+def _holes(form: Filled, said: Mapping[str, str], fence: FenceTable | None) -> tuple[Corners, ...]:
+    """The holes of a polygon; those of old where they were not asked for."""
+    if "holes" not in form.raw:
+        return () if fence is None else fence.holes
+    return _read(form, "holes", said.get("holes", ""), _rings) or ()
 
 
 def _schedule(form: Filled, said: Mapping[str, str]) -> tuple[str, ...]:
@@ -168,6 +164,12 @@ def _corners(text: str) -> Corners:
     return tuple(found)
 
 
+def _rings(text: str) -> tuple[Corners, ...]:
+    """Rings with an empty line between them; a wrong line is told by its number in the whole text."""
+    _corners(text)
+    return tuple(_corners(ring) for ring in re.split(r"\n\s*\n", text.strip()) if ring.strip())
+
+
 def _metres(text: str) -> tuple[float, ...]:
     try:
         found = tuple(float(part) for part in re.split(r"[,，、/;；\s]+", text) if part)
@@ -195,6 +197,9 @@ def _note_shape(form: Filled, field: str, error: str, kind: str) -> None:
         return
     if field.startswith("schedule"):
         form.errors.setdefault("when", gettext("这样的时间不成立，请重新选择。"))
+        return
+    if kind == "polygon" and HOLED.search(error):
+        form.errors.setdefault("holes", shape_words(error))
         return
     question = {"polygon": "corners", "corridor": "line", "circle": "lat"}.get(kind, "name")
     form.errors.setdefault(question, shape_words(error))

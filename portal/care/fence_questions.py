@@ -1,6 +1,6 @@
 """The questions about a fence, all in numbers and words (`portal.care.fence_answers` reads the answers).
 
-A fence of several parts keeps its ground: only its other fields are asked for. So does a polygon its holes.
+A fence of several parts keeps its ground: only its other fields are asked for.
 """
 
 from __future__ import annotations
@@ -56,6 +56,14 @@ def _ground_fields() -> tuple[Field, ...]:
         _metres_field("lon", gettext("中心经度"), -180, 180, **circle),
         _metres_field("radius_m", gettext("半径（米）"), 1, SIZES["radius_m"], **circle),
         Field(name="corners", label=gettext("边界的角"), hint=_pairs_hint(), **corners, **polygon),
+        Field(
+            name="holes",
+            label=gettext("中间挖去的部分"),
+            hint=gettext("不算在内的地方，例如池塘。写法同上，两块之间空一行。"),
+            required=False,
+            **(corners | {"rows": 3}),
+            **polygon,
+        ),
         Field(name="line", label=gettext("路线上的点"), hint=_pairs_hint(), **corners, **corridor),
         _metres_field("half_width_m", gettext("两侧各多宽（米）"), 1, SIZES["half_width_m"], **corridor),
         Field(

@@ -63,6 +63,11 @@ class Gazetteer:
         self._edge = self._plane(shape(boundary[0]["geometry"])) if boundary else None
         self._tree = STRtree([place.outline for place in self._landmarks])
 
+    @property
+    def middle(self) -> tuple[float, float]:
+        """The middle of the estate, (lat, lon) in degrees of WGS-84; (0, 0) where no boundary is known."""
+        return self._lat, self._lon
+
     def where(self, lat: float, lon: float) -> Where | None:
         """Say where a WGS-84 position is; None when the map knows nothing to say."""
         point = self._plane(Point(lon, lat))

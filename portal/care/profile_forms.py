@@ -32,6 +32,7 @@ from portal.care.contact_forms import (
     with_person,
 )
 from portal.care.fence_answers import fence_of, fence_raw
+from portal.care.fence_page import Begun, editor
 from portal.care.fence_questions import fence_form
 from portal.care.looks import record_look
 from portal.care.models import Wearer
@@ -86,17 +87,17 @@ def contact(wearer_id: int) -> ResponseReturnValue:
     fields = contact_form()
 
     def raw(profile: Profile) -> dict[str, list[str]]:
-        found = _piece(profile.contacts, name)
+        found = piece_of(profile.contacts, name)
         return {key: [value] for key, value in contact_raw(found).items()}
 
     def edit(form: Filled, _profile: Profile) -> Edit | None:
         if form.errors:
             return None
         made = contact_of(form.values, name or new_id("c"))
-        return lambda profile: _with(profile, "contacts", made)
+        return lambda profile: with_piece(profile, "contacts", made)
 
     def piece(profile: Profile) -> object:
-        return _piece(profile.contacts, name)
+        return piece_of(profile.contacts, name)
 
     return _answer(wearer, "contact", name, fields, piece=piece, raw=raw, edit=edit)
 
@@ -108,18 +109,18 @@ def fence(wearer_id: int) -> ResponseReturnValue:
     """Add a fence, or change the one of `id`."""
     wearer, name = editable(wearer_id), request.args.get("id", "")
     known = profiles.current(db.session, wearer)
-    old = None if known is None else _piece(known.profile.fences, name)
-    fields = fence_form(old, _standards("fence"))
+    old = None if known is None else piece_of(known.profile.fences, name)
+    fields = fence_form(old, standards("fence"))
 
     def raw(profile: Profile) -> dict[str, list[str]]:
-        return fence_raw(_piece(profile.fences, name))
+        return fence_raw(piece_of(profile.fences, name))
 
     def edit(form: Filled, profile: Profile) -> Edit | None:
-        made = fence_of(form, _piece(profile.fences, name), name or new_id("f"))
-        return None if made is None else lambda profile: _with(profile, "fences", made)
+        made = fence_of(form, piece_of(profile.fences, name), name or new_id("f"))
+        return None if made is None else lambda profile: with_piece(profile, "fences", made)
 
     def piece(profile: Profile) -> object:
-        return _piece(profile.fences, name)
+        return piece_of(profile.fences, name)
 
     return _answer(wearer, "fence", name, fields, piece=piece, raw=raw, edit=edit)
 
@@ -146,16 +147,16 @@ def person(wearer_id: int) -> ResponseReturnValue:
 @limiter.limit(EDIT_LIMIT, key_func=who_edits, methods=["POST"])
 def limits(wearer_id: int) -> ResponseReturnValue:
     """Change the limits of heart rate, blood pressure, oxygen and temperature."""
-    wearer, standards = editable(wearer_id), _standards("vitals")
+    wearer, usual = editable(wearer_id), standards("vitals")
 
     def raw(profile: Profile) -> dict[str, list[str]]:
         return {key: [value] for key, value in limits_raw(profile).items()}
 
     def edit(form: Filled, _profile: Profile) -> Edit | None:
-        check_pairs(form, standards)
+        check_pairs(form, usual)
         return None if form.errors else lambda profile: with_limits(profile, form.values)
 
-    return _answer(wearer, "limits", "", limits_form(standards), piece=limits_raw, raw=raw, edit=edit)
+    return _answer(wearer, "limits", "", limits_form(usual), piece=limits_raw, raw=raw, edit=edit)
 
 
 def _answer(
@@ -178,19 +179,19 @@ def _answer(
             abort(HTTPStatus.NOT_FOUND)
         record_look(wearer, LOOK)
         typed = profiles.find_order(db.session, wearer, draft) if draft else known.profile
-        form = _shown(fields, raw(typed or known.profile))
-        return _page(wearer, part, name, fields, form, seen=seen, draft=draft)
+        form = shown(fields, raw(typed or known.profile))
+        return form_page(wearer, part, name, fields, form, seen=seen, draft=draft)
     form = fill(fields, request.form.to_dict(flat=False))
     made = edit(form, known.profile)
     if form.errors or made is None:
-        page = _page(wearer, part, name, fields, form, seen=request.form.get("seen", seen))
+        page = form_page(wearer, part, name, fields, form, seen=request.form.get("seen", seen))
         return page, HTTPStatus.UNPROCESSABLE_ENTITY
     if "try" in request.form and part in TRIED:
         return _try(wearer.id, part, name, fields, form, wanted=made(known.profile))
     if profiles.is_ordered(db.session, wearer, who=viewer(), once=once()):
         return sent(wearer)
     if request.form.get("seen") != seen:
-        page = _page(wearer, part, name, fields, form, seen=seen, theirs=piece(known.profile))
+        page = form_page(wearer, part, name, fields, form, seen=seen, theirs=piece(known.profile))
         return page, HTTPStatus.CONFLICT
     return ordered(wearer, made, {"contact": "contacts", "fence": "fences"}.get(part, part))
 
@@ -201,10 +202,13 @@ def _try(
     """The form as it was typed, with what it would have alarmed below it; nothing is sent."""
     found = profile_trial.tried(wearer_id, part, wanted)
     seen = request.form.get("seen", "")
-    return _page(editable(wearer_id), part, name, fields, form, seen=seen, found=found, busy=found is None)
+    return form_page(
+        editable(wearer_id), part, name, fields, form, seen=seen, found=found, busy=found is None
+    )
 
 
-def _shown(fields: Sequence[Field], raw: Mapping[str, list[str]]) -> Filled:
+def shown(fields: Sequence[Field], raw: Mapping[str, list[str]]) -> Filled:
+    """Give a form with these answers in it, nothing of them judged."""
     return Filled(
         raw={name: typed[-1] for name, typed in raw.items() if typed},
         lists=dict(raw),
@@ -212,7 +216,7 @@ def _shown(fields: Sequence[Field], raw: Mapping[str, list[str]]) -> Filled:
     )
 
 
-def _page(
+def form_page(
     wearer: Wearer,
     part: str,
     name: str,
@@ -224,11 +228,16 @@ def _page(
     theirs: Any = UNCHANGED,
     found: Typed | None = None,
     busy: bool = False,
+    begun: Begun | None = None,
 ) -> str:
+    """Give the page of a form: what was typed, what is wrong with it, what became of it."""
+    old = _old_fence(wearer, name) if part == "fence" else None
     standing = profiles.standing(db.session, wearer) if draft else None
     refused = standing is not None and standing.command == draft and not standing.waits
     return render_template(
-        "care/profile_form.html",
+        "care/fence_form.html" if part == "fence" else "care/profile_form.html",
+        editor=editor(wearer, fields, form, old=old, name=name) if part == "fence" else None,
+        begun=begun or Begun(),
         wearer=wearer,
         part=part,
         name=name,
@@ -256,11 +265,18 @@ def _of_form(said: Sequence[Reason], part: str, name: str) -> list[Reason]:
     return [one for one in said if one.part in PARTS[part] and one.id in {"", name}] or list(said)
 
 
-def _piece(pieces: Sequence[Any], name: str) -> Any:
+def _old_fence(wearer: Wearer, name: str) -> FenceTable | None:
+    known = profiles.current(db.session, wearer)
+    found: FenceTable | None = None if known is None else piece_of(known.profile.fences, name)
+    return found
+
+
+def piece_of(pieces: Sequence[Any], name: str) -> Any:
+    """Give the contact or fence of an id, None where there is none."""
     return next((one for one in pieces if one.id == name), None)
 
 
-def _with(profile: Profile, part: str, made: ContactTable | FenceTable) -> Profile:
+def with_piece(profile: Profile, part: str, made: ContactTable | FenceTable) -> Profile:
     """The profile with a piece in the place of the one of its name, or at the end."""
     pieces = getattr(profile, part)
     known = any(one.id == made.id for one in pieces)
@@ -268,7 +284,7 @@ def _with(profile: Profile, part: str, made: ContactTable | FenceTable) -> Profi
     return msgspec.structs.replace(profile, **{part: kept if known else (*kept, made)})
 
 
-def _standards(rule: str) -> Mapping[str, float]:
+def standards(rule: str) -> Mapping[str, float]:
     """What holds in the community where a wearer has nothing of their own."""
     found: Mapping[str, float] = current_app.config["PORTAL"].community_rules.get(rule, {})
     return found

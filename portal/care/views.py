@@ -29,6 +29,7 @@ from portal.api.gateway import ring
 from portal.care import (
     alarm_history_views,
     band_orders,
+    fence_editor,
     order_views,
     profile_api,
     profile_forms,
@@ -96,6 +97,7 @@ def _wire(state: BlueprintSetupState) -> None:
     app = cast("Flask", state.app)
     for part in PARTS:
         app.register_blueprint(part.blueprint)
+    app.register_blueprint(fence_editor.blueprint)
     app.extensions["open_incidents"] = untaken
     user_logged_out.connect(_leave, app)
 

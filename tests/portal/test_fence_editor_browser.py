@@ -1,0 +1,274 @@
+"""The fence editor in a real browser: drawn by mouse and by finger, by keyboard alone, tried, sent."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from rigs.chromium import WEBGL, chromium_running
+
+from gateway.model import Fix
+from portal import demo
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+SHOTS = Path(os.environ.get("SHOTS", ROOT / "tests" / "browser" / "shots"))
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+FINGER = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+MOUSE = {"viewport": DESKTOP}
+STEPS = 16
+HOME = (31.15535, 121.1046)
+METRES_A_DEGREE = 111_195.0
+TARGETS = (
+    "main button:not(.visually-hidden), main input:not([type=hidden], [type=radio], [type=checkbox]),"
+    " main select, main .button, main summary"
+)
+SMALL = """([targets, least]) => [...document.querySelectorAll(targets)]
+  .filter((thing) => thing.getBoundingClientRect().height > 0)
+  .filter((thing) => thing.getBoundingClientRect().height < least)
+  .map((thing) => thing.outerHTML.slice(0, 90))"""
+
+
+@pytest.fixture
+def chromium(address: str):
+    with chromium_running(*WEBGL) as browser:
+        yield browser
+
+
+def off(east_m: float, north_m: float) -> tuple[float, float]:
+    """A place so far from home."""
+    across = METRES_A_DEGREE * math.cos(math.radians(HOME[0]))
+    return HOME[0] + north_m / METRES_A_DEGREE, HOME[1] + east_m / across
+
+
+def walked(samples) -> list:
+    """Three walks to the market and back within the last days, a fix a minute."""
+    told = []
+    for day in (1, 2, 3):
+        for minute in range(-10, 60):
+            out = max(0, min(minute, 40 - minute, 20))
+            lat, lon = off(11.0 * out, 4.0 * out + day)
+            told.append(
+                samples.telemetry(
+                    Fix(lat=lat, lon=lon, valid=True, accuracy_m=8.0, source="gnss"),
+                    ago_s=day * 86_400 - minute * 60,
+                )
+            )
+    return told
+
+
+class Editor:
+    """The editor's page in a browser, with a pointer on its map."""
+
+    def __init__(self, page: Page, *, touch: bool = False) -> None:
+        self.page, self.touch = page, touch
+        self.complaints: list[str] = []
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def open(self, query: str = "") -> None:
+        self.page.goto(f"/care/wearers/1/profile/fence{query}")
+        self.page.wait_for_selector("#fence-editor[data-ready]", timeout=30_000)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """A point of the map's middle, moved by pixels."""
+        box = self.page.locator("#fence-map").bounding_box()
+        return box["x"] + box["width"] / 2 + x, box["y"] + box["height"] / 2 + y
+
+    def press(self, x: float, y: float) -> None:
+        if self.touch:
+            self.page.touchscreen.tap(*self.at(x, y))
+        else:
+            self.page.mouse.click(*self.at(x, y))
+
+    def drag(self, begin: tuple[float, float], end: tuple[float, float]) -> None:
+        if not self.touch:
+            self.page.mouse.move(*self.at(*begin))
+            self.page.mouse.down()
+            self.page.mouse.move(*self.at(*end), steps=STEPS)
+            self.page.mouse.up()
+            return
+        session = self.page.context.new_cdp_session(self.page)
+        for number in range(STEPS + 1):
+            share = number / STEPS
+            x, y = self.at(*(a + (b - a) * share for a, b in zip(begin, end, strict=True)))
+            kind = "touchStart" if number == 0 else "touchMove"
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    def tool(self, name: str) -> None:
+        button = self.page.locator(f"[data-tool={name}]")
+        button.tap() if self.touch else button.click()
+
+    def shape(self, name: str) -> None:
+        button = self.page.locator(f"[data-shape={name}]")
+        button.tap() if self.touch else button.click()
+
+    def value(self, name: str) -> str:
+        return self.page.input_value(f"#{name}")
+
+    def corners(self, name: str = "corners") -> list[tuple[float, float]]:
+        lines = [line for line in self.value(name).splitlines() if line]
+        return [tuple(float(part) for part in line.split(",")) for line in lines]
+
+    def circle(self) -> tuple[float, float, float]:
+        return tuple(float(self.value(name)) for name in ("lat", "lon", "radius_m"))
+
+    def pixels(self, place: tuple[float, float], *, east_m: float = 0.0) -> tuple[float, float]:
+        """Where a place stands on the map, from its middle: it is not turned, so Mercator's scale is all."""
+        view = self.page.locator("#fence-map").get_attribute("data-view") or ""
+        *centre, zoom = map(float, view.split())
+        metre = 512 * 2**zoom / (40_030_200 * math.cos(math.radians(centre[0])))
+        across = METRES_A_DEGREE * math.cos(math.radians(centre[0]))
+        east, north = (place[1] - centre[1]) * across + east_m, (place[0] - centre[0]) * METRES_A_DEGREE
+        return east * metre, -north * metre
+
+    def judged(self) -> None:
+        """Wait until the server has judged what is there now."""
+        expect(self.page.locator("#fence-whole")).to_have_attribute("data-kind", re.compile("good|wrong"))
+
+    def look(self, name: str, least_px: int = 44) -> None:
+        """Take a picture, and judge the page."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.wait_for_load_state("networkidle")
+        self.page.screenshot(path=SHOTS / f"fence-{name}.png")
+        assert self.complaints == []
+        self.page.evaluate(AXE.read_text("utf-8"))
+        found = self.page.evaluate("axe.run().then((r) => r.violations.map((v) => [v.id, v.nodes[0].html]))")
+        assert found == []
+        assert self.page.evaluate(SMALL, [TARGETS, least_px]) == []
+        assert self.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        self.complaints.clear()  # the camera and axe themselves were refused their inline styles
+
+
+@pytest.fixture
+def visit(chromium, address, far, samples):
+    """李晓梅 in the editor of her mother's fences."""
+
+    def visiting(*, query: str = "", display: str = "standard", english: bool = False, **options) -> Editor:
+        far.send(
+            samples.ROSTER, *walked(samples), samples.at_home(), samples.profile_told(source="file", by="")
+        )
+        page = chromium.new_context(base_url=address, locale="zh-CN", **options).new_page()
+        page.goto("/login")
+        page.fill("#phone", samples.PHONES["guardian"].removeprefix("+86"))
+        page.fill("#password", demo.DEMO_PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url: "login" not in url)
+        page.context.add_cookies([{"name": "display", "value": display, "url": address}])
+        if english:
+            page.goto("/me/")
+            page.locator("button[value='en']").first.click()
+        editor = Editor(page, touch=bool(options.get("has_touch")))
+        editor.open(query)
+        return editor
+
+    return visiting
+
+
+DEVICES = pytest.mark.parametrize("options", [MOUSE, FINGER], ids=["mouse", "finger"])
+
+
+def metres(one: tuple[float, float], other: tuple[float, float]) -> float:
+    across = METRES_A_DEGREE * math.cos(math.radians(HOME[0]))
+    return math.hypot((one[0] - other[0]) * METRES_A_DEGREE, (one[1] - other[1]) * across)
+
+
+@DEVICES
+def test_a_circle_is_drawn_bent_moved_and_undone(visit, options, request):
+    name = request.node.callspec.id
+    editor = visit(**options)
+    editor.look(f"{name}-empty")
+    editor.shape("circle")
+    editor.drag((0, 20), (80, 20))
+    editor.judged()
+    drawn = editor.circle()
+    assert 45 < drawn[2] < 75
+    assert editor.page.is_checked("input[name=kind][value=circle]")
+    editor.look(f"{name}-circle")
+
+    edge = editor.pixels(drawn[:2], east_m=drawn[2])
+    editor.drag(edge, (edge[0] + 40, edge[1]))
+    bent = editor.circle()
+    assert bent[:2] == pytest.approx(drawn[:2], abs=2e-6)
+    assert drawn[2] + 20 < bent[2] < drawn[2] + 40
+
+    centre = editor.pixels(bent[:2])
+    editor.drag(centre, (centre[0] - 50, centre[1]))
+    walked_on = editor.circle()
+    assert walked_on[2] == bent[2]
+    assert 25 < metres(walked_on[:2], bent[:2]) < 55
+
+    editor.tool("move")
+    editor.drag((-30, 25), (-30, 85))
+    moved = editor.circle()
+    assert moved[2] == bent[2]
+    assert moved[0] < walked_on[0]
+    for _ in range(3):
+        editor.tool("undo")
+    assert editor.circle() == drawn
+    editor.tool("redo")
+    assert editor.circle() == bent
+    editor.tool("undo")
+    editor.tool("undo")
+    assert editor.value("lat") == ""
+    assert editor.complaints == []
+
+
+@DEVICES
+def test_a_polygon_with_a_hole_is_drawn_and_its_corners_left_out(visit, options, request):
+    name = request.node.callspec.id
+    editor = visit(**options)
+    editor.shape("polygon")
+    for x, y in ((-120, -80), (100, -80), (120, 20), (100, 100), (-120, 100)):
+        editor.press(x, y)
+    editor.look(f"{name}-drawing")
+    editor.tool("undo")
+    editor.press(-110, 90)
+    editor.tool("complete")
+    editor.judged()
+    outer = editor.corners()
+    assert len(outer) == 5
+    assert len(set(outer)) == 5
+
+    editor.tool("hole")
+    for x, y in ((-40, -20), (20, -20), (20, 40)):
+        editor.press(x, y)
+    editor.tool("complete")
+    editor.judged()
+    assert len(editor.corners("holes")) == 3
+    assert editor.corners() == outer
+    editor.look(f"{name}-hole")
+
+    place = editor.pixels(outer[0])
+    editor.drag(place, (place[0] + 20, place[1] + 15))
+    bent = editor.corners()
+    assert bent[1:] == outer[1:]
+    assert 10 < metres(bent[0], outer[0]) < 35
+    assert len(editor.corners("holes")) == 3
+
+    editor.tool("erase")
+    editor.press(*editor.pixels(outer[2]))
+    assert editor.corners() == [bent[0], outer[1], *outer[3:]]
+    assert editor.complaints == []
+
+
+@DEVICES
+def test_a_way_is_drawn_and_as_wide_as_typed(visit, options, request):
+    name = request.node.callspec.id
+    editor = visit(**options)
+    editor.shape("corridor")
+    for x, y in ((-130, 60), (-40, 40), (60, -60), (130, -70)):
+        editor.press(x, y)
+    editor.tool("complete")
+    editor.judged()
+    assert len(editor.corners("line")) == 4
+    assert editor.value("half_width_m") == "30"
+    editor.look(f"{name}-way")
+    assert editor.complaints == []
