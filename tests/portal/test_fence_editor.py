@@ -9,7 +9,7 @@ import pytest
 
 from gateway.model import Fix
 from gateway.profile import FencePart, FenceTable
-from portal.care.fence_files import MOST_BYTES
+from portal.care import fence_files
 
 HOME = (31.15535, 121.1046)
 FENCE = "/care/wearers/1/profile/fence"
@@ -289,7 +289,6 @@ def test_of_several_drawings_one_is_chosen_and_what_was_typed_stays(ask):
         ("a.geojson", b"", "读不出来"),
         ("a.geojson", b"\x00\x01", "读不出来"),
         ("a.kml", b"{}", "读不出来"),
-        ("a.geojson", b"{" + b" " * MOST_BYTES, "文件太大"),
         ("a.geojson", geojson(), "没有图形"),
         ("a.geojson", geojson(({"name": "空"}, None)), "空：这一项没有画出图形"),
         (
@@ -312,6 +311,12 @@ def test_a_file_that_is_no_good_says_why_and_takes_nothing(ask, name, content, w
     page = ask("begin", accept=None, dwell_s="300", file=(name, content)).text
     assert words in page
     assert 'value="300"' in page
+
+
+def test_a_file_that_is_too_large_is_not_read(ask, monkeypatch):
+    monkeypatch.setattr(fence_files, "MOST_BYTES", 1_000)
+    answer = ask("begin", file=("a.geojson", geojson(({"name": "园"}, GROUND)) + b" " * 1_000))
+    assert (answer.status_code, answer.json["problems"]) == (422, ["文件太大了，最多 1 MB。"])
 
 
 def test_no_file_is_asked_for(ask):
