@@ -17,7 +17,7 @@ from portal.care.wearer_page import ONCE_BYTES, Typed, may_command, wearer_page
 from portal.db import db
 from portal.i18n import gettext
 from portal.policy import Role, declare, only
-from portal.security import limiter, viewer
+from portal.security import limiter, local_path, viewer
 from portal.words import now
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def order(wearer_id: int) -> ResponseReturnValue:
     db.session.commit()
     ring()
     flash(gettext("指令已记下，进展见「手环指令」。"), "good")
-    return redirect(url_for("care.wearer", wearer_id=wearer.id, _anchor="orders"))
+    there = url_for("care.wearer", wearer_id=wearer.id, _anchor="orders")
+    return redirect(local_path(request.form.get("next"), there))
 
 
 def _problem(text: str) -> str:
