@@ -59,7 +59,7 @@ def page(token: str) -> str:
     """The page of a link."""
     link = _link(token)
     _count(link)
-    return _page(link, token, Filled(), said=bool(request.args.get("said")))
+    return _page(link, token, Filled(raw={"ago": "0"}), said=bool(request.args.get("said")))
 
 
 @blueprint.get("/s/<token>/trail.json")
