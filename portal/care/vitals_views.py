@@ -28,6 +28,7 @@ from portal.care.alarm_history import Asked, every
 from portal.care.looks import record_look, record_trial
 from portal.care.models import Wearer
 from portal.care.profile_page import may_edit
+from portal.care.vitals_fhir import VERSIONS, Person, bundle
 from portal.care.vitals_page import Vitals, cards, steps_card, vitals_of
 from portal.care.vitals_paper import MOST_ALARMS, paper, style
 from portal.care.vitals_period import DAYS, Period, period_of
@@ -115,6 +116,26 @@ def for_doctor(wearer_id: int) -> ResponseReturnValue:
         flash(gettext("这台服务器还不能生成 PDF，请先打印网页，或导出表格。"), "warning")
         return redirect(url_for("vitals.page", wearer_id=wearer.id, span="month", date=period.last))
     return download(made, PDF_TYPE, name)
+
+
+@blueprint.get("/care/wearers/<int:wearer_id>/vitals.fhir.json")
+@declare(CARERS)
+@limiter.limit(EXPORT_LIMIT, key_func=_who)
+def fhir(wearer_id: int) -> ResponseReturnValue:
+    """The period as a FHIR Bundle; `release` is R4 (as without it) or R5; every download is recorded."""
+    release = request.args.get("release", "R4")
+    if release not in VERSIONS:
+        abort(HTTPStatus.NOT_FOUND)
+    wearer = visible(wearer_id)
+    period = asked_period()
+    vitals = exported(wearer, period, f"fhir {release}")
+    root = current_app.config["PORTAL"].public_url.rstrip("/")
+    address = f"{root}{url_for('care.wearer', wearer_id=wearer.id, _external=False)}"
+    person = Person(address=address, name=wearer.name, birth_year=wearer.birth_year)
+    readings = {chart.panel.kind: chart.readings for chart in vitals.charts}
+    pieces = bundle(person, readings, made_at=now(), cut=vitals.cut_ms is not None)
+    name = f"{wearer.name}-vitals-{period.last:%Y%m%d}-{period.days}d.fhir.json"
+    return download(pieces, f"application/fhir+json; fhirVersion={VERSIONS[release]}", name)
 
 
 def exported(wearer: Wearer, period: Period, form: str) -> Vitals:
