@@ -10,8 +10,10 @@ What must be written during a GET, or outside a request, uses `with writing() as
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,10 @@ class Model(DeclarativeBase):
     type_annotation_map = {dt.datetime: UtcDateTime()}  # noqa: RUF012  # SQLAlchemy reads it from the class
 
 
+UNENFORCED = "foreign_keys_off"
+_unenforced: ContextVar[bool] = ContextVar("unenforced", default=False)
+"""Whether SQLite's foreign keys are off, for a migration."""
+
 db = SQLAlchemy(session_options={"expire_on_commit": False})
 alembic = Alembic(metadatas=Model.metadata, run_mkdir=False, command_name="db")
 
@@ -106,7 +112,38 @@ def upgrade(app: Flask) -> None:
         database = db.engine.url.database
         if db.engine.dialect.name == "sqlite" and database and database != ":memory:":
             Path(database).parent.mkdir(parents=True, exist_ok=True)
-        alembic.upgrade()
+        with migrating():
+            alembic.upgrade()
+    with app.app_context():
+        _check_references()
+
+
+@contextmanager
+def migrating() -> Iterator[None]:
+    """Let migrations rebuild tables; needs an application context.
+
+    SQLite changes a column by making the table anew and dropping the old one, and dropping a table
+    others point at deletes, by their `ON DELETE CASCADE`, what points at it.
+    So the references are not enforced meanwhile; `upgrade` checks them whole afterwards.
+    """
+    if db.engine.dialect.name != "sqlite":
+        yield
+        return
+    token = _unenforced.set(True)
+    try:
+        yield
+    finally:
+        _unenforced.reset(token)
+
+
+def _check_references() -> None:
+    """Raise `sqlite3.IntegrityError` when a row of an SQLite file points at nothing."""
+    if db.engine.dialect.name != "sqlite":
+        return
+    with reading() as session:
+        broken = session.execute(sa.text("PRAGMA foreign_key_check")).all()
+    if broken:
+        raise sqlite3.IntegrityError(f"{len(broken)} rows point at nothing, the first in {broken[0][0]}")
 
 
 @contextmanager
@@ -155,8 +192,16 @@ def _harden_sqlite(engine: sa.Engine) -> None:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
+    @event.listens_for(engine, "checkin")
+    def _checkin(connection: Any, record: Any) -> None:
+        if connection is not None and record.info.pop(UNENFORCED, False):
+            connection.execute("PRAGMA foreign_keys = ON")
+
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
+        if _unenforced.get():
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+            connection.info[UNENFORCED] = True
         connection.exec_driver_sql("BEGIN" if _only_reads(connection) else "BEGIN IMMEDIATE")
 
 

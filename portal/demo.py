@@ -13,7 +13,8 @@ from flask_security import hash_password
 
 from portal.cases import demo as cases
 from portal.db import writing
-from portal.people.models import Organisation, Role, User
+from portal.people import organisations
+from portal.people.models import Grant, Organisation, Role, User
 from portal.policy import Role as RoleName
 from portal.posts import demo as posts
 from portal.words import now
@@ -34,6 +35,8 @@ class DemoLogin:
     name: str
     role: RoleName
     what: str
+    place: str = "committee"
+    """The kind of body or place the role is given at."""
 
 
 LOGINS = (
@@ -42,6 +45,14 @@ LOGINS = (
     DemoLogin(phone="+8613800138091", name="陈强", role=RoleName.GRID_WORKER, what="网格员"),
     DemoLogin(phone="+8613800138092", name="王秀英", role=RoleName.RESIDENT, what="居民"),
     DemoLogin(phone="+8613800138093", name="林静", role=RoleName.ADMIN, what="管理员"),
+    DemoLogin(phone="+8613800138095", name="吴勇", role=RoleName.VOLUNTEER, what="志愿者"),
+    DemoLogin(phone="+8613800138096", name="马经理", role=RoleName.PROPERTY, what="物业", place="property"),
+    DemoLogin(phone="+8613800138097", name="高主任", role=RoleName.OWNERS, what="业委会", place="owners"),
+    DemoLogin(
+        phone="+8613800138098", name="郑科长", role=RoleName.DEPARTMENT, what="城管", place="department"
+    ),
+    DemoLogin(phone="+8613800138099", name="孔宁", role=RoleName.STREET, what="街道", place="street"),
+    DemoLogin(phone="+8613800138100", name="袁处", role=RoleName.DISTRICT, what="区里", place="district"),
 )
 
 
@@ -58,9 +69,9 @@ def seed(app: Flask) -> tuple[DemoLogin, ...]:
     if settings.mode != "demo":
         raise DemoRefused(f"mode is {settings.mode}")
     with app.app_context(), writing() as session:
-        committee = _organisations(session, settings)
+        places = _places(session, settings)
         for login in LOGINS:
-            _account(session, login, committee)
+            _account(session, login, places[login.place])
         session.flush()
         _contents(session, settings)
     return LOGINS
@@ -103,13 +114,36 @@ def _known(session: Session, phone: str) -> User:
 def prepare(app: Flask) -> None:
     """Make what every portal needs before its first visitor: its community and the roles; idempotent."""
     with app.app_context(), writing() as session:
-        _organisations(session, app.config["PORTAL"])
+        settings: PortalSettings = app.config["PORTAL"]
+        if settings.mode == "demo":
+            _places(session, settings)
+        else:
+            _organisations(session, settings)
         for role in RoleName:
             _role(session, role)
 
 
-def _organisations(session: Session, settings: PortalSettings) -> Organisation:
-    community = _organisation(session, settings.community, settings.community_name, "community", None)
+def _places(session: Session, settings: PortalSettings) -> dict[str, Organisation]:
+    """The demonstration's tree from the district down, and the bodies in it; by kind."""
+    code, name = settings.community, settings.community_name
+    district = _organisation(session, "demo-district", "示例区", "district", None)
+    street = _organisation(session, "demo-street", "示例镇", "street", district)
+    committee = _organisations(session, settings, street)
+    community = committee.parent
+    return {
+        "district": district,
+        "street": street,
+        "committee": committee,
+        "property": _organisation(session, f"{code}-property", f"{name}物业", "property", community),
+        "owners": _organisation(session, f"{code}-owners", f"{name}业委会", "owners", community),
+        "department": _organisation(session, f"{code}-department", "示例镇城管中队", "department", community),
+    }
+
+
+def _organisations(
+    session: Session, settings: PortalSettings, above: Organisation | None = None
+) -> Organisation:
+    community = _organisation(session, settings.community, settings.community_name, "community", above)
     name = f"{settings.community_name}居委会"
     return _organisation(session, f"{settings.community}-committee", name, "committee", community)
 
@@ -117,11 +151,9 @@ def _organisations(session: Session, settings: PortalSettings) -> Organisation:
 def _organisation(
     session: Session, code: str, name: str, kind: str, parent: Organisation | None
 ) -> Organisation:
-    found = session.scalar(sa.select(Organisation).where(Organisation.code == code))
+    found = organisations.find(session, code)
     if found is None:
-        found = Organisation(code=code, name=name, kind=kind, parent=parent)
-        session.add(found)
-        session.flush()
+        found = organisations.add(session, code=code, name=name, kind=kind, parent=parent)
     return found
 
 
@@ -134,7 +166,7 @@ def _role(session: Session, name: RoleName) -> Role:
     return found
 
 
-def _account(session: Session, login: DemoLogin, committee: Organisation) -> None:
+def _account(session: Session, login: DemoLogin, place: Organisation) -> None:
     role = _role(session, login.role)
     known = session.scalar(sa.select(User).where(User.phone == login.phone))
     if known is not None:
@@ -146,8 +178,7 @@ def _account(session: Session, login: DemoLogin, committee: Organisation) -> Non
             password=hash_password(DEMO_PASSWORD),
             active=True,
             fs_uniquifier=uuid.uuid4().hex,
-            organisation=committee,
             demo=True,
-            roles=[role],
+            grants=[Grant(role=role, organisation=place)],
         )
     )

@@ -16,8 +16,8 @@ Who is not allowed is told "not found", never "forbidden": a stranger learns not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -25,27 +25,48 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Role(StrEnum):
-    """What an account may be; one account may be several."""
+    """What an account may be, each at one place of the organisation tree; one account may be several."""
 
     RESIDENT = "resident"
     GUARDIAN = "guardian"
+    WEARER = "wearer"
+    VOLUNTEER = "volunteer"
     GRID_WORKER = "grid_worker"
+    PROPERTY = "property"
+    """The property company (物业)."""
+    OWNERS = "owners"
+    """The owners' committee (业委会)."""
     STAFF = "staff"
+    """The residents' committee (居委会)."""
+    DEPARTMENT = "department"
+    STREET = "street"
+    """The street or town (街道、镇)."""
+    DISTRICT = "district"
     ADMIN = "admin"
 
 
+PRIVATE = frozenset({Role.RESIDENT, Role.GUARDIAN, Role.WEARER, Role.VOLUNTEER})
+"""What a person is for themselves; every other role is an office, and is acted in one at a time."""
+
 WATCHERS = frozenset({Role.STAFF, Role.GRID_WORKER, Role.ADMIN})
-"""Who watches over a whole community."""
+"""Who watches over a whole community, or over their part of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewer:
-    """Who is looking; `user` is None for somebody not signed in."""
+    """Who is looking, in the capacity they act in now; `user` is None for somebody not signed in.
+
+    `scope` is the path of the place in the organisation tree this capacity was given for.
+    `community` is the community that place lies in, empty above all communities.
+    `part` is the same path where it is only a part of the community (a grid, a building), else empty.
+    """
 
     user: int | None = None
     name: str = ""
     phone: str = ""
     community: str = ""
+    scope: str = ""
+    part: str = ""
     roles: frozenset[Role] = field(default_factory=frozenset)
 
     @property
@@ -121,43 +142,118 @@ def judge(policy: Policy | None, viewer: Viewer) -> Verdict:
     return Verdict.ALLOWED
 
 
-def sees_wearer(viewer: Viewer, *, community: str, contact_phones: Iterable[str]) -> bool:
+class Data(StrEnum):
+    """Sensitive personal data (PIPL art. 28), consented to one by one (art. 29)."""
+
+    LOCATION = "location"
+    HEALTH = "health"
+    FACE = "face"
+
+
+class Audience(StrEnum):
+    """Who a consent is for."""
+
+    GUARDIANS = "guardians"
+    STAFF = "staff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a decision about one wearer rests on.
+
+    `place` is the path of the wearer's household, or of whatever is known of where they live; may be empty.
+    `contact_phones` are the numbers that are called for them; whoever signs in with one is called, too.
+    `guardians` are the accounts whose guardianship is confirmed and in force, `own` the wearer's account.
+    `consents` are those in force; `emergency`: somebody is needed at once (PIPL art. 13 (4)).
+    """
+
+    community: str
+    place: str = ""
+    contact_phones: frozenset[str] = frozenset()
+    guardians: frozenset[int] = frozenset()
+    own: int | None = None
+    consents: frozenset[tuple[Data, Audience]] = frozenset()
+    emergency: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What somebody may see of a wearer they may see at all: who it is and their alarms always."""
+
+    location: bool
+    health: bool
+
+
+def guards(viewer: Viewer, facts: Facts) -> bool:
+    """Whether this viewer is called for this wearer, or is their confirmed guardian."""
+    if not viewer.signed_in or Role.GUARDIAN not in viewer.roles:
+        return False
+    return viewer.user in facts.guardians or (bool(viewer.phone) and viewer.phone in facts.contact_phones)
+
+
+def watches(viewer: Viewer, facts: Facts) -> bool:
+    """Whether this viewer watches over the place this wearer lives in."""
+    if not viewer.signed_in or not viewer.roles & WATCHERS or viewer.community != facts.community:
+        return False
+    return facts.place.startswith(viewer.part)
+
+
+def is_wearer(viewer: Viewer, facts: Facts) -> bool:
+    """Whether the wearer is looking for themselves."""
+    return viewer.signed_in and Role.WEARER in viewer.roles and viewer.user == facts.own
+
+
+def sees_wearer(viewer: Viewer, facts: Facts) -> bool:
     """Whether this viewer may see this wearer at all.
 
-    Watchers see the wearers of their own community.
-    A guardian sees exactly those who name the guardian's phone as a contact.
+    Watchers see the wearers of their own place, guardians exactly those they guard, wearers themselves.
     Everybody else sees none.
     """
-    if not viewer.signed_in:
-        return False
-    if viewer.roles & WATCHERS and viewer.community == community:
-        return True
-    return Role.GUARDIAN in viewer.roles and bool(viewer.phone) and viewer.phone in set(contact_phones)
+    return watches(viewer, facts) or guards(viewer, facts) or is_wearer(viewer, facts)
 
 
-def commands_band(viewer: Viewer, *, community: str, contact_phones: Iterable[str]) -> bool:
-    """Whether this viewer may give orders to this wearer's band: staff of the community, and guardians.
+def sight(viewer: Viewer, facts: Facts) -> Sight | None:
+    """What this viewer may see of this wearer, None for nothing.
+
+    Where somebody is and how their heart beats are seen by those a consent in force names, by the wearer,
+    and, while somebody is needed at once, by those who are called.
+    """
+    if not sees_wearer(viewer, facts):
+        return None
+    if is_wearer(viewer, facts) or facts.emergency:
+        return Sight(location=True, health=True)
+    audiences = set()
+    if watches(viewer, facts):
+        audiences.add(Audience.STAFF)
+    if guards(viewer, facts):
+        audiences.add(Audience.GUARDIANS)
+
+    def consented(data: Data) -> bool:
+        return any((data, audience) in facts.consents for audience in audiences)
+
+    return Sight(location=consented(Data.LOCATION), health=consented(Data.HEALTH))
+
+
+def commands_band(viewer: Viewer, facts: Facts) -> bool:
+    """Whether this viewer may give orders to this wearer's band: staff of the place, and guardians.
 
     Who only watches (a grid worker, an administrator) sees what was ordered and gives no orders.
     """
-    if tunes_rules(viewer, community=community):
-        return True
-    guardian = replace(viewer, roles=viewer.roles & {Role.GUARDIAN})
-    return sees_wearer(guardian, community=community, contact_phones=contact_phones)
+    return tunes_rules(viewer, facts) or guards(viewer, facts)
 
 
-def edits_profile(viewer: Viewer, *, community: str, contact_phones: Iterable[str]) -> bool:
+def edits_profile(viewer: Viewer, facts: Facts) -> bool:
     """Whether this viewer may change who is told of this wearer, their fences and limits.
 
     They are those who may give orders to the band; who only watches reads them.
     Telephone numbers that are no longer in force, or not yet, are shown to nobody else.
     """
-    return commands_band(viewer, community=community, contact_phones=contact_phones)
+    return commands_band(viewer, facts)
 
 
-def tunes_rules(viewer: Viewer, *, community: str) -> bool:
+def tunes_rules(viewer: Viewer, facts: Facts) -> bool:
     """Whether this viewer may also change how an SOS, silence and the like are judged, and the BeiDou number.
 
     A family changes people, fences and limits; what a wrong value would make deaf is the staff's.
     """
-    return Role.STAFF in viewer.roles and viewer.signed_in and viewer.community == community
+    return Role.STAFF in viewer.roles and watches(viewer, facts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, abort, current_app, g, jsonify, redirect, render_template, request, url_for
+from flask import Flask, abort, current_app, g, jsonify, redirect, render_template, request, session, url_for
 from flask_babel import gettext
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from portal.settings import PortalSettings
 
 SESSION_HOURS = 24 * 14
+CAPACITY = "capacity"
+"""Where the session keeps in which of their capacities a person acts."""
 LOGIN_LIMIT = "10 per minute; 60 per hour"
 MACHINE_PATHS = ("/api/", "/twilio/")
 
@@ -79,6 +81,7 @@ def init_app(app: Flask, settings: PortalSettings) -> None:
         SECURITY_USER_IDENTITY_ATTRIBUTES=[{"phone": {"mapper": uia_phone_mapper}}],
         SECURITY_PHONE_REGION_DEFAULT="CN",
         SECURITY_FLASH_MESSAGES=False,
+        SECURITY_JOIN_USER_ROLES=False,
         SECURITY_LOGIN_USER_TEMPLATE="people/login.html",
         SECURITY_SEND_PASSWORD_CHANGE_EMAIL=False,
     )
@@ -131,7 +134,7 @@ def _viewer_of_session() -> Viewer:
         return NOBODY
     if user.demo and current_app.config["PORTAL"].mode != "demo":
         return NOBODY
-    found: Viewer = user.viewer
+    found: Viewer = user.viewer_in(session.get(CAPACITY))
     return found
 
 

@@ -68,7 +68,9 @@ def take_events(gateway: str) -> Response:
     if batch.gateway != gateway:
         return answer({"error": "the batch names another gateway"}, HTTPStatus.BAD_REQUEST)
     try:
-        outcome = store(db.session, batch, community=current_app.config["PORTAL"].community, now=now())
+        portal = current_app.config["PORTAL"]
+        demo = portal.mode == "demo"
+        outcome = store(db.session, batch, community=portal.community, now=now(), demo=demo)
     except BatchError as error:
         return answer({"error": str(error)}, HTTPStatus.BAD_REQUEST)
     db.session.commit()

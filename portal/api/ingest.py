@@ -21,7 +21,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.model import Alarm, WearerView
+from gateway.model import Alarm, Reading, WearerView
 from gateway.told import (
     AlarmRaised,
     BandOrderChanged,
@@ -40,12 +40,13 @@ from gateway.told import (
 )
 from gateway.told_orders import BandKeyTold, BandsTold, DutyInForce, TestCallChanged
 from portal.api.lines import insert_once, lock_line
-from portal.care import band_orders, profiles, site_told
+from portal.care import band_orders, consents, profiles, site_told
 from portal.care.changes import announce
 from portal.care.history import HistoryRows, milliseconds
 from portal.care.latest import advance, hear, measured_at
 from portal.care.models import (
     MOST_ID,
+    OPEN_STATES,
     AlarmRecord,
     Command,
     Contact,
@@ -55,6 +56,9 @@ from portal.care.models import (
     Wearer,
     WearerState,
 )
+from portal.care.sights import is_emergency
+from portal.people import organisations
+from portal.policy import Data
 
 WHAT_CHARACTERS = 32
 CHANNEL_CHARACTERS = 16
@@ -80,15 +84,20 @@ class Outcome:
     commands_ended: bool
 
 
-def store(session: Session, batch: SyncBatch, *, community: str, now: datetime) -> Outcome:
-    """Take one batch; raises `BatchError` when its rows do not rise."""
+def store(
+    session: Session, batch: SyncBatch, *, community: str, now: datetime, demo: bool = False
+) -> Outcome:
+    """Take one batch; raises `BatchError` when its rows do not rise.
+
+    `demo`: the wearers are invented, and consent when they are first heard of.
+    """
     check_rising(batch)
     line = lock_line(session, batch.gateway)
     fresh = [row for row in batch.events if row.seq > line.through_seq]
     line.heard_at = now
     if not fresh:
         return Outcome(line.through_seq, 0, commands_ended=False)
-    projection = Projection(session, batch.gateway, community, now)
+    projection = Projection(session, batch.gateway, community, now, demo=demo)
     for row in fresh:
         projection.take(row)
     projection.flush()
@@ -114,7 +123,11 @@ class Projection:
     gateway: str
     community: str
     now: datetime
+    demo: bool = False
     commands_ended: bool = False
+    _place: str = ""
+    _needing: set[int] | None = None
+    _kept: dict[int, frozenset[Data]] = field(default_factory=dict)
     _wearers: dict[str, Wearer] = field(default_factory=dict)
     _history: HistoryRows = field(default_factory=HistoryRows)
     _heard: dict[str, site_told.Heard] = field(default_factory=dict)
@@ -123,6 +136,9 @@ class Projection:
     def __post_init__(self) -> None:
         known = self.session.scalars(sa.select(Wearer).where(Wearer.gateway == self.gateway))
         self._wearers = {wearer.code: wearer for wearer in known}
+        self._kept = consents.kept(self.session, [row.id for row in self._wearers.values()], self.now)
+        found = organisations.find(self.session, self.community)
+        self._place = found.path if found is not None else ""
 
     def take(self, row: SyncEvent) -> None:
         """Take one row."""
@@ -159,10 +175,17 @@ class Projection:
             wearer = Wearer(
                 gateway=self.gateway, community=self.community, code=code, name=code, present=False
             )
+            wearer.place = self._place
             self.session.add(wearer)
             self.session.flush()
             self._wearers[code] = wearer
+            self._let_consent(wearer)
         return wearer
+
+    def _let_consent(self, wearer: Wearer) -> None:
+        if self.demo and wearer.id not in self._kept:
+            consents.give_for_demonstration(self.session, wearer, at=self.now)
+            self._kept |= consents.kept(self.session, [wearer.id], self.now)
 
     def _telemetry(self, told: Telemetry) -> None:
         received = min(told.received_at, self.now)
@@ -175,13 +198,32 @@ class Projection:
         if state is None:
             state = wearer.state = WearerState(wearer_id=wearer.id)
         moved = hear(state, received)
-        for reading in told.readings:
+        for reading in self._may_keep(wearer, told.readings):
             at = measured_at(reading.at, received, self.now)
             self._history.add(wearer.id, reading, at=at, received_at=received, backlog=told.backlog)
             if not told.backlog:
                 moved |= advance(state, reading, at)
         if moved:
             self._changes["wearer", wearer.id] = wearer.id
+
+    def _may_keep(self, wearer: Wearer, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """What of these readings somebody consented to, all of it while an incident of theirs is open.
+
+        The rest stays where it was measured: in the gateway's own journal, for as long as that keeps it.
+        """
+        kept = self._kept.get(wearer.id, frozenset())
+        if kept.issuperset(consents.WORN) or wearer.id in self._in_need():
+            return readings
+        return [reading for reading in readings if (of := consents.of_reading(reading)) is None or of in kept]
+
+    def _in_need(self) -> set[int]:
+        """Who has an incident open; asked once, and again after one changed."""
+        if self._needing is None:
+            rows = self.session.scalars(
+                sa.select(Incident).where(Incident.gateway == self.gateway, Incident.state.in_(OPEN_STATES))
+            )
+            self._needing = {row.wearer_id for row in rows if is_emergency(row)}
+        return self._needing
 
     def _alarm(self, alarm: Alarm, incident: str | None) -> None:
         wearer = self._wearer(alarm.wearer)
@@ -214,6 +256,9 @@ class Projection:
         found.opened_at = view.opened_at
         found.view = msgspec.json.encode(view).decode()
         self.session.flush()
+        self._needing = None
+        if not self._kept.get(wearer.id, frozenset()).issuperset(consents.WORN):
+            self._changes["rights", wearer.id] = wearer.id
         self._changes["incident", found.id] = wearer.id
         self._changes["wearer", wearer.id] = wearer.id
         return found
@@ -329,6 +374,8 @@ class Projection:
         born = view.birth_year
         wearer.birth_year = born if born is not None and abs(born) <= MOST_ID else None
         wearer.community, wearer.position, wearer.present = self.community, position, True
+        wearer.place = wearer.place or self._place
+        self._let_consent(wearer)
         wearer.fences = [msgspec.to_builtins(fence) for fence in view.fences]
         told = [
             (

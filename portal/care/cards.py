@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flask import current_app
+from flask_babel import gettext
 
 from portal.care.models import Wearer
 from portal.care.places import Where, gazetteer
@@ -29,6 +30,7 @@ from portal.care.why_words import rule_words, why_words
 
 if TYPE_CHECKING:
     from gateway.told import LegView
+    from portal.policy import Sight
 
 PLACES = {"text": 0, "call": 1, "beidou": 2, "siren": 3}
 NEWS_PLACE = 4
@@ -53,6 +55,8 @@ class WearerCard:
     source: str
     accuracy_m: int | None
     alarm: str | None
+    sight: Sight
+    """What of it is shown; the rest is left out of the card."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,25 +100,31 @@ class IncidentCard:
     groups: tuple[LegGroup, ...]
 
 
-def wearer_card(wearer: Wearer, *, alarm: str | None, now: datetime) -> WearerCard:
-    """The card of a wearer; the time is the position's when there is one, else when the band was heard."""
+def wearer_card(wearer: Wearer, *, alarm: str | None, now: datetime, sight: Sight) -> WearerCard:
+    """The card of a wearer, with no more than may be seen of them.
+
+    Its time is the position's when there is one, else when the band was heard.
+    """
     state = wearer.state
-    where = position(state.lat, state.lon) if state is not None else None
-    at = (state.fix_at or state.heard_at) if state is not None else None
-    accuracy = state.accuracy_m if state is not None else None
-    source = state.source if state is not None else None
+    placed = state if sight.location else None
+    where = position(placed.lat, placed.lon) if placed is not None else None
+    fix_at = placed.fix_at if placed is not None else None
+    at = (fix_at or state.heard_at) if state is not None else None
+    accuracy = placed.accuracy_m if placed is not None else None
+    source = placed.source if placed is not None else None
     return WearerCard(
         id=wearer.id,
         name=wearer.name,
         initials=initials(wearer.name),
-        where=where_words(where, wearer.home),
+        where=where_words(where, wearer.home) if sight.location else str(gettext("位置未授权查看")),
         at=at,
-        vitals=tuple(vital_parts(state)) if state is not None else (),
+        vitals=tuple(vital_parts(state, health=sight.health)) if state is not None else (),
         freshness=freshness(at, now),
         estimated=source in ESTIMATED or (accuracy is not None and accuracy > VAGUE_M),
         source=str(SOURCE_WORDS.get(source or "", "")),
         accuracy_m=None if accuracy is None else round(accuracy),
         alarm=alarm,
+        sight=sight,
     )
 
 

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from portal.care.changes import can_replay, changes_after, newest_change
 from portal.care.models import Change, Incident, Wearer
-from portal.care.queries import alarming_wearers, visible_wearers
+from portal.care.queries import alarming_wearers, visible_sights
 from portal.care.sentences import initials
 from portal.db import READ_ONLY
-from portal.policy import Viewer
+from portal.policy import Sight, Viewer
 from portal.stream import RESET, LiveEvent, Source, ping
 from portal.streaming.hub import Admission
 
@@ -41,7 +41,7 @@ def source_of(maker: sessionmaker[Session]) -> Source:
 
 def sees(session: Session, who: Viewer) -> dict[int, bool]:
     """Whom this viewer may hear of, and whether also where they are."""
-    return {wearer.id: True for wearer in visible_wearers(session, who, absent=True)}
+    return {id_: sight.location for id_, sight in visible_sights(session, who).items()}
 
 
 def admit(session: Session, who: Viewer, after: int | None) -> Admission:
@@ -109,8 +109,8 @@ def _event(change: Change, data: dict[str, Any]) -> LiveEvent:
     )
 
 
-def marker(wearer: Wearer, alarm: str | None) -> dict[str, Any]:
-    """A wearer as the map draws them; positions only when there is one."""
+def marker(wearer: Wearer, alarm: str | None, sight: Sight | None = None) -> dict[str, Any]:
+    """A wearer as the map draws them; where they are only when that is known, and not against a `sight`."""
     state = wearer.state
     drawn: dict[str, Any] = {
         "id": wearer.id,
@@ -119,7 +119,8 @@ def marker(wearer: Wearer, alarm: str | None) -> dict[str, Any]:
         "alarm": alarm,
         "heard_at": state.heard_at.isoformat() if state is not None and state.heard_at else None,
     }
-    if state is not None and state.fix_at is not None:
+    may_place = sight is None or sight.location
+    if state is not None and state.fix_at is not None and may_place:
         drawn |= {
             "lat": state.lat,
             "lon": state.lon,

@@ -13,7 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.db import Model
+from portal.people.models import Resident, User
 
+OPEN_STATES = ("open", "notifying", "exhausted", "acknowledged")
+"""The states of an incident in which somebody still has to do something."""
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -54,9 +57,78 @@ class Wearer(Model):
     """`FenceView`s as the roster brought them."""
     suspensions: Mapped[list[dict[str, Any]] | None] = mapped_column(sa.JSON(none_as_null=True))
     """`FenceSuspension`s as the gateway told them last, none before; one whose end has passed is over."""
+    place: Mapped[str] = mapped_column(sa.String(200), default="")
+    """The path of their household in the organisation tree, or of the community while that is not known."""
+    resident_id: Mapped[int | None] = mapped_column(sa.ForeignKey("resident.id", ondelete="SET NULL"))
+    """Who they are in the register."""
 
     contacts: Mapped[list[Contact]] = relationship(order_by="Contact.position", cascade="all, delete-orphan")
     state: Mapped[WearerState | None] = relationship(lazy="selectin", cascade="all, delete-orphan")
+    guardianships: Mapped[list[Guardianship]] = relationship(cascade="all, delete-orphan")
+    consents: Mapped[list[Consent]] = relationship(cascade="all, delete-orphan")
+    resident: Mapped[Resident | None] = relationship()
+    open_incidents: Mapped[list[Incident]] = relationship(
+        viewonly=True,
+        primaryjoin=lambda: sa.and_(Wearer.id == Incident.wearer_id, Incident.state.in_(OPEN_STATES)),
+    )
+
+
+class Guardianship(Model):
+    """Who says to be a wearer's guardian, on what proof, and what the committee found.
+
+    `state` is `claimed`, then `confirmed` or `refused`, then `ended`; only one confirmed and in time counts.
+    """
+
+    __tablename__ = "guardianship"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wearer_id: Mapped[int] = mapped_column(sa.ForeignKey("wearer.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("user_account.id", ondelete="CASCADE"), index=True)
+    relation: Mapped[str] = mapped_column(sa.String(40))
+    basis: Mapped[str] = mapped_column(sa.String(24))
+    """`family`, `appointed` (by a court or the committee, Civil Code art. 31) or `agreed` (art. 33)."""
+    proof: Mapped[str] = mapped_column(sa.String(400), default="")
+    """What was shown: a household register, a certificate, its number."""
+    state: Mapped[str] = mapped_column(sa.String(16), default="claimed")
+    claimed_at: Mapped[dt.datetime]
+    judged_by: Mapped[int | None] = mapped_column(sa.ForeignKey("user_account.id", ondelete="SET NULL"))
+    judged_at: Mapped[dt.datetime | None]
+    until: Mapped[dt.datetime | None]
+
+    user: Mapped[User] = relationship(foreign_keys=user_id)
+
+    def holds(self, now: dt.datetime) -> bool:
+        """Whether it counts at a time."""
+        return self.state == "confirmed" and (self.until is None or now < self.until)
+
+
+class Consent(Model):
+    """A separate consent to one kind of sensitive data for one audience (PIPL art. 29), and its end."""
+
+    __tablename__ = "consent"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wearer_id: Mapped[int] = mapped_column(sa.ForeignKey("wearer.id", ondelete="CASCADE"), index=True)
+    data: Mapped[str] = mapped_column(sa.String(16))
+    """One of `portal.policy.Data`."""
+    audience: Mapped[str] = mapped_column(sa.String(16))
+    """One of `portal.policy.Audience`."""
+    basis: Mapped[str] = mapped_column(sa.String(24))
+    """`own` (given by the wearer), `guardian` (for somebody who cannot), `paper` (on paper), `demo`."""
+    given_by: Mapped[str] = mapped_column(sa.String(120))
+    """The name of who gave it, and in what capacity."""
+    proof: Mapped[str] = mapped_column(sa.String(400), default="")
+    recorded_by: Mapped[int | None] = mapped_column(sa.ForeignKey("user_account.id", ondelete="SET NULL"))
+    granted_at: Mapped[dt.datetime]
+    until: Mapped[dt.datetime | None]
+    withdrawn_at: Mapped[dt.datetime | None]
+    withdrawn_by: Mapped[str] = mapped_column(sa.String(120), default="")
+
+    def holds(self, now: dt.datetime) -> bool:
+        """Whether it counts at a time."""
+        if self.withdrawn_at is not None and self.withdrawn_at <= now:
+            return False
+        return self.granted_at <= now and (self.until is None or now < self.until)
 
 
 class Contact(Model):

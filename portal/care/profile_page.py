@@ -23,6 +23,7 @@ from portal.care.profile_diff import Change, changes
 from portal.care.profile_reasons import Reason, reasons
 from portal.care.profile_words import KEEPS, LIMITS, SOURCES, change_words, fence_words, schedule_words
 from portal.care.profiles import Standing
+from portal.care.sights import facts_of
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
 from portal.policy import edits_profile, tunes_rules
@@ -86,13 +87,12 @@ class StandingRow:
 
 def may_edit(wearer: Wearer) -> bool:
     """Whether who looks may change this wearer's settings."""
-    phones = [contact.phone for contact in wearer.contacts]
-    return edits_profile(viewer(), community=wearer.community, contact_phones=phones)
+    return edits_profile(viewer(), facts_of(wearer))
 
 
 def not_theirs(wearer: Wearer, before: Profile, after: Profile) -> Problems:
     """Give what of a change who looks may not make."""
-    if tunes_rules(viewer(), community=wearer.community):
+    if tunes_rules(viewer(), facts_of(wearer)):
         return {}
     return staff_only(before, after)
 

@@ -14,16 +14,20 @@ from gateway.told import IncidentView
 from portal.care.history import milliseconds
 from portal.care.models import (
     MOST_ID,
+    OPEN_STATES,
     AlarmRecord,
     Command,
     Contact,
+    Guardianship,
     Incident,
     IncidentLine,
     VitalHistory,
     Wearer,
 )
-from portal.care.sentences import OPEN_STATES, SEVERITY_ORDER, UNTAKEN_STATES
-from portal.policy import WATCHERS, Role, Viewer, sees_wearer
+from portal.care.sentences import SEVERITY_ORDER, UNTAKEN_STATES
+from portal.care.sights import RESTS_ON, facts_of, sight_of
+from portal.people.models import Resident
+from portal.policy import WATCHERS, Role, Sight, Viewer, sees_wearer
 
 RECENT = timedelta(hours=24)
 RECENT_INCIDENTS = 30
@@ -61,7 +65,7 @@ def visible_wearers(session: Session, viewer: Viewer, *, absent: bool = False) -
     """The wearers this viewer may see, in roster order; those no roster names any more only if `absent`."""
     if not viewer.signed_in:
         return []
-    query = sa.select(Wearer).options(selectinload(Wearer.contacts), selectinload(Wearer.state))
+    query = sa.select(Wearer).options(*RESTS_ON, selectinload(Wearer.state))
     query = query.where(_may_see(viewer)).order_by(Wearer.gateway, Wearer.position, Wearer.id)
     if not absent:
         query = query.where(Wearer.present)
@@ -80,8 +84,12 @@ def visible_gateways(session: Session, viewer: Viewer) -> frozenset[str]:
 
 def may_see(viewer: Viewer, wearer: Wearer) -> bool:
     """The policy, asked about a row."""
-    phones = [contact.phone for contact in wearer.contacts]
-    return sees_wearer(viewer, community=wearer.community, contact_phones=phones)
+    return sees_wearer(viewer, facts_of(wearer))
+
+
+def visible_sights(session: Session, viewer: Viewer) -> dict[int, Sight]:
+    """Everybody this viewer may see, and what of each."""
+    return {row.id: sight_of(viewer, row) for row in visible_wearers(session, viewer, absent=True)}
 
 
 def find_wearer(session: Session, viewer: Viewer, wearer_id: int) -> Wearer | None:
@@ -174,9 +182,14 @@ def _may_see(viewer: Viewer) -> sa.ColumnElement[bool]:
     """The policy as a first sieve in SQL; `may_see` has the last word."""
     ways: list[sa.ColumnElement[bool]] = [sa.false()]
     if viewer.roles & WATCHERS:
-        ways.append(Wearer.community == viewer.community)
-    if Role.GUARDIAN in viewer.roles and viewer.phone:
-        ways.append(Wearer.contacts.any(Contact.phone == viewer.phone))
+        here = Wearer.place.startswith(viewer.part, autoescape=True)
+        ways.append(sa.and_(Wearer.community == viewer.community, here))
+    if Role.GUARDIAN in viewer.roles:
+        ways.append(Wearer.guardianships.any(Guardianship.user_id == viewer.user))
+        if viewer.phone:
+            ways.append(Wearer.contacts.any(Contact.phone == viewer.phone))
+    if Role.WEARER in viewer.roles:
+        ways.append(Wearer.resident.has(Resident.user_id == viewer.user))
     return sa.or_(*ways)
 
 
@@ -184,7 +197,7 @@ def _cases(session: Session, viewer: Viewer, query: sa.Select[Incident]) -> list
     if not viewer.signed_in:
         return []
     query = query.join(Incident.wearer).where(_may_see(viewer))
-    query = query.options(joinedload(Incident.wearer).selectinload(Wearer.contacts))
+    query = query.options(joinedload(Incident.wearer).options(*RESTS_ON))
     rows = [row for row in session.scalars(query) if may_see(viewer, row.wearer)]
     orders = _orders(session, [row.code for row in rows])
     return [_case(row, orders.get((row.gateway, row.code), []), viewer) for row in rows]

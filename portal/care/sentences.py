@@ -20,7 +20,6 @@ FRESH = timedelta(minutes=3)
 FADING = timedelta(minutes=15)
 """Newer than FRESH is live, newer than FADING is fading, older is old."""
 
-OPEN_STATES = ("open", "notifying", "exhausted", "acknowledged")
 UNTAKEN_STATES = ("open", "notifying", "exhausted")
 LEG_UNDER_WAY = frozenset({"ordered", "intended", "placed", "ringing", "answered", "ambiguous"})
 
@@ -218,11 +217,15 @@ def number_words(value: float | None, unit: str | None) -> str:
     return f"{shown}{words}" if words == "%" else f"{shown} {words}".strip()
 
 
-def vital_parts(state: object) -> list[str]:
-    """The short vitals of a card: "心率 76", "血压 132/84", "电量 64%"; what is unknown is left out."""
+def vital_parts(state: object, *, health: bool = True) -> list[str]:
+    """The short vitals of a card: "心率 76", "血压 132/84", "电量 64%"; what is unknown is left out.
+
+    Without `health` nothing of the body, only how the band is.
+    """
     parts = []
-    heart = getattr(state, "heart_rate_bpm", None)
-    systolic, diastolic = getattr(state, "systolic_mmhg", None), getattr(state, "diastolic_mmhg", None)
+    body = state if health else None
+    heart = getattr(body, "heart_rate_bpm", None)
+    systolic, diastolic = getattr(body, "systolic_mmhg", None), getattr(body, "diastolic_mmhg", None)
     battery = getattr(state, "battery_pct", None)
     if heart is not None:
         parts.append(gettext("心率 %(value)d", value=round(heart)))

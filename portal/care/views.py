@@ -53,6 +53,7 @@ from portal.care.looks import record_look
 from portal.care.order_words import order_rows
 from portal.care.places import LAYERS, read_layer
 from portal.care.sentences import VERDICTS
+from portal.care.sights import sight_of
 from portal.care.story import story_rows
 from portal.care.wearer_page import wearer_page
 from portal.db import READING_METHODS, db, writing
@@ -68,8 +69,9 @@ if TYPE_CHECKING:
     from flask.blueprints import BlueprintSetupState
     from flask.typing import ResponseReturnValue
 
-    from portal.care.cards import IncidentCard
+    from portal.care.cards import IncidentCard, WearerCard
     from portal.care.health import Trouble
+    from portal.care.models import Wearer
     from portal.care.queries import Case
 
 NOTE_CHARACTERS = 500
@@ -164,7 +166,7 @@ def index() -> str:
     seen = newest_change(db.session)
     wearers = queries.visible_wearers(db.session, viewer())
     alarms = queries.alarming_wearers(db.session, [wearer.id for wearer in wearers])
-    cards = [wearer_card(wearer, alarm=alarms.get(wearer.id), now=now()) for wearer in wearers]
+    cards = [_card(wearer, alarms.get(wearer.id)) for wearer in wearers]
     cases = [incident_card(case) for case in queries.open_cases(db.session, viewer())]
     watches = bool(CARERS.roles & viewer().roles)
     return render_template(
@@ -179,7 +181,7 @@ def cards() -> str:
     wanted = set(request.args.getlist("id", type=int))
     wearers = [row for row in queries.visible_wearers(db.session, viewer()) if row.id in wanted]
     alarms = queries.alarming_wearers(db.session, [row.id for row in wearers])
-    made = [wearer_card(row, alarm=alarms.get(row.id), now=now()) for row in wearers]
+    made = [_card(row, alarms.get(row.id)) for row in wearers]
     return render_template("care/cards.html", cards=made)
 
 
@@ -189,7 +191,11 @@ def markers() -> Response:
     """Every visible wearer as the map draws them, with their fences."""
     wearers = queries.visible_wearers(db.session, viewer())
     alarms = queries.alarming_wearers(db.session, [wearer.id for wearer in wearers])
-    drawn = [{**marker(row, alarms.get(row.id)), "fences": fence_areas(row.fences)} for row in wearers]
+    drawn = []
+    for row in wearers:
+        sight = sight_of(viewer(), row)
+        fences = fence_areas(row.fences) if sight.location else []
+        drawn.append({**marker(row, alarms.get(row.id), sight), "fences": fences})
     return jsonify(wearers=drawn, now=now().isoformat())
 
 
@@ -331,6 +337,10 @@ def _whole(code: str) -> dict[str, Any]:
     story = story_rows(queries.story_of(db.session, case))
     orders = order_rows(band_orders.of_incident(db.session, case.gateway, code))
     return {"card": incident_card(case), "story": story, "orders": orders, "troubles": _troubles()}
+
+
+def _card(wearer: Wearer, alarm: str | None) -> WearerCard:
+    return wearer_card(wearer, alarm=alarm, now=now(), sight=sight_of(viewer(), wearer))
 
 
 def _troubles() -> list[Trouble]:

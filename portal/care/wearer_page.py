@@ -15,6 +15,7 @@ from portal.care.changes import newest_change
 from portal.care.models import Wearer
 from portal.care.order_words import INTERVALS_S, MAX_TEXT_CHARACTERS, interval_words, order_rows
 from portal.care.sentences import what_words
+from portal.care.sights import facts_of, sight_of
 from portal.db import db
 from portal.policy import commands_band
 from portal.security import viewer
@@ -38,20 +39,21 @@ class Typed:
 
 def may_command(wearer: Wearer) -> bool:
     """Whether who looks may give orders to this wearer's band."""
-    phones = [contact.phone for contact in wearer.contacts]
-    return commands_band(viewer(), community=wearer.community, contact_phones=phones)
+    return commands_band(viewer(), facts_of(wearer))
 
 
 def wearer_page(wearer: Wearer, typed: Typed = Typed()) -> str:
     """The page, with what was typed still in its form."""
     alarms = queries.alarming_wearers(db.session, [wearer.id])
     day_ago = since(now(), hours=VITALS_HOURS)
-    pulses = queries.recent_vitals(db.session, wearer, "heart_rate", day_ago)
-    pressures = queries.recent_vitals(db.session, wearer, "blood_pressure", day_ago)
+    sight = sight_of(viewer(), wearer)
+    pulses = queries.recent_vitals(db.session, wearer, "heart_rate", day_ago) if sight.health else []
+    pressures = queries.recent_vitals(db.session, wearer, "blood_pressure", day_ago) if sight.health else []
     return render_template(
         "care/wearer.html",
         wearer=wearer,
-        card=wearer_card(wearer, alarm=alarms.get(wearer.id), now=now()),
+        sight=sight,
+        card=wearer_card(wearer, alarm=alarms.get(wearer.id), now=now(), sight=sight),
         incidents=[incident_card(case) for case in queries.cases_of(db.session, viewer(), wearer)],
         pulses=pulses[:VITALS_SHOWN],
         pressures=pressures[:VITALS_SHOWN],

@@ -1,7 +1,8 @@
-"""Accounts, their roles and the organisations they belong to."""
+"""Places and bodies in one tree, accounts with their grants, and the register of residents."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -14,28 +15,44 @@ from portal.db import Model
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-account_roles = sa.Table(
-    "account_roles",
-    Model.metadata,
-    sa.Column("user_id", sa.ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("role_id", sa.ForeignKey("role.id", ondelete="CASCADE"), primary_key=True),
-)
+PLACES = ("district", "street", "community", "grid", "building", "household")
+"""The kinds of places, from the widest to the narrowest."""
+BODIES = ("committee", "property", "owners", "department")
+"""The kinds of bodies: each acts for the place it stands under."""
+PRIVATE_CAPACITY = "private"
+ROLES = {role.value: role for role in policy.Role}
 
 
 class Organisation(Model):
-    """A community (社区) or a body inside it, such as the residents' committee (居委会)."""
+    """A place (a district, a community, a household) or a body that acts for the place above it."""
 
     __tablename__ = "organisation"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     code: Mapped[str] = mapped_column(sa.String(64), unique=True)
-    """The community's short name as gateways and topics use it, or a body's own code."""
+    """The community's short name as gateways and topics use it, or another's own code."""
     name: Mapped[str] = mapped_column(sa.String(120))
     kind: Mapped[str] = mapped_column(sa.String(32))
-    """`community` or `committee`."""
+    """One of `PLACES` or `BODIES`."""
     parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("organisation.id"), index=True)
+    path: Mapped[str] = mapped_column(sa.String(200), default="", index=True)
+    """The ids from the root to here, `/1/5/9/`: who is inside is found by its beginning."""
+    community: Mapped[str] = mapped_column(sa.String(64), default="")
+    """The code of the community this is or lies in, empty above all communities."""
 
     parent: Mapped[Organisation | None] = relationship(remote_side="Organisation.id")
+
+    @property
+    def scope(self) -> str:
+        """The path of the place itself, or of the place a body acts for."""
+        if self.kind in BODIES:
+            return self.path.rstrip("/").rpartition("/")[0] + "/"
+        return self.path
+
+    @property
+    def part(self) -> str:
+        """The path where this is only a part of a community, else empty."""
+        return self.path if self.kind in {"grid", "building", "household"} else ""
 
 
 class Role(Model, RoleMixin):
@@ -46,6 +63,28 @@ class Role(Model, RoleMixin):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(40), unique=True)
     description: Mapped[str | None] = mapped_column(sa.String(200))
+
+
+class Grant(Model):
+    """A role given to an account at one place of the tree."""
+
+    __tablename__ = "role_grant"
+    __table_args__ = (sa.UniqueConstraint("user_id", "role_id", "organisation_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("user_account.id", ondelete="CASCADE"))
+    role_id: Mapped[int] = mapped_column(sa.ForeignKey("role.id", ondelete="CASCADE"))
+    organisation_id: Mapped[int] = mapped_column(sa.ForeignKey("organisation.id"), index=True)
+    given_by: Mapped[int | None] = mapped_column(sa.ForeignKey("user_account.id"))
+    given_at: Mapped[dt.datetime | None]
+
+    role: Mapped[Role] = relationship(lazy="joined")
+    organisation: Mapped[Organisation] = relationship(lazy="joined")
+
+    @property
+    def known(self) -> policy.Role | None:
+        """The role as the policies know it; a name they don't know grants nothing."""
+        return ROLES.get(self.role.name)
 
 
 class User(Model, UserMixin):
@@ -59,31 +98,81 @@ class User(Model, UserMixin):
     password: Mapped[str | None] = mapped_column(sa.String(255))
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(sa.String(64), unique=True)
-    organisation_id: Mapped[int | None] = mapped_column(sa.ForeignKey("organisation.id"), index=True)
     demo: Mapped[bool] = mapped_column(default=False)
     """Made by the demonstration; never let in while the portal is live."""
 
-    organisation: Mapped[Organisation | None] = relationship()
-    roles: Mapped[list[Role]] = relationship(  # type: ignore[assignment]  # the mixin's list is invariant
-        secondary=account_roles, lazy="selectin"
+    grants: Mapped[list[Grant]] = relationship(
+        foreign_keys=Grant.user_id, lazy="selectin", cascade="all, delete-orphan", order_by=Grant.id
     )
 
     @property
+    def roles(self) -> list[Role]:  # type: ignore[override]  # Flask-Security only reads it
+        """Every role this account has somewhere."""
+        return [grant.role for grant in self.grants]
+
+    @property
+    def capacities(self) -> dict[str, list[Grant]]:
+        """In what this person may act: each office by itself, and as a private person; offices first."""
+        held = [grant for grant in self.grants if grant.known is not None]
+        offices = {str(grant.id): [grant] for grant in held if grant.known not in policy.PRIVATE}
+        private = [grant for grant in self.grants if grant.known in policy.PRIVATE]
+        return offices | ({PRIVATE_CAPACITY: private} if private else {})
+
+    @property
     def viewer(self) -> policy.Viewer:
-        """This account as the policies see it."""
-        organisation = self.organisation
-        if organisation is not None and organisation.kind != "community" and organisation.parent is not None:
-            organisation = organisation.parent
-        return policy.Viewer(
-            user=self.id,
-            name=self.name,
-            phone=self.phone,
-            community=organisation.code if organisation is not None else "",
-            roles=known_roles(role.name for role in self.roles),
-        )
+        """This account as the policies see it, in the first of its capacities."""
+        return self.viewer_in(None)
+
+    def viewer_in(self, capacity: str | None) -> policy.Viewer:
+        """This account in the capacity it chose; in its first one where that is not (or no longer) its."""
+        capacities = self.capacities
+        chosen = capacities.get(capacity or "") or next(iter(capacities.values()), [])
+        return viewer_of(self, chosen)
 
 
-def known_roles(names: Iterable[str]) -> frozenset[policy.Role]:
-    """The roles the policies know; a name they don't know grants nothing."""
-    known = {role.value: role for role in policy.Role}
-    return frozenset(known[name] for name in names if name in known)
+def viewer_of(user: User, grants: Iterable[Grant]) -> policy.Viewer:
+    """An account acting on some of its grants, at the place of the first one."""
+    held = [grant for grant in grants if grant.known is not None]
+    place = held[0].organisation if held else None
+    return policy.Viewer(
+        user=user.id,
+        name=user.name,
+        phone=user.phone,
+        community=place.community if place is not None else "",
+        scope=place.scope if place is not None else "",
+        part=place.part if place is not None else "",
+        roles=frozenset(grant.known for grant in held if grant.known is not None),
+    )
+
+
+class Resident(Model):
+    """One person of the register, kept by the committee; may have an account, may wear a band."""
+
+    __tablename__ = "resident"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community: Mapped[str] = mapped_column(sa.String(64), index=True)
+    household_id: Mapped[int | None] = mapped_column(sa.ForeignKey("organisation.id"), index=True)
+    name: Mapped[str] = mapped_column(sa.String(80))
+    sex: Mapped[str] = mapped_column(sa.String(8), default="")
+    """`male`, `female` or empty."""
+    birth_date: Mapped[dt.date | None]
+    phone: Mapped[str] = mapped_column(sa.String(20), default="", index=True)
+    id_number_sealed: Mapped[str | None] = mapped_column(sa.Text)
+    """The identity number, sealed with the portal's key; never shown without an entry in the audit record."""
+    id_number_digest: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+    """A keyed digest of it, to find the same person again without opening the number."""
+    relation: Mapped[str] = mapped_column(sa.String(40), default="")
+    """To the head of the household."""
+    tags: Mapped[list[str]] = mapped_column(sa.JSON, default=list)
+    """Codes such as `lives_alone`, `party_member`."""
+    note: Mapped[str] = mapped_column(sa.Text, default="")
+    user_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("user_account.id", ondelete="SET NULL"), unique=True
+    )
+    created_at: Mapped[dt.datetime]
+    changed_at: Mapped[dt.datetime]
+    left_at: Mapped[dt.datetime | None]
+    """When they moved away; kept until retention removes them."""
+
+    household: Mapped[Organisation | None] = relationship()
