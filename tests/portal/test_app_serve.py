@@ -109,7 +109,7 @@ class Site:
 @pytest.fixture
 def site(tmp_path, samples) -> Iterator[Site]:
     port, stream_port = samples.free_port(), samples.free_port()
-    made = samples.make_settings(f"sqlite:///{tmp_path / 'portal.db'}", tmp_path)
+    made = samples.make_settings(f"sqlite:///{tmp_path / 'site.db'}", tmp_path)
     url = f"http://127.0.0.1:{port}"
     site = Site(msgspec.structs.replace(made, port=port, stream_port=stream_port, public_url=url))
     yield site
