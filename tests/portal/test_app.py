@@ -83,7 +83,7 @@ def test_a_migration_keeps_what_hangs_on_a_table_it_makes_anew(store_app, store_
         before = _counts("wearer", "wearer_contact", "wearer_state", "role_grant", "user_account")
         db.session.close()
         with migrating():
-            alembic.downgrade("v0008")
+            alembic.downgrade("v0009")
             alembic.upgrade()
         assert _counts("wearer", "wearer_contact", "wearer_state", "role_grant", "user_account") == before
         users = db.session.scalars(sa.select(User)).all()

@@ -7,8 +7,8 @@ from alembic import op
 
 from portal.db import UtcDateTime
 
-revision = "v0009"
-down_revision = "v0008"
+revision = "v0010"
+down_revision = "v0009"
 branch_labels = None
 depends_on = None
 
