@@ -28,6 +28,7 @@ from gateway.errands.bands import BandOrders
 from gateway.errands.calls import TestCalls
 from gateway.errands.desk import Errands
 from gateway.errands.texts import PlainTexts
+from gateway.figures import Figures
 from gateway.health import Health
 from gateway.incidents import Incidents
 from gateway.intake import Intake
@@ -152,9 +153,18 @@ class Gateway:
         self.ledger = JournalLedger(
             journal=self.journal, leg_known=self.engine.leg_known, need=self.incidents.need
         )
+        carriers = carriers or [self._carrier(name) for name in settings.sos.carriers]
+        self.figures = Figures(
+            settings=settings,
+            path=self.path,
+            reader=self.reader,
+            through_seq=lambda: self.portal.through_seq,
+            carriers=carriers,
+            started_at=self.clock.now(),
+        )
         self.dispatcher = Dispatcher(
             ledger=self.ledger,
-            carriers=carriers or [self._carrier(name) for name in settings.sos.carriers],
+            carriers=carriers,
             now=self.clock.now,
             settle_s=settings.sos.settle_s,
             max_intent_wait_s=wait_s,
@@ -178,6 +188,7 @@ class Gateway:
             path=state_path(settings),
             device_trouble=lambda: self.device_watch.trouble,
             profile_trouble=lambda: self.book.trouble,
+            measure=self.figures.measure,
         )
         self.intake = Intake(
             registry=self.people.registry,
@@ -353,6 +364,7 @@ class Gateway:
         for version in fresh:
             version.write(record)
         self.announcer.tell(record, self.clock.now())
+        self.duty.tell(record, self.clock.now())
         self.bands_announcer.tell(*self.device_watch.everything, record, self.clock.now())
         if record.events:
             self.journal.append(record)

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from zlib import crc32
 
 import msgspec
 
@@ -56,12 +57,14 @@ class DutyBook:
         configured: Callable[[], tuple[Contact, ...]],
         journal: Journal,
         now: Callable[[], datetime],
+        digest: int = 0,
     ) -> None:
+        """`digest` is of what the portal was told last."""
         self.calendar = Calendar()
         self._configured = configured
         self._journal = journal
         self._now = now
-        self._told: tuple[OnDuty, ...] | None = None
+        self._digest = digest
 
     def restore(self, states: Mapping[str, bytes]) -> None:
         """Take over the calendar of the last run; one that cannot be read leaves [[staff]] on duty."""
@@ -75,16 +78,11 @@ class DutyBook:
     async def run(self) -> None:
         """Tell the portal at each turn of a shift, until cancelled."""
         while True:
-            self.look()
             await asyncio.sleep(LOOK_EVERY_S)
-
-    def look(self) -> None:
-        """Tell the portal who is on duty, if it was told somebody else."""
-        now = self._now()
-        if self.on_duty(now) != self._told:
             record = Record()
-            self._tell(record, now)
-            self._journal.append(record)
+            self.tell(record, self._now())
+            if record.events:
+                self._journal.append(record)
 
     # ------------------------------------------------------------------ orders
 
@@ -101,16 +99,19 @@ class DutyBook:
         spans = tuple(span for span in command.duty if span.ends_at > now)
         self.calendar = Calendar(version=command.version, by=command.by or "", spans=spans)
         record.states[OWNER] = msgspec.json.encode(self.calendar)
-        self._tell(record, now)
+        self.tell(record, now)
         log.info("duty: version %d with %d turns is in force", command.version, len(spans))
         return None
 
-    def _tell(self, record: Record, now: datetime) -> None:
-        self._told = self.on_duty(now)
+    def tell(self, record: Record, now: datetime) -> None:
+        """Write into a record who is on duty, if the portal was told somebody else, or another calendar."""
+        people, version = self.on_duty(now), self.calendar.version
+        digest = crc32(msgspec.json.encode((version, people)))
+        if digest == self._digest:
+            return
+        self._digest = record.rest.marks["duty_digest"] = digest
         ends = [span.ends_at for span in self.calendar.spans]
-        told = DutyInForce(
-            version=self.calendar.version, at=now, on_duty=self._told, until=max(ends, default=None)
-        )
+        told = DutyInForce(version=version, at=now, on_duty=people, until=max(ends, default=None))
         at_ms, body = to_ms(now), msgspec.json.encode(told)
         record.events.append(EventRow(at_ms, at_ms, "duty", None, None, None, body, None))
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sqlite3
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.journal.records import EventRow, Record, to_ms
 from gateway.told import CarrierHealth, GatewayHealth
+from gateway.told_health import GatewayFigures
 
 LOOK_EVERY_S = 2.0
 MANY_LEGS = "many_legs"
@@ -26,6 +28,17 @@ MANY_LEGS = "many_legs"
 
 DEVICES = "devices"
 """The store of bands cannot be read, or a band of it cannot be admitted."""
+
+DISK = "disk"
+"""Less than `LEAST_FREE_MB` are free where the journal lies."""
+
+CERTIFICATE = "certificate"
+"""A certificate that bands are shown ends in less than `RENEW`, or has ended."""
+
+LEAST_FREE_MB = 500
+RENEW = timedelta(days=21)
+LOOKS_A_MEASURE = 150
+"""The figures are measured, and told, every five minutes."""
 
 PROFILE = "profile"
 """A wearer's profile that was ordered does not fit any more, and an older one is in force."""
@@ -56,7 +69,9 @@ class Health:
         path: Path,
         device_trouble: Callable[[], str] = lambda: "",
         profile_trouble: Callable[[], str] = lambda: "",
+        measure: Callable[[], GatewayFigures] | None = None,
     ) -> None:
+        """`measure` gives the gateway's figures; it may take a while, and is called in a thread."""
         self.journal_trouble = ""
         self._carriers = carriers
         self._open_incidents = open_incidents
@@ -67,18 +82,32 @@ class Health:
         self._path = path
         self._device_trouble = device_trouble
         self._profile_trouble = profile_trouble
+        self.measure = measure
+        self.figures: GatewayFigures | None = None
         self._told: GatewayHealth | None = None
         self._written = b""
 
     async def run(self) -> None:
         """Look until cancelled; the file goes with the gateway, for an old one would lie."""
+        looks = 0
         try:
             while True:
                 await asyncio.sleep(LOOK_EVERY_S)
+                if looks % LOOKS_A_MEASURE == 0:
+                    await self.take_figures()
+                looks += 1
                 self.look()
         finally:
             with contextlib.suppress(OSError):
                 self._path.unlink()
+
+    async def take_figures(self) -> None:
+        """Measure beside the loop; what cannot be measured now leaves the figures of before."""
+        if self.measure is not None:
+            try:
+                self.figures = await asyncio.to_thread(self.measure)
+            except (OSError, sqlite3.Error) as error:
+                log.warning("the gateway cannot be measured: %s", error)
 
     def look(self) -> None:
         """Compare with what was told last, and tell what is new."""
@@ -87,11 +116,14 @@ class Health:
             warnings = (*warnings, DEVICES)
         if self._profile_trouble():
             warnings = (*warnings, PROFILE)
+        warnings = (*warnings, *_in_figures(self.figures, self._clock.now()))
         carriers = tuple(
             CarrierHealth(carrier=name, healthy=healthy, detail=detail, since=since)
             for name, healthy, detail, since in self._carriers()
         )
-        health = GatewayHealth(carriers=carriers, journal=self.journal_trouble, warnings=warnings)
+        health = GatewayHealth(
+            carriers=carriers, journal=self.journal_trouble, warnings=warnings, figures=self.figures
+        )
         if health != self._told:
             self._tell(health)
         self._write(health)
@@ -138,6 +170,15 @@ class Health:
             log.warning("the state file cannot be written: %s", error)
         else:
             self._written = body
+
+
+def _in_figures(figures: GatewayFigures | None, now: datetime) -> tuple[str, ...]:
+    """What somebody should see to before it is too late."""
+    if figures is None:
+        return ()
+    full = figures.disk_free_mb is not None and figures.disk_free_mb < LEAST_FREE_MB
+    ends = any(one.ends_at - now < RENEW for one in figures.certificates)
+    return (*(DISK,) * full, *(CERTIFICATE,) * ends)
 
 
 def _troubles(health: GatewayHealth) -> str:

@@ -74,6 +74,11 @@ class PortalSide:
         """Whether orders, and keys pressed in a Twilio call, would reach us."""
         return self.link is not None and self.link.connected
 
+    @property
+    def through_seq(self) -> int | None:
+        """How far the portal is, None where there is none or it was not heard of yet."""
+        return self.sync.through_seq if self.sync is not None and self.sync.connected else None
+
     def page_of(self, incident_id: str) -> str:
         """A short address of the incident's page, for the texts; empty where there is no portal."""
         portal, link = self._settings.portal, self._settings.portal_link

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import NamedTuple
 
 from sos.at import AtDialogue, AtError, AtLost, AtRefused, AtSilent
 from sos.carriers.base import CarrierAmbiguous, CarrierDown, CarrierError, CarrierRefused
@@ -34,6 +35,7 @@ _STORED = re.compile(r'\+(?:CMTI|CDSI): ?"(\w+)",(\d+)')
 _SENT = re.compile(r"\+CMGS: ?(\d{1,3})(?:,.*)?")
 _LISTED = re.compile(r"\+CMGL: ?(\d+),.*")
 _SIGNAL = re.compile(r"\+CSQ: ?(\d{1,2}),.*")
+_OPERATOR = re.compile(r'\+COPS: ?\d,\d,"([^"]*)".*')
 _WAITING = re.compile(r"\+CLCC: ?\d+,1,5,.*")
 _MEMORIES = re.compile(r'\+CPMS: ?"(\w+)",\d+,\d+(?:,"\w+",\d+,\d+(?:,"(\w+)",\d+,\d+)?)?')
 
@@ -99,6 +101,28 @@ async def _signal(at: AtDialogue) -> str:
     if found is None or int(found[1]) > MAX_SIGNAL:
         return "no signal"
     return f"signal {int(found[1])} of {MAX_SIGNAL}"
+
+
+class Network(NamedTuple):
+    """The network a modem is in: who runs it, and how well it is heard; None where the modem cannot say."""
+
+    operator: str
+    signal_dbm: int | None
+
+
+async def network_of(at: AtDialogue) -> Network:
+    """Ask for the network (27.007, 7.3 and 8.5: 0 is -113 dBm, each step 2 dB). Raises AtSilent or AtLost."""
+    try:
+        named = await at.ask("AT+COPS?", deadline_s=CHECK_DEADLINE_S)
+    except AtRefused:
+        named = ()
+    try:
+        heard = await at.ask("AT+CSQ", deadline_s=CHECK_DEADLINE_S)
+    except AtRefused:
+        heard = ()
+    operator = next((match[1] for line in named if (match := _OPERATOR.fullmatch(line))), "")
+    level = next((int(match[1]) for line in heard if (match := _SIGNAL.fullmatch(line))), MAX_SIGNAL + 1)
+    return Network(operator, None if level > MAX_SIGNAL else 2 * level - 113)
 
 
 async def listed_calls(at: AtDialogue) -> list[tuple[int, str]]:

@@ -25,6 +25,8 @@ ACKNOWLEDGE = "1"
 CALL_BACK = "3"
 TAKING = frozenset({ACKNOWLEDGE, CALL_BACK})
 """Keys after which the line is freed and the leg is confirmed; what they mean the cascade knows."""
+UNKNOWN_SCRIPT = "这是守望求助电话,有人按下了求助,详情请看短信。请按1确认。"
+"""Said in a call found again after a restart: its own words are not known any more."""
 
 
 @dataclass(slots=True, kw_only=True)

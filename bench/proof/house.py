@@ -67,6 +67,7 @@ class Life:
             carriers=self.lines,
         )
         self.gateway.control = _NoDoor()  # type: ignore[assignment]
+        self.gateway.health.measure = None  # a thread would end at another virtual time each time
         self.gateway.portal.link = _Relay(world)  # type: ignore[assignment]
 
     # ------------------------------------------------------------------ dying

@@ -154,6 +154,15 @@ class JournalReader:
             limit,
         )
 
+    def first_after(self, seq: int) -> int | None:
+        """When the first event above a seq was received, in ms; None when there is none."""
+        rows = self._rows("select received_ms from events where seq > ? order by seq limit 1", seq)
+        return rows[0][0] if rows else None
+
+    def quarantine_size(self) -> int:
+        """How many frames are in the quarantine."""
+        return int(self._rows("select count(*) from quarantine")[0][0])
+
     def mark(self, name: str) -> int:
         """A stored number, 0 when it was never set."""
         rows = self._rows("select value from marks where name = ?", name)

@@ -1,4 +1,4 @@
-"""Keeps the journal bounded: the oldest telemetry goes first; alarms, incidents and their audit never go."""
+"""Keeps the journal bounded: the oldest readings and figures go first; alarms and their audit never go."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def used_bytes(connection: sqlite3.Connection) -> int:
 
 
 def drop_oldest(connection: sqlite3.Connection, *, max_size_bytes: int) -> int:
-    """Delete oldest telemetry until the file fits, and the quarantine's oldest frames past its bounds.
+    """Delete the oldest readings and figures until the file fits, and the quarantine past its bounds.
 
     Gives the number of telemetry rows dropped; the marks `dropped_telemetry` and `dropped_quarantine` count.
     Each chunk is a transaction of its own, so a reader never waits long.
@@ -28,7 +28,7 @@ def drop_oldest(connection: sqlite3.Connection, *, max_size_bytes: int) -> int:
         connection.execute("begin immediate")
         count = connection.execute(
             "delete from events where seq in"
-            " (select seq from events where kind = 'telemetry' order by seq limit ?)",
+            " (select seq from events where kind in ('telemetry', 'health') order by seq limit ?)",
             (CHUNK_ROWS,),
         ).rowcount
         _count(connection, "dropped_telemetry", count)

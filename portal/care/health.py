@@ -135,6 +135,8 @@ def _warning(code: str) -> str:
     words = {
         "many_legs": gettext("最近拨打的电话特别多，请管理员看一下原因和费用"),
         "profile": gettext("有人的照护设置和守望设备对不上，设备换用了旧的一版，请管理员查看"),
+        "disk": gettext("守望设备的磁盘快满了，请管理员清理或换大一点的磁盘"),
+        "certificate": gettext("守望设备的证书快到期了，请管理员更换，否则手环会连不上"),
         "devices": gettext("手环名单有问题，有的手环可能没有接入，请管理员在守望设备上查看"),
     }
     return str(words.get(code, gettext("请管理员检查守望设备（%(code)s）", code=code)))

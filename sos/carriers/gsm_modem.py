@@ -23,6 +23,7 @@ from sos.events import Channel, KeyPressed, Leg, LegReported, LegState
 from sos.modem_inbox import Inbox
 from sos.modem_line import (
     CALL_ENDS,
+    Network,
     PinRefused,
     check_network,
     followed_calls,
@@ -31,13 +32,14 @@ from sos.modem_line import (
     key_of,
     listed_calls,
     make_ready,
+    network_of,
     reset,
     speak,
     stored_at,
 )
 from sos.modem_settings import Settings
 from sos.modem_text import SendStopped, send_parts
-from sos.phone_call import PhoneCall
+from sos.phone_call import UNKNOWN_SCRIPT, PhoneCall
 from sos.text_book import TextBook, telephone
 
 log = logging.getLogger(__name__)
@@ -49,8 +51,6 @@ ORPHAN_GRACE_S = 15.0
 RESET_AFTER_SILENCES = 2
 """A modem that was silent so often, one opening after another, is restarted."""
 MAX_REMEMBERED = 128
-UNKNOWN_SCRIPT = "这是守望求助电话,有人按下了求助,详情请看短信。请按1确认。"
-"""Said in a call found again after a restart: its own words are not known any more."""
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
@@ -86,6 +86,7 @@ class GsmModem:
         """Set while the modem can be used."""
         self.trouble = "not started"
         """Why the modem cannot be used now, empty when it can."""
+        self.network: Network | None = None  # the one it is in, as it said last
 
     async def run(self, report: Report) -> None:
         """Keep the modem's line open until cancelled and report what it says."""
@@ -112,6 +113,7 @@ class GsmModem:
 
     def _unready(self, error: AtError) -> None:
         self.trouble = in_words(error)
+        self.network = None
         self.ready.clear()
 
     async def _serve(self) -> None:
@@ -151,6 +153,7 @@ class GsmModem:
                 log.info("the modem is ready")
             self.trouble = ""
             self.ready.set()
+            self.network = await network_of(at) if self._call is None else self.network
         await self.inbox.look(at)
         self._health_due_s = _now_s() + self._health_s()
 

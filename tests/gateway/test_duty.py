@@ -9,6 +9,7 @@ import pytest
 
 from gateway.config import load
 from gateway.duty import DutyBook
+from gateway.journal.records import Record
 from gateway.told import PortalCommand
 from gateway.told_orders import DutySpan
 
@@ -46,6 +47,14 @@ def give(house, *spans, version=1, number=1):
     house.journal.commit()
     (answer,) = [one for one in house.events("command") if one.command == f"c{number}"]
     return answer.done, answer.reason
+
+
+def look(house):
+    """What the calendar's own task does every half minute."""
+    record = Record()
+    house.duty.tell(record, house.clock.now())
+    house.journal.append(record)
+    house.journal.commit()
 
 
 def plan(house):
@@ -127,13 +136,12 @@ async def test_the_calendar_survives_a_restart_and_a_broken_one_leaves_the_staff
 
 async def test_the_turn_of_a_shift_is_told_once(house):
     give(house, span(house, ends_h=1), span(house, "gao", 1, 2, name="高远", phone="+8613800138094"))
-    house.duty.look()
+    look(house)
     assert len(house.events("duty")) == 1
     for hours, who in ((1, "gao"), (1, "desk")):
         house.advance(hours * 3600)
-        house.duty.look()
-        house.duty.look()
-        house.journal.commit()
+        look(house)
+        look(house)
         assert [one.contact for one in house.events("duty")[-1].on_duty] == [who]
     assert len(house.events("duty")) == 3
 

@@ -499,3 +499,17 @@ async def test_a_modem_that_was_unplugged_is_told_as_such(box):
     async with asyncio.timeout(5):
         while "is it plugged in?" not in carrier.trouble:  # noqa: ASYNC110  trouble is a word, not an event
             await asyncio.sleep(0.01)
+
+
+async def test_the_modem_says_whose_network_it_is_in_and_how_well_it_hears_it(box):
+    box.sim.faults.signal = 20
+    await box.power()
+    carrier = await box.gateway(health_s=0.05)
+
+    async def says(*network) -> None:
+        while carrier.network != network:  # noqa: ASYNC110  the modem tells nobody when it was asked
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(says("CHINA MOBILE", -73), 10)
+    box.sim.faults.signal = 99
+    await asyncio.wait_for(says("CHINA MOBILE", None), 10)
