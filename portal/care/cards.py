@@ -11,6 +11,7 @@ from flask import current_app
 from flask_babel import gettext
 
 from portal.care.models import Wearer
+from portal.care.notices import Notice, standing
 from portal.care.places import Where, gazetteer
 from portal.care.queries import Case
 from portal.care.sentences import (
@@ -57,6 +58,8 @@ class WearerCard:
     alarm: str | None
     sight: Sight
     """What of it is shown; the rest is left out of the card."""
+    notices: tuple[Notice, ...] = ()
+    """What somebody had better see to: a low battery, a silent band, one that is not worn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,7 @@ def wearer_card(wearer: Wearer, *, alarm: str | None, now: datetime, sight: Sigh
         accuracy_m=None if accuracy is None else round(accuracy),
         alarm=alarm,
         sight=sight,
+        notices=standing(state, current_app.config["PORTAL"].community_rules, now),
     )
 
 

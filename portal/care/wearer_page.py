@@ -13,6 +13,7 @@ from portal.care import band_orders, queries, suspensions
 from portal.care.cards import incident_card, since, wearer_card
 from portal.care.changes import newest_change
 from portal.care.models import Wearer
+from portal.care.notices import advice_of
 from portal.care.order_words import INTERVALS_S, MAX_TEXT_CHARACTERS, interval_words, order_rows
 from portal.care.sentences import what_words
 from portal.care.sights import facts_of, sight_of
@@ -60,7 +61,11 @@ def wearer_page(wearer: Wearer, typed: Typed = Typed()) -> str:
         age=None if wearer.birth_year is None else now().year - wearer.birth_year,
         orders=order_rows(band_orders.recent(db.session, wearer)),
         notices=[
-            (what_words(row.kind, msgspec.convert(row.why, Why)), row.at)
+            (
+                what_words(row.kind, msgspec.convert(row.why, Why)),
+                row.at,
+                advice_of(row.kind, row.why.get("code", "")),
+            )
             for row in queries.recent_notices(db.session, wearer, since(now(), hours=NOTICE_HOURS))
         ],
         suspended=suspensions.current(wearer, now()),
