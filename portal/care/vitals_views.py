@@ -28,6 +28,7 @@ from portal.care.alarm_history import Asked, every
 from portal.care.looks import record_look, record_trial
 from portal.care.models import Wearer
 from portal.care.profile_page import may_edit
+from portal.care.sights import sight_of
 from portal.care.vitals_fhir import VERSIONS, Person, bundle
 from portal.care.vitals_page import Vitals, cards, steps_card, vitals_of
 from portal.care.vitals_paper import MOST_ALARMS, paper, style
@@ -62,7 +63,7 @@ def _who() -> str:
 @limiter.limit(PAGE_LIMIT, key_func=_who)
 def page(wearer_id: int) -> ResponseReturnValue:
     """A day, seven days or thirty of a wearer's vital signs (`span`, `date` of the last day)."""
-    wearer = visible(wearer_id)
+    wearer = with_health(wearer_id)
     period = asked_period()
     today = local(now()).date()
     record_look(wearer)
@@ -89,7 +90,7 @@ def page(wearer_id: int) -> ResponseReturnValue:
 @limiter.limit(EXPORT_LIMIT, key_func=_who)
 def table(wearer_id: int) -> Response:
     """Every reading of the period for a spreadsheet; every download is recorded."""
-    wearer = visible(wearer_id)
+    wearer = with_health(wearer_id)
     period = asked_period()
     vitals = exported(wearer, period, "csv")
     rows = stream_with_context(csv_chunks(sheet(vitals.charts, vitals.steps)))
@@ -101,7 +102,7 @@ def table(wearer_id: int) -> Response:
 @limiter.limit(PAPER_LIMIT, key_func=_who)
 def for_doctor(wearer_id: int) -> ResponseReturnValue:
     """Thirty days up to `date` on paper, for a doctor; every paper is recorded."""
-    wearer = visible(wearer_id)
+    wearer = with_health(wearer_id)
     period = Period(span="month", last=asked_period().last)
     vitals = exported(wearer, period, "pdf")
     days = Asked(since=period.first, until=period.last)
@@ -126,7 +127,7 @@ def fhir(wearer_id: int) -> ResponseReturnValue:
     release = request.args.get("release", "R4")
     if release not in VERSIONS:
         abort(HTTPStatus.NOT_FOUND)
-    wearer = visible(wearer_id)
+    wearer = with_health(wearer_id)
     period = asked_period()
     vitals = exported(wearer, period, f"fhir {release}")
     root = current_app.config["PORTAL"].public_url.rstrip("/")
@@ -150,9 +151,17 @@ def asked_period() -> Period:
 
 
 def visible(wearer_id: int) -> Wearer:
-    """The wearer, or "not found" for whoever may not see their health."""
+    """The wearer, or "not found" for whoever may not see them at all."""
     found = queries.find_wearer(db.session, viewer(), wearer_id)
     if found is None:
+        abort(HTTPStatus.NOT_FOUND)
+    return found
+
+
+def with_health(wearer_id: int) -> Wearer:
+    """The wearer, or "not found" for whoever no consent in force lets see their health."""
+    found = visible(wearer_id)
+    if not sight_of(viewer(), found).health:
         abort(HTTPStatus.NOT_FOUND)
     return found
 

@@ -13,7 +13,7 @@ from rigs import vitals
 
 from gateway.model import BloodPressure, HeartRate, SpO2, Why, Worn
 from portal.care.history import HistoryRows
-from portal.care.models import AuditEntry, IncidentLine, VitalHistory
+from portal.care.models import AuditEntry, Consent, IncidentLine, VitalHistory
 from portal.care.vitals_history import read
 from portal.db import db, writing
 
@@ -164,6 +164,21 @@ def test_a_stranger_is_told_not_found_and_a_look_is_on_record(app, people, weare
             ("view_vitals", "张桂兰"),
             ("export_vitals", "csv 2026-11-23 30 d"),
         ]
+
+
+def test_without_a_consent_to_health_nothing_of_the_body_is_found_and_alarms_are(
+    app, people, wearer, measured
+):
+    measured((HeartRate(heart_rate_bpm=70), 1))
+    guardian = people["guardian"]
+    paths = ("vitals", "vitals.csv", "vitals.fhir.json", "vitals.pdf")
+    assert f"/care/wearers/{wearer}/vitals" in guardian.get(f"/care/wearers/{wearer}/").text
+    with app.app_context(), writing() as session:
+        session.execute(sa.delete(Consent).where(Consent.data == "health", Consent.audience == "guardians"))
+    assert [guardian.get(f"/care/wearers/{wearer}/{path}").status_code for path in paths] == [404] * 4
+    assert f"/care/wearers/{wearer}/vitals" not in guardian.get(f"/care/wearers/{wearer}/").text
+    assert guardian.get(f"/care/wearers/{wearer}/alarms").status_code == 200
+    assert people["staff"].get(f"/care/wearers/{wearer}/vitals").status_code == 200
 
 
 # ---------------------------------------------------------------- the table
