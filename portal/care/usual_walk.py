@@ -5,7 +5,8 @@
 3. A walk is a stretch away from home between two fixes at home, without a gap, long and far enough.
 4. The usual walk is the medoid: the walk from which the others, all together, are least far
    (each distance is the mean of how far a walk's fixes are from the other's line, cut at `FAR_M`).
-5. Only walks like it count for the width: the 90th percentile of their fixes' distances from its line.
+5. A walk there and back on one way is that way once.
+6. Only walks like it count for the width: the 90th percentile of their fixes' distances from its line.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def usual_walk(track: Sequence[Seen]) -> UsualWalk | None:
     like = [number for number, far_m in enumerate(apart[medoid]) if far_m <= LIKE_M]
     if len(like) < LEAST_WALKS:
         return None
-    line = _simple(lines[medoid])
+    line = _simple(_one_way(walks[medoid], home))
     strays = sorted(line.distance(Point(place)) for number in like for place in walks[number])
     half_m = strays[min(len(strays) - 1, int(STRAYING * len(strays)))]
     half_m = math.ceil(max(half_m, LEAST_HALF_M) / ROUND_M) * ROUND_M
@@ -144,11 +145,19 @@ def _apart_m(line: LineString, walk: MultiPoint) -> float:
     return float(away.clip(max=FAR_M).mean())
 
 
+def _one_way(walk: Sequence[XY], home: XY) -> LineString:
+    """The way out alone where the way back is the same, else the whole round."""
+    turn = max(range(len(walk)), key=lambda number: math.dist(walk[number], home))
+    out, back = LineString(walk[: turn + 1]), walk[turn:]
+    same = all(out.distance(Point(place)) <= LEAST_HALF_M for place in back)
+    return out if same else LineString(walk)
+
+
 def _simple(line: LineString) -> LineString:
     """The line with few corners, the same to `TOLERANCE_M` where that is enough."""
     tolerance_m = TOLERANCE_M
-    simple = line.simplify(tolerance_m)
+    simple = line.simplify(tolerance_m, preserve_topology=False)
     while len(simple.coords) > MOST_CORNERS:
         tolerance_m *= 1.5
-        simple = line.simplify(tolerance_m)
+        simple = line.simplify(tolerance_m, preserve_topology=False)
     return simple

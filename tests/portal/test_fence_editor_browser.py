@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from playwright.sync_api import Page, expect
 from rigs.chromium import WEBGL, chromium_running
@@ -272,3 +274,158 @@ def test_a_way_is_drawn_and_as_wide_as_typed(visit, options, request):
     assert editor.value("half_width_m") == "30"
     editor.look(f"{name}-way")
     assert editor.complaints == []
+
+
+def test_a_beginning_is_tapped_tried_on_the_map_and_sent(visit, far, samples):
+    editor = visit(**FINGER)
+    page = editor.page
+    page.locator("button[name=preset][value=walk]").tap()
+    expect(page.locator("#fence-whole")).to_contain_text("路线，两侧各")
+    assert editor.value("name") == "常走的路"
+    assert len(editor.corners("line")) >= 2
+    editor.look("finger-walk")
+    page.locator("button[name=preset][value=house]").tap()
+    expect(page.locator("#fence-whole")).to_contain_text("圆形，半径")
+    assert editor.value("name") == "常走的路"
+    page.locator("#try").tap()
+    expect(page.locator("#fence-hint")).to_contain_text("会报警")
+    count = int(re.search(r"会报警 (\d+) 次", page.inner_text("#fence-hint"))[1])
+    assert count > 0
+    assert page.locator(".fence-alarm").count() == page.locator("#trial .trial-number").count() == count
+    editor.look("finger-tried")
+    page.locator("#trial").scroll_into_view_if_needed()
+    editor.look("finger-trial")
+    with page.expect_navigation():
+        page.locator("#send").tap()
+    expect(page.locator("#standing-change")).to_contain_text("已发出，等守望设备确认")
+    (made,) = [one for one in far.commands()[-1]["profile"]["fences"] if one["id"] != "home"]
+    assert made["name"] == "常走的路"
+    take(far, samples, 2)
+    expect(page.locator("#standing-change")).to_have_count(0)
+    expect(page.locator("#fences")).to_contain_text("常走的路")
+    page.context.close()
+
+
+def take(far, samples, version: int) -> None:
+    """The gateway takes the newest order."""
+    told, done = samples.profile_taken(far.commands()[-1], version)
+    far.send(msgspec.structs.replace(told, at=datetime.now(UTC)), done)
+
+
+def reach(page: Page, target: str) -> None:
+    """Go to something with the tabulator key, as somebody without a mouse does."""
+    for _ in range(150):
+        if page.evaluate("target => document.activeElement?.matches(target)", target):
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"no way to {target} by keyboard")
+
+
+def type_into(page: Page, target: str, text: str) -> None:
+    reach(page, target)
+    page.keyboard.press("Control+A")
+    page.keyboard.type(text)
+
+
+def test_a_fence_is_typed_tried_and_sent_by_keyboard_alone(visit, far):
+    editor = visit(**MOUSE)
+    page = editor.page
+    type_into(page, "#name", "菜场")
+    type_into(page, "#lat", "31.1562")
+    type_into(page, "#lon", "121.1075")
+    type_into(page, "#radius_m", "60")
+    expect(page.locator("#fence-whole")).to_contain_text("圆形，半径 60 米：走出边界 20 米以上")
+    expect(page.locator("[data-shape=circle]")).to_have_attribute("aria-pressed", "true")
+    reach(page, "#margins summary")
+    page.keyboard.press("Enter")
+    type_into(page, "#dwell_s", "300")
+    expect(page.locator("#effect-dwell_s")).to_have_text("越界满 5 分钟 才报警；之前回来就不报。")
+    expect(page.locator("#fence-whole")).to_contain_text("满 5 分钟")
+    type_into(page, "#escalate_m", "900, 300")
+    expect(page.locator("#effect-escalate_m")).to_have_text("距离要从小到大写，都大于 0。")
+    type_into(page, "#escalate_m", "300, 900")
+    expect(page.locator("#effect-escalate_m")).to_contain_text("300 米、900 米")
+    reach(page, "#try")
+    page.keyboard.press("Enter")
+    expect(page.locator("#trial")).to_contain_text("试算结果")
+    reach(page, "#send")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    made = far.commands()[-1]["profile"]["fences"][-1]
+    assert (made["name"], made["centre"], made["radius_m"]) == ("菜场", [31.1562, 121.1075], 60)
+    assert (made["dwell_s"], made["escalate_m"]) == (300, [300, 900])
+    page.context.close()
+
+
+def test_what_was_drawn_stays_when_somebody_else_was_first(visit, far, samples):
+    editor = visit(**MOUSE, query="?id=home")
+    page = editor.page
+    editor.shape("polygon")
+    for x, y in ((-80, -60), (80, -60), (80, 60)):
+        editor.press(x, y)
+    page.locator("#send").click()
+    expect(page.locator("#fence-hint")).to_contain_text("还没有画完")
+    editor.tool("complete")
+    editor.judged()
+    drawn = editor.corners()
+    theirs = msgspec.structs.replace(samples.ZHANG_PROFILE.fences[0], radius_m=120.0)
+    far.send(samples.profile_told(2, msgspec.structs.replace(samples.ZHANG_PROFILE, fences=(theirs,))))
+    with page.expect_navigation():
+        page.locator("#send").click()
+    page.wait_for_selector("#fence-editor[data-ready]")
+    expect(page.locator(".note-warning")).to_contain_text("别人改了这一项")
+    assert editor.corners() == drawn
+    expect(page.locator("[data-shape=polygon]")).to_have_attribute("aria-pressed", "true")
+    with page.expect_navigation():
+        page.locator("#send").click()
+    assert len(far.commands()[-1]["profile"]["fences"][0]["polygon"]) == 3
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "more", "least_px"),
+    [
+        ("elder", FINGER, {"display": "elder-24"}, 60),
+        ("elder-desktop", MOUSE, {"display": "elder-24"}, 60),
+        ("largest", FINGER, {"display": "elder-40"}, 60),
+        ("english", FINGER, {"english": True}, 44),
+        ("english-desktop", MOUSE, {"english": True}, 44),
+        ("dark", FINGER | {"color_scheme": "dark"}, {}, 44),
+        ("dark-desktop", MOUSE | {"color_scheme": "dark"}, {}, 44),
+    ],
+)
+def test_the_editor_breaks_no_rule_of_accessibility(visit, far, samples, name, options, more, least_px):
+    editor = visit(query="?id=home", **options, **more)
+    page = editor.page
+    expect(page.locator("[data-shape=circle]")).to_have_attribute("aria-pressed", "true")
+    editor.look(name, least_px)
+    page.locator("input[name=keep][value=out]").check()
+    page.locator("#margins summary").click()
+    page.fill("#approach_m", "15")
+    page.fill("#exit_margin_m", "25")
+    page.locator("input[name=when][value=workdays]").check()
+    page.fill("#begin", "8点半")
+    page.fill("#end", "20")
+    expect(page.locator("#effect-approach_m")).to_contain_text("15")
+    expect(page.locator("#effect-when")).to_contain_text("08:30–20:00")
+    page.locator("#part-when").scroll_into_view_if_needed()
+    editor.look(f"{name}-form", least_px)
+    page.evaluate("scrollTo(0, 0)")
+    editor.look(f"{name}-out", least_px)
+    page.context.close()
+
+
+def test_without_a_script_the_form_does_it_all(chromium, address, far, samples):
+    far.send(samples.ROSTER, samples.at_home(), samples.profile_told(source="file", by=""))
+    page = chromium.new_context(base_url=address, viewport=PHONE, java_script_enabled=False).new_page()
+    page.goto("/login")
+    page.fill("#phone", samples.PHONES["guardian"].removeprefix("+86"))
+    page.fill("#password", demo.DEMO_PASSWORD)
+    page.locator("#password").press("Enter")
+    page.goto("/care/wearers/1/profile/fence")
+    page.click("button[name=preset][value=house]")
+    assert page.input_value("#name") == "3栋周围"
+    page.fill("#radius_m", "70")
+    page.click("#send")
+    assert far.commands()[-1]["profile"]["fences"][-1]["radius_m"] == 70
+    page.context.close()

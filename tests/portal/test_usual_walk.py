@@ -58,6 +58,15 @@ def test_the_walk_of_most_days_is_found_and_the_other_left_out():
     assert ground.exact_distance_m(*market) > 100
 
 
+def test_a_walk_there_and_back_is_one_way_with_few_corners():
+    found = usual_walk(days(MARKET, MARKET, noise_m=2.0))
+    assert found is not None
+    assert len(found.line) <= 5
+    (lat, lon), (end_lat, end_lon) = found.line[0], found.line[-1]
+    assert math.hypot((lat - HOME[0]) * METRES_A_DEGREE, (lon - HOME[1]) * ACROSS) < 15
+    assert math.hypot((end_lat - HOME[0]) * METRES_A_DEGREE + 150, (end_lon - HOME[1]) * ACROSS + 200) < 15
+
+
 def test_a_walk_that_strays_is_wider():
     narrow, wide = usual_walk(days(ROUND, ROUND, ROUND)), usual_walk(days(ROUND, ROUND, ROUND, noise_m=25.0))
     assert narrow is not None

@@ -28,6 +28,7 @@ export class Drawing {
     this.state = state;
     this.ground = null;
     this.ids = {};
+    this.showing = false;
     const lines = { lineStringColor: colours.line, lineStringWidth: 3, closingPointColor: colours.line, closingPointWidth: 9, closingPointOutlineColor: colours.card, closingPointOutlineWidth: 3, coordinatePointColor: colours.line, coordinatePointWidth: 6, coordinatePointOutlineColor: colours.card, coordinatePointOutlineWidth: 2 };
     const areas = { ...lines, fillColor: colours.line, fillOpacity: 0.12, outlineColor: colours.line, outlineWidth: 3 };
     const hollow = { ...areas, fillColor: colours.hole, outlineColor: colours.hole, closingPointColor: colours.hole, coordinatePointColor: colours.hole };
@@ -55,7 +56,7 @@ export class Drawing {
     this.draw.start();
     this.draw.on("finish", (id, context) => this.finished(id, context.action));
     this.draw.on("change", (ids, kind) => {
-      if (kind === "update" && this.draw.getMode() === "select" && ids.includes(this.ids.outer)) this.bent(false);
+      if (kind === "update" && !this.showing && this.draw.getMode() === "select" && ids.includes(this.ids.outer)) this.bent(false);
       this.state();
     });
   }
@@ -115,7 +116,9 @@ export class Drawing {
     }
     if (!made?.valid) return;
     this.ids.outer = made.id;
+    this.showing = true; // what is selected is told as changed too
     if (mode === "select") this.draw.selectFeature(made.id);
+    this.showing = false;
   }
 
   stop() {
