@@ -27,6 +27,7 @@ from portal.care.models import Wearer
 from portal.care.profile_check import is_id
 from portal.care.profile_forms import form_page, piece_of, shown, standards, with_piece
 from portal.care.profile_views import EDIT_LIMIT, EDITORS, editable, who_edits
+from portal.care.sights import sight_of
 from portal.care.trial import Told
 from portal.care.trial_shown import MOST_SHOWN
 from portal.care.trial_views import MAX_BODY_BYTES
@@ -34,7 +35,7 @@ from portal.db import db
 from portal.fields import Field
 from portal.i18n import gettext, ngettext
 from portal.policy import declare
-from portal.security import limiter, wants_json
+from portal.security import limiter, viewer, wants_json
 from portal.words import fill, now
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def check(wearer_id: int) -> ResponseReturnValue:
 def try_it(wearer_id: int) -> ResponseReturnValue:
     """Run the fences with this one over the last days: a piece of page, and places to mark on the map."""
     wearer, profile, old, name = _asked(wearer_id)
+    if not profile_trial.may_try(wearer, "fence"):
+        abort(HTTPStatus.NOT_FOUND)
     form = fill(fence_form(old, standards("fence")), request.form.to_dict(flat=False))
     made = fence_of(form, old, name or new_id("f"))
     if made is None:
@@ -145,6 +148,8 @@ def _begun(wearer: Wearer) -> Begun:
 
 def _preset(wearer: Wearer, name: str) -> Begun:
     folder, wearer_id = current_app.config["PORTAL"].map_dir, wearer.id
+    if name in TRACKED and not sight_of(viewer(), wearer).location:
+        abort(HTTPStatus.NOT_FOUND)
     try:
         answers = preset_answers(name, db.session, wearer, folder, now())
     except NoPreset as error:

@@ -20,9 +20,11 @@ from portal.care.fence_presets import Preset, presets
 from portal.care.fence_sketch import fence_sketch
 from portal.care.models import Wearer
 from portal.care.places import gazetteer
+from portal.care.sights import sight_of
 from portal.db import db
 from portal.fields import Field, Filled
 from portal.i18n import gettext
+from portal.security import viewer
 
 Standards = Mapping[str, float]
 
@@ -64,7 +66,7 @@ def editor(
     found = checked(fields, raw, old, fence_standards(wearer))
     parts = old is not None and bool(old.parts)
     return Editor(
-        presets=[] if parts else presets(wearer, folder, location=True),
+        presets=[] if parts else presets(wearer, folder, location=sight_of(viewer(), wearer).location),
         check=found,
         drawing=_drawing(folder, found, old),
         parts=parts,
@@ -78,7 +80,7 @@ def _drawing(folder: str, found: Checked, old: FenceTable | None) -> Markup | No
 
 
 def _script(wearer: Wearer, found: Checked, name: str, folder: str) -> dict[str, Any]:
-    state = wearer.state
+    state = wearer.state if sight_of(viewer(), wearer).location else None
     seen = None if state is None or state.lat is None else {"lat": state.lat, "lon": state.lon}
     return {
         "style": url_for("care.map_style"),

@@ -200,6 +200,8 @@ def _try(
     wearer_id: int, part: str, name: str, fields: Sequence[Field], form: Filled, *, wanted: Profile
 ) -> str:
     """The form as it was typed, with what it would have alarmed below it; nothing is sent."""
+    if not profile_trial.may_try(editable(wearer_id), part):
+        abort(HTTPStatus.NOT_FOUND)
     found = profile_trial.tried(wearer_id, part, wanted)
     seen = request.form.get("seen", "")
     return form_page(
@@ -246,7 +248,7 @@ def form_page(
         page_seen=seen,
         found=found,
         busy=busy,
-        trial=part in TRIED,
+        trial=part in TRIED and profile_trial.may_try(wearer, part),
         margins=MARGINS,
         open_margins=any(form.raw.get(field) or field in form.errors for field in MARGINS),
         conflict=theirs is not UNCHANGED,

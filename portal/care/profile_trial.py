@@ -15,12 +15,19 @@ from portal.care.looks import record_trial
 from portal.care.models import Wearer
 from portal.care.places import LAYERS, read_layer
 from portal.care.profile_words import LIMITS
+from portal.care.sights import sight_of
 from portal.care.trial_forms import USUAL_DAYS, Typed
 from portal.care.trial_views import TRIAL_LIMIT
 from portal.db import db, reading
 from portal.people.language import chosen_language
 from portal.security import limiter, viewer
 from portal.words import now
+
+
+def may_try(wearer: Wearer, part: str) -> bool:
+    """Whether who looks may try the fences, or the limits: a trial shows where somebody was, or how."""
+    sight = sight_of(viewer(), wearer)
+    return sight.location if part == "fence" else sight.health
 
 
 def tried(wearer_id: int, part: str, wanted: Profile) -> Typed | None:

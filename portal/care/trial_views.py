@@ -19,6 +19,7 @@ from portal.care import queries, trial, trial_shown
 from portal.care.looks import record_look, record_trial
 from portal.care.models import Wearer
 from portal.care.places import LAYERS, read_layer
+from portal.care.sights import sight_of
 from portal.care.trial_forms import DAYS, LIMITS, Typed, fences_typed, limits_typed
 from portal.db import db, reading
 from portal.people.language import chosen_language
@@ -52,6 +53,9 @@ def _who() -> str:
 def page(wearer_id: int) -> str:
     """The page with both forms, nothing tried yet."""
     wearer = _visible(wearer_id)
+    sight = sight_of(viewer(), wearer)
+    if not (sight.location or sight.health):
+        abort(HTTPStatus.NOT_FOUND)
     record_look(wearer)
     return _page(wearer, Typed())
 
@@ -80,6 +84,9 @@ def _tried(
     if (request.content_length or 0) > MAX_BODY_BYTES:
         abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     wearer = _visible(wearer_id)
+    sight = sight_of(viewer(), wearer)
+    if not (sight.location if action == "view_track" else sight.health):
+        abort(HTTPStatus.NOT_FOUND)
     typed = Typed(body=_json()) if request.is_json else typed_of(request.form)
     db.session.rollback()
     if not typed.problems:
@@ -117,10 +124,12 @@ def _page(wearer: Wearer, typed: Typed) -> str:
     today = trial.in_force(db.session, wearer, "vitals", community)
     tables = trial.fences_in_force(wearer)
     circle = next((one for one in tables if one.get("centre")), {})
-    spot = circle.get("centre") or _spot(wearer)
+    sight = sight_of(viewer(), wearer)
+    spot = circle.get("centre") or (_spot(wearer) if sight.location else ("", ""))
     return render_template(
         "care/trial.html",
         wearer=wearer,
+        sight=sight,
         typed=typed,
         days=DAYS,
         limits=[(key, words, getattr(today, key), step) for key, words, step in LIMITS],
