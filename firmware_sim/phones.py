@@ -32,6 +32,7 @@ SETTLE_S = 0.05
 """Changes that come together are told together."""
 MAX_WORDS = 200
 MAX_SIREN_CHANGES = 8
+MAX_OTHERS = 12
 KEY = re.compile(r"[0-9*#]")
 OURS = "X-Shouwang-Wall"
 """A header no page of another site can send, so that only this page presses buttons."""
@@ -117,8 +118,19 @@ class PhoneWall:
 
     def shown(self) -> dict[str, Any]:
         """The whole wall as the page draws it."""
-        cards = [card_of(phone, self._transcripts, self.hands.of(phone.phone)) for phone in self._phones]
+        cards = [card_of(phone, self._transcripts, self.hands.of(phone.phone)) for phone in self.phones()]
         return self._head | {"cards": cards, "siren": self._siren_shown()}
+
+    def phones(self) -> tuple[SimPhone, ...]:
+        """The telephones of the scenario, and behind them those that were texted or rung besides.
+
+        A resident who asks for a code to sign in is in no family; the newest stand first.
+        """
+        entries = (entry for transcript in self._transcripts.values() for entry in transcript.entries)
+        newest = sorted(entries, key=lambda entry: entry.at, reverse=True)
+        known = {phone.phone for phone in self._phones}
+        others = dict.fromkeys(entry.phone for entry in newest if entry.phone not in known)
+        return (*self._phones, *(SimPhone(phone=phone) for phone in list(others)[:MAX_OTHERS]))
 
     def _siren_shown(self) -> dict[str, Any] | None:
         if self._siren is None:
@@ -150,7 +162,7 @@ class PhoneWall:
         if OURS not in request.headers:
             raise web.HTTPForbidden
         phone = request.match_info["phone"]
-        if all(phone != known.phone for known in self._phones):
+        if all(phone != known.phone for known in self.phones()):
             raise web.HTTPNotFound
         try:
             given = await request.json()

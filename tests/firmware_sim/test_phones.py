@@ -227,3 +227,15 @@ async def test_what_cannot_be_done_is_refused_and_says_which_kind_of_wrong_it_is
     _, _, client, _ = wall
     async with post(client, path, given, ours=ours) as answer:
         assert answer.status == status
+
+
+async def test_whoever_is_texted_besides_has_a_card_too_the_newest_first(wall):
+    page, transcript, client, _ = wall
+    for number in range(20):
+        transcript.add(f"+86138001390{number:02}", "text", f"您的登录码是 {number:06}")
+    cards = page.shown()["cards"]
+    assert [card["phone"] for card in cards[:3]] == [DAUGHTER.phone, SON.phone, "+8613800139019"]
+    assert cards[2]["items"][0]["words"] == "您的登录码是 000019"
+    assert len(cards) == 2 + 12
+    async with post(client, "/phones/+8613800139019/hold") as answer:
+        assert answer.status == 204

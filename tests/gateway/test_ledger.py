@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gateway.journal.reader import JournalReader
-from gateway.journal.records import EventRow, IncidentRow, Record, Rest, to_ms
+from gateway.journal.records import EventRow, IncidentRow, LegWipe, Record, Rest, to_ms
 from gateway.journal.writer import JournalWriter
 from gateway.ledger import JournalLedger
 from sos.carriers.base import Message
-from sos.events import Channel, KeyPressed, Leg, LegReported, LegState
+from sos.events import OUTSIDE, Channel, KeyPressed, Leg, LegReported, LegState
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -180,3 +181,27 @@ async def test_a_text_never_heard_of_again_is_not_asked_after_at_every_start_for
     later = EventRow(0, to_ms(NOW + timedelta(days=days)), "health", None, None, None, b"{}", None)
     await house.journal.commit(Record([later], rest=Rest(incidents=[changed])))
     assert bool(house.reader.unsettled_legs()) == is_unsettled
+
+
+async def test_legs_of_errands_are_no_legs_of_the_day_before_and_after_a_restart(house):
+    outside = replace(leg(), leg_id="errand-1.0.number.call.1", incident="errand-1", role=OUTSIDE)
+    for one in (leg(), outside):
+        assert await house.ledger.intend(one, Message(body="x"), carrier="twilio", at=NOW)
+        await house.ledger.bind(one.leg_id, carrier="twilio", reference=f"ref/{one.leg_id}")
+    assert house.ledger.legs_today(NOW) == 1
+    after = JournalLedger(journal=house.journal, leg_known=lambda *_: None)
+    after.restore([], house.reader.leg_references(10), NOW)
+    assert after.legs_today(NOW) == 1
+
+
+async def test_a_wiped_leg_is_not_taken_up_again_and_keeps_its_reference(house):
+    outside = replace(leg(), leg_id="errand-1.0.number.call.1", incident="errand-1", role=OUTSIDE)
+    await house.ledger.intend(outside, Message(body="482913"), carrier="twilio", at=NOW)
+    await house.ledger.bind(outside.leg_id, carrier="twilio", reference="ref/1")
+    done = asyncio.Event()
+    house.journal.append(
+        Record(rest=Rest(wiped=[LegWipe("errand-1")]), committed=lambda _: done.set(), urgent=True)
+    )
+    await done.wait()
+    assert house.reader.unsettled_legs() == []
+    assert [row["reference"] for row in house.reader.leg_references(10)] == ["ref/1"]
