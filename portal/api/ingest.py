@@ -43,7 +43,7 @@ from portal.api.lines import insert_once, lock_line
 from portal.care import band_orders, consents, profiles, site_told
 from portal.care.changes import announce
 from portal.care.history import HistoryRows, milliseconds
-from portal.care.latest import advance, hear, measured_at
+from portal.care.latest import Latest, advance, draft_of, hear, measured_at, write_draft
 from portal.care.models import (
     MOST_ID,
     OPEN_STATES,
@@ -130,6 +130,8 @@ class Projection:
     _kept: dict[int, frozenset[Data]] = field(default_factory=dict)
     _wearers: dict[str, Wearer] = field(default_factory=dict)
     _history: HistoryRows = field(default_factory=HistoryRows)
+    _drafts: dict[int, Latest] = field(default_factory=dict)
+    """The newest values of the wearers heard in this batch, by wearer."""
     _heard: dict[str, site_told.Heard] = field(default_factory=dict)
     _changes: dict[tuple[str, int], int | None] = field(default_factory=dict)
 
@@ -165,6 +167,9 @@ class Projection:
     def flush(self) -> None:
         """Write history and newest values, then number the changes."""
         self._history.write(self.session)
+        for wearer in self._wearers.values():
+            if wearer.id in self._drafts and wearer.state is not None:
+                write_draft(self._drafts[wearer.id], wearer.state)
         site_told.write_heard(self.session, self.gateway, self._heard)
         announce(self.session, [(*key, wearer_id) for key, wearer_id in self._changes.items()])
 
@@ -194,17 +199,20 @@ class Projection:
         if told.wearer is None:
             return
         wearer = self._wearer(told.wearer)
-        state = wearer.state
-        if state is None:
-            state = wearer.state = WearerState(wearer_id=wearer.id)
-        moved = hear(state, received)
+        wearer_id = wearer.id
+        draft = self._drafts.get(wearer_id)
+        if draft is None:
+            if wearer.state is None:
+                wearer.state = WearerState(wearer_id=wearer_id)
+            draft = self._drafts[wearer_id] = draft_of(wearer.state)
+        moved = hear(draft, received)
         for reading in self._may_keep(wearer, told.readings):
             at = measured_at(reading.at, received, self.now)
-            self._history.add(wearer.id, reading, at=at, received_at=received, backlog=told.backlog)
+            self._history.add(wearer_id, reading, at=at, received_at=received, backlog=told.backlog)
             if not told.backlog:
-                moved |= advance(state, reading, at)
+                moved |= advance(draft, reading, at)
         if moved:
-            self._changes["wearer", wearer.id] = wearer.id
+            self._changes["wearer", wearer_id] = wearer_id
 
     def _may_keep(self, wearer: Wearer, readings: Sequence[Reading]) -> Sequence[Reading]:
         """What of these readings somebody consented to, all of it while an incident of theirs is open.
