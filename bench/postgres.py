@@ -1,4 +1,4 @@
-"""A PostgreSQL of the bench's own: a fresh cluster in a temporary folder, on loopback, ended with the block."""
+"""A PostgreSQL of the bench's own: a fresh cluster in a temporary folder, on loopback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ACCOUNTS = ("postgres", "nobody")
 def postgres() -> Iterator[str]:
     """Give the URL of an empty database; syncs to disk as it would at a site."""
     port = free_port()
-    folder = Path(tempfile.mkdtemp(prefix="bench-pg-", dir="/tmp"))  # noqa: S108  # its socket's path must be short
+    folder = Path(tempfile.mkdtemp(prefix="bench-pg-", dir="/tmp"))  # its socket's path must be short
     data = folder / "data"
     data.mkdir(mode=0o700)
     folder.chmod(0o755)
@@ -36,7 +36,8 @@ def postgres() -> Iterator[str]:
         run_as = {"user": account.pw_uid, "group": account.pw_gid}
         for path in (folder, data):
             os.chown(path, account.pw_uid, account.pw_gid)
-    initdb = [PROGRAMS / "initdb", "-D", data, "-U", "portal", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+    initdb = [PROGRAMS / "initdb", "-D", data, "-U", "portal", "-A", "trust", "-E", "UTF8"]
+    initdb += ["--locale=C.UTF-8"]
     subprocess.run([*initdb, "--no-sync"], check=True, capture_output=True, cwd=folder, **run_as)
     options = ["-p", str(port), "-h", "127.0.0.1", "-k", str(folder)]
     with (folder / "log").open("wb") as log:

@@ -10,6 +10,7 @@ What must be written during a GET, or outside a request, uses `with writing() as
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,10 +98,17 @@ def init_app(app: Flask, database_url: str) -> None:
     }
     app.config["ALEMBIC_CONTEXT"] = {"render_as_batch": True, "compare_server_default": True}
     db.init_app(app)
+    _leave_out_async(app)
     alembic.init_app(app)
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
             _harden_sqlite(db.engine)
+
+
+def _leave_out_async(app: Flask) -> None:
+    """Take out the library's end of asynchronous sessions: we have none, and it starts a thread a request."""
+    ends = app.teardown_appcontext_funcs
+    ends[:] = [end for end in ends if not inspect.iscoroutinefunction(end)]
 
 
 def upgrade(app: Flask) -> None:

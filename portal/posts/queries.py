@@ -16,6 +16,23 @@ from portal.posts.workflow import State
 PAGE: Final = 20
 
 
+def _count(model: type[Any], *more: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    """The rows of one kind that belong to the post of the row around."""
+    query = sa.select(sa.func.count()).select_from(model).where(model.post_id == Post.id, *more)
+    return query.correlate(Post).scalar_subquery()
+
+
+_COUNTED: Final = sa.select(
+    Post.id,
+    _count(PostLike).label("likes"),
+    _count(Comment, Comment.hidden_at.is_(None)).label("comments"),
+    _count(PostRead).label("reads"),
+    _count(PostRead, PostRead.confirmed_at.is_not(None)).label("confirmed"),
+    _count(PostRead, PostRead.user_id == sa.bindparam("reader", type_=sa.Integer())).label("seen"),
+).where(Post.id.in_(sa.bindparam("ids", expanding=True)))
+"""How posts were received, and whether a reader saw them; built once, as building costs more than asking."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """How a post was received."""
@@ -82,28 +99,21 @@ def unpublished(session: Session, *, community: str, board: str, now: dt.datetim
 
 
 def with_counts(session: Session, posts: Sequence[Post], *, reader: int | None) -> list[Listed]:
-    """Give posts with their counts: four questions for any number of posts."""
+    """Give posts with their counts: one question for any number of posts."""
     ids = [post.id for post in posts]
     if not ids:
         return []
-    likes = _count(session, PostLike.post_id, ids)
-    comments = _count(session, Comment.post_id, ids, Comment.hidden_at.is_(None))
-    reads = _count(session, PostRead.post_id, ids)
-    confirmed = _count(session, PostRead.post_id, ids, PostRead.confirmed_at.is_not(None))
-    seen: set[int] = set()
-    if reader is not None:
-        query = sa.select(PostRead.post_id).where(PostRead.user_id == reader, PostRead.post_id.in_(ids))
-        seen = set(session.scalars(query))
+    found = {row.id: row for row in session.execute(_COUNTED, {"ids": ids, "reader": reader})}
     return [
         Listed(
             post=post,
             counts=Counts(
-                likes=likes.get(post.id, 0),
-                comments=comments.get(post.id, 0),
-                reads=reads.get(post.id, 0),
-                confirmed=confirmed.get(post.id, 0),
+                likes=found[post.id].likes,
+                comments=found[post.id].comments,
+                reads=found[post.id].reads,
+                confirmed=found[post.id].confirmed,
             ),
-            unread=reader is not None and post.id not in seen,
+            unread=reader is not None and not found[post.id].seen,
         )
         for post in posts
     ]
@@ -134,8 +144,3 @@ def to_confirm(
         Post.id.not_in(done),
     )
     return list(session.scalars(query.order_by(Post.publish_at.desc())))
-
-
-def _count(session: Session, column: Any, ids: list[int], *more: sa.ColumnElement[bool]) -> dict[int, int]:
-    query = sa.select(column, sa.func.count()).where(column.in_(ids), *more).group_by(column)
-    return {row[0]: row[1] for row in session.execute(query)}
