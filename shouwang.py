@@ -60,9 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     for room in DESKS:
         importlib.import_module(f"gateway.desk.{room}").add_to(commands)
     bench = add(
-        "bench", run_bench, "measure: ingest, sos, wires, fence, rules (figures are ratios in one run)"
+        "bench",
+        run_bench,
+        "measure one part (figures are ratios in one run)",
     )
-    bench.add_argument("what", choices=("ingest", "sos", "wires", "fence", "rules"))
+    bench.add_argument("what", choices=("ingest", "sos", "wires", "fence", "rules", "portal"))
     bench.add_argument("--seconds", type=float, default=5.0)
     return parser
 
@@ -270,7 +272,7 @@ def _welcome(settings: Any) -> str:
 
 
 def run_bench(options: argparse.Namespace) -> int:
-    """`shouwang bench ingest|sos|wires|fence|rules`."""
+    """`shouwang bench ingest|sos|wires|fence|rules|portal`."""
     module = importlib.import_module(f"bench.{options.what}")
     module.main(seconds=options.seconds)
     return 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import logging
 import os
+import select
 import signal
 import threading
 import time
@@ -31,10 +32,13 @@ if TYPE_CHECKING:
 
 PAGE_THREADS = 24
 MAX_POLLS = 16
+MAX_CONNECTIONS = 2_048
+"""Granian counts connections, not requests: a browser that stays connected without asking takes no thread."""
 KILL_AFTER_S = 2
 """A worker that has not ended this long after it was asked is killed; waiting gateways are let go before."""
 HEALTH_TRIES = 400
 HEALTH_EVERY_S = 0.05
+PARENT_EVERY_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +62,7 @@ def serve(settings: PortalSettings, ready: Callable[[str], None]) -> None:
         workers=1,
         blocking_threads=MAX_POLLS + PAGE_THREADS,
         backlog=1024,
-        backpressure=MAX_POLLS + PAGE_THREADS,
+        backpressure=MAX_CONNECTIONS,
         websockets=False,
         log_enabled=False,
         workers_kill_timeout=KILL_AFTER_S,
@@ -68,7 +72,7 @@ def serve(settings: PortalSettings, ready: Callable[[str], None]) -> None:
     )
     announcer.start()
     with Keeper(settings):
-        server.serve(target_loader=partial(_load, settings, there), wrap_loader=False)
+        server.serve(target_loader=partial(_load, settings, there, os.getpid()), wrap_loader=False)
     there.close()
 
 
@@ -99,27 +103,31 @@ def join_bells(settings: PortalSettings, bell: Bell) -> Callable[[], None]:
     return datagrams.close
 
 
-def _load(settings: PortalSettings, started: Connection, *_names: Any) -> Flask:
+def _load(settings: PortalSettings, started: Connection, parent: int, *_names: Any) -> Flask:
     """Build the application inside the worker, and have its waiters let go when the worker is told to end."""
     from portal import create_app  # noqa: PLC0415  # in the worker, after the fork
 
     app = create_app(settings)
-    leave = join_bells(settings, app.extensions["bell"])
+    join_bells(settings, app.extensions["bell"])
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
-    watcher = threading.Thread(target=_watch, args=(reader, app, leave), name="portal-end", daemon=True)
+    watcher = threading.Thread(target=_watch, args=(reader, app, parent), name="portal-end", daemon=True)
     watcher.start()
     started.send(os.getpid())
     started.close()
     return app
 
 
-def _watch(reader: int, app: Flask, leave: Callable[[], None]) -> None:
-    """Close the bell at the worker's first signal: Python writes its number into the pipe."""
-    os.read(reader, 1)
+def _watch(reader: int, app: Flask, parent: int) -> None:
+    """Close the bell at the worker's first signal: Python writes its number into the pipe.
+
+    A worker whose parent was killed would serve on alone, on a port nobody can take over: it ends too.
+    """
+    while not select.select([reader], [], [], PARENT_EVERY_S)[0]:
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
     app.extensions["bell"].close()
-    leave()
 
 
 def _announce(started: Connection, settings: PortalSettings, ready: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""`python -m portal.streaming`: the stream's process, its settings as one line of JSON on standard input."""
+"""`python -m portal.streaming PID`: the stream's process of a parent, its settings on standard input."""
 
 from gateway.telemetry import start_logging
 from portal.streaming.process import main

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -35,8 +36,13 @@ class Keeper:
         self._thread = threading.Thread(target=self._keep, name="stream-keeper", daemon=True)
 
     def __enter__(self) -> Self:
-        """Start the process; it is listening a moment later."""
+        """Start the process; it is listening a moment later.
+
+        The first is started here and not in the thread: a server that forks at the same moment would keep
+        the far ends of our pipes open, and both would wait for ever.
+        """
         if self._settings.stream_port:
+            self._start()
             self._thread.start()
         return self
 
@@ -61,26 +67,26 @@ class Keeper:
 
     def _keep(self) -> None:
         wait_s = SOONEST_S
-        while not self._ended.is_set():
+        while self._process is not None:
             began = time.monotonic()
-            status = self._live_once()
+            status = self._process.wait()
             if self._ended.is_set():
                 return
             wait_s = SOONEST_S if time.monotonic() - began > WELL_S else min(wait_s * 2, LATEST_S)
             log.error("the stream's process ended with status %d; a new one starts", status)
             self._ended.wait(wait_s)
+            with self._lock:
+                if self._ended.is_set():
+                    return
+                self._start()
 
-    def _live_once(self) -> int:
-        """Start a process, tell it its settings, and wait for its end."""
-        with self._lock:
-            if self._ended.is_set():
-                return 0
-            process = self._process = subprocess.Popen(
-                [sys.executable, "-m", "portal.streaming"],
-                stdin=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C is for us; we pass it on in order
-            )
+    def _start(self) -> None:
+        """Start a process and tell it its settings."""
+        process = self._process = subprocess.Popen(  # noqa: S603  # our own module
+            [sys.executable, "-m", "portal.streaming", str(os.getpid())],
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for us; we pass it on in order
+        )
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError), process.stdin as told:
             told.write(msgspec.json.encode(self._settings) + b"\n")
-        return process.wait()

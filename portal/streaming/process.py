@@ -36,10 +36,10 @@ END_S = 1.0
 
 
 def main() -> None:
-    """Read the settings from standard input and serve until told to end or until our parent is gone."""
+    """Read the settings from standard input and serve until told to end, or until `argv[1]` is gone."""
     settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=PortalSettings)
     allow_files(MAX_VIEWERS + SPARE_FILES)
-    uvloop.run(_serve(settings))
+    uvloop.run(_serve(settings, int(sys.argv[1])))
 
 
 def allow_files(wanted: int) -> None:
@@ -50,12 +50,11 @@ def allow_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-async def _serve(settings: PortalSettings) -> None:
+async def _serve(settings: PortalSettings, parent: int) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    parent = os.getppid()
     async with serving(settings):
         while not stop.is_set() and os.getppid() == parent:
             with contextlib.suppress(TimeoutError):

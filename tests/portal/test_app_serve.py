@@ -182,6 +182,12 @@ def test_nothing_is_left_when_the_portal_itself_is_killed(site):
     assert not Path(f"/proc/{stream}").exists()
 
 
+def test_browsers_that_stay_connected_without_asking_take_nobody_s_place(site):
+    idle = [site.ask("GET", "/healthz") for _ in range(120)]
+    assert {answer.read() for answer in idle} == {b'{"status":"ok"}'}
+    assert site.ask("GET", "/healthz").status == 200
+
+
 def test_a_gateway_that_waits_for_commands_does_not_hold_the_end_up(site, gateway):
     waiting = threading.Thread(
         target=lambda: site.ask("GET", "/api/gateway/v1/commands?wait_s=25", headers=gateway.headers).read()
