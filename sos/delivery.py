@@ -24,7 +24,7 @@ from enum import Enum, auto
 from weakref import WeakValueDictionary
 
 from sos.carriers.base import Carrier, CarrierDown, CarrierError, CarrierRefused
-from sos.events import Channel, LegState
+from sos.events import OUTSIDE, Channel, LegState
 from sos.following import Following
 from sos.ledger import Ledger
 from sos.leg_log import LegLog
@@ -105,11 +105,16 @@ class Delivery:
                 elif asked is _Asked.UNCLEAR:
                     return await self.settle(leg, lost_at=self._now())
                 elif asked is _Asked.NOT_OURS:
-                    return None
+                    return await self._not_written(leg)
             if tried <= refused.keys() or self._now() >= gives_up_at:
                 return await self._not_carried(leg, refused, reached=tried <= refused.keys())
             await self._sleep(pause_s)
             pause_s = min(pause_s * 2, SLOWEST_RETRY_S)
+
+    async def _not_written(self, leg: Underway) -> None:
+        """What belongs to no incident is not placed before its intent is on the disk: it is for later."""
+        if leg.leg.role == OUTSIDE and not leg.recorded and not leg.unwanted:
+            await self._log.tell(leg, LegState.UNREACHED, "the disk does not write")
 
     async def _not_carried(self, leg: Underway, refused: Mapping[str, str], *, reached: bool) -> None:
         self._counters.no_carrier += 1
@@ -161,6 +166,8 @@ class Delivery:
         except Exception:
             log.exception("the intent of leg %s could not be written", leg.leg.leg_id)
         leg.recorded = False
+        if leg.leg.role == OUTSIDE:  # twice is worse than late: nobody's life hangs on it
+            return False
         self._counters.unrecorded += 1
         log.error("leg %s is placed without its intent on disk", leg.leg.leg_id)
         return True

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import sqlite3
+from datetime import timedelta
 
 import msgspec
 import pytest
 
 from gateway.app import Gateway
 from gateway.config import load
+from gateway.errands import texts
 from gateway.journal.reader import verify
+from gateway.journal.writer import JournalWriter
+from gateway.model import Alarm, Why
 from gateway.told import CommandDone, PortalCommand
 from sos.carriers.base import CarrierAmbiguous
 from sos.events import Channel, LegState
@@ -74,9 +79,9 @@ def settings(small_config, tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def life(settings, network):
+async def life(settings, network, **more):
     """One life of a gateway; it ends without a word, as by kill -9, with what was committed by then."""
-    gateway = Gateway(settings, carriers=[Line(network)])
+    gateway = Gateway(settings, carriers=[Line(network)], **more)
     gateway.journal.start()
     gateway.restart.restore()
     tasks = [asyncio.create_task(gateway.dispatcher.run()), asyncio.create_task(gateway.errands.run())]
@@ -178,3 +183,95 @@ async def test_a_test_call_that_rang_before_a_kill_is_not_rung_again(settings):
         assert len(gateway.errands.tests) == 1
         await asyncio.sleep(0)
     assert len(network.taken) == 1
+
+
+class Dying(JournalWriter):
+    """A journal that commits so many records and then, like everything else of a killed process, no more."""
+
+    def __init__(self, *args, records: int, **more) -> None:
+        super().__init__(*args, **more)
+        self.left = records
+
+    def append(self, record) -> None:
+        """Take it, while there is life left."""
+        if self.left > 0:
+            self.left -= 1
+            super().append(record)
+
+
+@pytest.mark.parametrize("purpose", ["notice", "code"])
+@pytest.mark.parametrize("records", range(9))
+async def test_killed_after_any_record_a_notice_is_sent_once_at_most_and_never_forgotten(
+    settings, purpose, records
+):
+    network = Network()
+    make = functools.partial(Dying, records=records)
+    async with life(settings, network, make_journal=make) as gateway:
+        order(gateway, purpose=purpose)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await until(lambda: gateway.journal.left == 0 or answers(gateway.path))
+                await asyncio.sleep(0.05)  # what was handed over before the last breath still happens
+    async with life(settings, network) as gateway:
+        if gateway.reader.mark("command_number") < 1:
+            order(gateway, purpose=purpose)  # the portal gives again what was never on the disk
+        await until(lambda: answers(gateway.path))
+    (answer,) = answers(gateway.path)
+    assert answer in {(True, ""), (False, "unclear")}
+    if purpose == "notice":
+        assert len(network.taken) <= 1
+        assert answer[0] == (len(network.taken) == 1), "what was sent is said to be, by the carrier's list"
+    else:
+        assert answer == (True, "")
+        assert 1 <= len(network.taken) <= 2
+    assert verify(gateway.path).faults == ()
+
+
+class Stuck(JournalWriter):
+    """A journal on a disk that stops after so many records, until it is `freed`."""
+
+    def __init__(self, *args, records: int, **more) -> None:
+        super().__init__(*args, **more)
+        self.left = records
+        self.held = []
+
+    def append(self, record) -> None:
+        """Take it now, or when the disk is back."""
+        if self.left > 0:
+            self.left -= 1
+            super().append(record)
+        else:
+            self.held.append(record)
+
+    def free(self) -> None:
+        """The disk is back."""
+        self.left = 1_000_000
+        held, self.held = self.held, []
+        for record in held:
+            self.append(record)
+
+
+async def test_on_a_stuck_disk_a_text_waits_and_an_alarm_does_not(settings, monkeypatch):
+    monkeypatch.setattr(texts, "LINE_PAUSE", timedelta(seconds=0.1))
+    network = Network()
+    make = functools.partial(Stuck, records=2)  # the order and the beginning, but no intent
+    async with life(settings, network, make_journal=make) as gateway:
+        order(gateway)
+        await until(lambda: gateway.journal.held)
+        await asyncio.sleep(2 * settings.sos.max_commit_wait_ms / 1000)
+        assert network.taken == []
+        press = Alarm(
+            alarm_id="sos.1",
+            wearer="zhang",
+            kind="sos",
+            severity="critical",
+            why=Why(code="press"),
+            at=gateway.clock.now(),
+        )
+        gateway.engine.noticed(press)
+        await until(lambda: len(network.taken) >= 3)
+        assert not [leg_id for leg_id in network.taken if leg_id.startswith("errand-")]
+        gateway.journal.free()
+        await until(lambda: answers(gateway.path))
+    assert len([leg_id for leg_id in network.taken if leg_id.startswith("errand-")]) == 1
+    assert answers(gateway.path) == [(True, "")]
