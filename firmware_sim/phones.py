@@ -130,7 +130,8 @@ class PhoneWall:
         newest = sorted(entries, key=lambda entry: entry.at, reverse=True)
         known = {phone.phone for phone in self._phones}
         others = dict.fromkeys(entry.phone for entry in newest if entry.phone not in known)
-        return (*self._phones, *(SimPhone(phone=phone) for phone in list(others)[:MAX_OTHERS]))
+        shown = list(others)[:MAX_OTHERS]
+        return (*self._phones, *(SimPhone(phone=phone, name=f"尾号 {phone[-4:]}") for phone in shown))
 
     def _siren_shown(self) -> dict[str, Any] | None:
         if self._siren is None:
