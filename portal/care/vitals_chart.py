@@ -21,8 +21,7 @@ from portal.care.vitals_stats import (
     borders,
     buckets,
     by_hour,
-    day_begins_ms,
-    day_of,
+    day_number,
     gaps,
     longest_pause_ms,
     percentile,
@@ -160,6 +159,7 @@ def _series(
     good = samples(readings, measure)
     past = samples(before, measure)
     usually = usual(past)
+    compared_ms = period.compared_ms
     return Series(
         measure=measure,
         limits=limits,
@@ -169,13 +169,13 @@ def _series(
         figures=spread(value for _, value in good),
         usual=_usual_drawn(past, usually, period),
         usually=usually,
-        compared=spread(value for at_ms, value in past if at_ms >= period.compared_ms),
+        compared=spread(value for at_ms, value in past if at_ms >= compared_ms),
     )
 
 
 def usual(past: Sequence[Sample]) -> tuple[float, float] | None:
     """Give between which values eight of ten measurements lay; None where that is not known well enough."""
-    if len(past) < USUAL_READINGS or len({day_of(at_ms) for at_ms, _ in past}) < USUAL_DAYS:
+    if len(past) < USUAL_READINGS or len({day_number(at_ms) for at_ms, _ in past}) < USUAL_DAYS:
         return None
     ordered = sorted(value for _, value in past)
     return percentile(ordered, USUAL_LOW), percentile(ordered, USUAL_HIGH)
@@ -203,19 +203,20 @@ def _usual_drawn(
 def steps(history: History, period: Period) -> Steps:
     """Give the steps of a period, and how many a day were made in the days it is compared with."""
     made = steps_made(history.steps, history.steps_before)
+    since_ms, until_ms, compared_ms = period.since_ms, period.until_ms, period.compared_ms
     edges = borders(period.first, period.days, "hour" if period.span == "day" else "day")
     slots: dict[int, int] = defaultdict(int)
     place = 0
     for at_ms, count in made:
-        if not period.since_ms <= at_ms < period.until_ms:
+        if not since_ms <= at_ms < until_ms:
             continue
         while at_ms >= edges[place + 1]:
             place += 1
         slots[place] += count
     days: dict[int, int] = defaultdict(int)
     for at_ms, count in made:
-        if period.compared_ms <= at_ms < period.since_ms:
-            days[day_begins_ms(day_of(at_ms))] += count
+        if compared_ms <= at_ms < since_ms:
+            days[day_number(at_ms)] += count
     return Steps(
         begins_ms=tuple(edges[:-1]),
         ends_ms=tuple(edges[1:]),

@@ -5,6 +5,7 @@ It knows nobody's rights: whoever calls it has asked the policy.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,19 +57,27 @@ class History:
 
     def between(self, since_ms: int, until_ms: int) -> History:
         """The part of it in [since, until)."""
-        within = [(at_ms, count) for at_ms, count in self.steps if since_ms <= at_ms < until_ms]
-        before = [one for one in self.steps if one[0] < since_ms]
+        first = bisect_left(self.steps, since_ms, key=_when)
+        last = bisect_left(self.steps, until_ms, key=_when)
         return History(
             since_ms=since_ms,
             until_ms=until_ms,
             readings={
-                kind: tuple(one for one in rows if since_ms <= one.at_ms < until_ms)
+                kind: rows[bisect_left(rows, since_ms, key=_at) : bisect_left(rows, until_ms, key=_at)]
                 for kind, rows in self.readings.items()
             },
-            steps=tuple(within),
-            steps_before=before[-1] if before else self.steps_before,
+            steps=self.steps[first:last],
+            steps_before=self.steps[first - 1] if first else self.steps_before,
             cut_ms=self.cut_ms if self.cut_ms is not None and self.cut_ms > since_ms else None,
         )
+
+
+def _at(reading: Reading) -> int:
+    return reading.at_ms
+
+
+def _when(count: Sample) -> int:
+    return count[0]
 
 
 def samples(readings: Sequence[Reading], measure: Measure, *, doubtful: bool = False) -> list[Sample]:

@@ -18,6 +18,9 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 MS = 1000
 HOUR_MS = 3_600_000
 HOURS = 24
+DAY_MS = HOURS * HOUR_MS
+AHEAD_MS = 8 * HOUR_MS
+"""How far China is ahead of UTC; its last summer time was in 1991, before any band."""
 LEAST_GAP_MS = 15 * 60 * MS
 """A pause this short is none, however often a band usually measures."""
 GAP_PAUSES = 3
@@ -85,14 +88,14 @@ def day_begins_ms(day: dt.date) -> int:
     return round(dt.datetime.combine(day, dt.time(), SHANGHAI).timestamp()) * MS
 
 
-def day_of(at_ms: int) -> dt.date:
-    """Give the day in the community at a time."""
-    return dt.datetime.fromtimestamp(at_ms / MS, SHANGHAI).date()
+def day_number(at_ms: int) -> int:
+    """Give a number that is the same for all times of one day in the community, and one more the next day."""
+    return (at_ms + AHEAD_MS) // DAY_MS
 
 
 def hour_of(at_ms: int) -> int:
     """Give the hour of the day in the community at a time, 0 to 23."""
-    return dt.datetime.fromtimestamp(at_ms / MS, SHANGHAI).hour
+    return (at_ms + AHEAD_MS) // HOUR_MS % HOURS
 
 
 def borders(first: dt.date, days: int, size: Size) -> list[int]:

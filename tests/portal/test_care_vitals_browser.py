@@ -19,6 +19,15 @@ UPLOT = ROOT / "portal" / "static" / "vendor" / "uplot" / "uPlot.esm.js"
 SHOTS = ROOT / "tests" / "browser" / "shots"
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
+SMALL_TEXT = """() => [...document.querySelectorAll("main *")]
+    .filter((one) => one.checkVisibility() && !one.closest(".visually-hidden"))
+    .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+    .filter((one) => parseFloat(getComputedStyle(one).fontSize) < 24)
+    .map((one) => one.outerHTML.slice(0, 120))"""
+TARGETS = "a.button, button, select, summary, input[type=date]"
+LOW_TARGETS = f"""() => [...document.querySelector("main").querySelectorAll("{TARGETS}")]
+    .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 59.5)
+    .map((one) => one.outerHTML.slice(0, 120))"""
 
 
 @pytest.fixture(autouse=True)
@@ -124,4 +133,56 @@ def test_without_javascript_the_pictures_and_tables_are_there(chromium, address,
     page.fill("#vitals-date", "2026-01-05")
     page.locator(".vitals-date button").click()
     assert "1月5日" in page.locator("#sentence").inner_text()
+    context.close()
+
+
+def test_in_elder_mode_text_and_targets_are_large(chromium, address, samples, wearer):
+    context = chromium.new_context(base_url=address, viewport=PHONE)
+    page = context.new_page()
+    sign_in(page, samples.PHONES["guardian"])
+    context.add_cookies([{"name": "display", "value": "elder-24", "url": address}])
+    for path in ("vitals", "alarms"):
+        page.goto(f"/care/wearers/{wearer}/{path}")
+        page.wait_for_load_state("networkidle")
+        small = page.evaluate(SMALL_TEXT)
+        assert (path, small) == (path, [])
+        low = page.evaluate(LOW_TARGETS)
+        assert (path, low) == (path, [])
+    context.close()
+
+
+def test_a_daughter_filters_the_alarms_and_takes_files_away(chromium, address, samples, wearer, tmp_path):
+    context = chromium.new_context(base_url=address, viewport=DESK, accept_downloads=True)
+    page = context.new_page()
+    sign_in(page, samples.PHONES["guardian"])
+    page.goto(f"/care/wearers/{wearer}/")
+    page.locator("#to-alarms").click()
+    page.wait_for_url(f"**/care/wearers/{wearer}/alarms")
+    page.select_option("#kind", "vitals")
+    page.fill("#since", yesterday())
+    page.check("input[name=drills]")
+    page.locator(".history-filter button").click()
+    page.wait_for_url("**drills=1**")
+    assert page.locator("#count").inner_text() == "共 2 次"
+    assert page.locator("#since").input_value() == yesterday()
+    page.goto(f"/care/wearers/{wearer}/alarms?drills=1")
+    heads = {"to-csv": b"\xef\xbb\xbf", "to-xlsx": b"PK"}
+    for button, head in heads.items():
+        with page.expect_download() as caught:
+            page.locator(f"#{button}").click()
+        caught.value.save_as(tmp_path / button)
+        assert (tmp_path / button).read_bytes().startswith(head)
+    page.goto(f"/care/wearers/{wearer}/vitals?span=month")
+    for button, head in {
+        "to-csv": b"\xef\xbb\xbf",
+        "to-pdf": b"%PDF",
+        "to-fhir": b'{"resourceType":"Bundle"',
+    }.items():
+        with page.expect_download() as caught:
+            page.locator(f"#{button}").click()
+        caught.value.save_as(tmp_path / button)
+        assert caught.value.suggested_filename.startswith("张桂兰-vitals-")
+        assert (tmp_path / button).read_bytes().startswith(head)
+    page.locator("#to-trial").click()
+    page.wait_for_url(f"**/care/wearers/{wearer}/trial")
     context.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from statistics import quantiles
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from portal.care.vitals_stats import (
     borders,
     buckets,
     day_begins_ms,
-    day_of,
+    day_number,
     gaps,
     hour_of,
     longest_pause_ms,
@@ -62,9 +63,16 @@ def test_hours_and_days_are_those_of_shanghai_and_leave_no_moment_out(first, day
         assert edges[0] == day_begins_ms(first)
         assert edges[-1] == day_begins_ms(first + dt.timedelta(days=days))
         assert {later - earlier for earlier, later in itertools.pairwise(edges)} == {length}
-    assert day_of(edges[0]) == first
     assert hour_of(edges[0]) == 0
-    assert day_of(edges[0] - 1) == first - dt.timedelta(days=1)
+    assert hour_of(edges[0] - 1) == 23
+    assert [day_number(edge) - day_number(edges[0]) for edge in edges] == list(range(days + 1))
+
+
+@given(st.integers(946_684_800_000, 4_000_000_000_000))
+def test_days_and_hours_by_number_are_those_of_the_time_zone(at_ms):
+    there = dt.datetime.fromtimestamp(at_ms / 1000, ZoneInfo("Asia/Shanghai"))
+    assert hour_of(at_ms) == there.hour
+    assert day_number(at_ms) == (there.date() - dt.date(1970, 1, 1)).days
 
 
 @given(DAYS, st.lists(st.tuples(st.integers(0, 7 * 86_400_000 - 1), VALUES), max_size=80))

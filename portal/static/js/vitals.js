@@ -6,8 +6,9 @@ import uPlot from "../vendor/uplot/uPlot.esm.js";
 const ZONE = "Asia/Shanghai";
 const HOUR_S = 3600;
 const DAY_S = 86400;
-const HEIGHT = 240;
-const HEIGHT_BARS = 170;
+const elder = document.documentElement.dataset.mode === "elder";
+const HEIGHT = elder ? 340 : 240;
+const HEIGHT_BARS = elder ? 240 : 170;
 const BANDS = [["band0", "line0"], ["band1", "line1"]];
 const language = document.documentElement.lang;
 const clock = new Intl.DateTimeFormat(language, { timeZone: ZONE, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
@@ -20,14 +21,14 @@ function colours() {
     ink: named("--ink"), soft: named("--ink-soft"), grid: named("--line"), card: named("--card"),
     usual: named("--vitals-usual"), limit: named("--warning"), mark: named("--danger"),
     line0: named("--brand"), line1: named("--vitals-line1"), band0: named("--vitals-band0"), band1: named("--vitals-band1"),
-    font: style.fontFamily, size: Math.max(12, Math.min(20, parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.78)),
+    font: style.fontFamily, size: elder ? 24 : 12.5,
   };
 }
 
 function times(chart, narrow, room) {
   const found = [];
   if (chart.span === "day") {
-    for (let at = chart.since; at <= chart.until; at += (narrow ? 6 : 3) * HOUR_S) found.push(at);
+    for (let at = chart.since; at <= chart.until; at += (narrow ? (elder ? 12 : 6) : elder ? 6 : 3) * HOUR_S) found.push(at);
   } else {
     const days = Math.round((chart.until - chart.since) / DAY_S);
     const every = Math.ceil(days / Math.max(2, Math.floor(room)));
@@ -164,7 +165,7 @@ function draw(figure) {
     scales: { x: { time: true, range: [chart.since, chart.until] }, y: { range: [chart.low, chart.high] } },
     axes: [
       { font: `${paint.size}px ${paint.font}`, stroke: paint.soft, grid: { show: false }, ticks: { stroke: paint.grid, size: 4 }, size: paint.size * 2.1, splits: () => times(chart, narrow, (figure.clientWidth - paint.size * 5) / (paint.size * 3.6)), values: (_, all) => all.map((at) => timeWords(chart, at)) },
-      { font: `${paint.size}px ${paint.font}`, stroke: paint.soft, grid: { stroke: paint.grid, width: 1 }, ticks: { show: false }, size: paint.size * (chart.high > 999 ? 3.6 : 3), space: 36 },
+      { font: `${paint.size}px ${paint.font}`, stroke: paint.soft, grid: { stroke: paint.grid, width: 1 }, ticks: { show: false }, size: paint.size * (chart.high > 999 ? 3.6 : 3), space: elder ? 60 : 36 },
     ],
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, y: false, points: { size: 9 } },
