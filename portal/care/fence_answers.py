@@ -22,7 +22,7 @@ from portal.i18n import gettext
 GROUND = frozenset({"kind", "lat", "lon", "radius_m", "corners", "holes", "line", "half_width_m", "datum"})
 """The questions that say where a fence is."""
 WEEKS = {"daily": "daily", "workdays": "mon-fri"}
-NAMED = {"day": "daily day", "night": "daily night"}
+NAMED = {"day": "daily day", "night": "daily night", "holidays": "holidays"}
 HOURS = re.compile(r"(?P<days>[a-z,-]+)(?P<but> not holidays)? (?P<begin>\d\d:\d\d)-(?P<end>\d\d:\d\d)")
 HOLED = re.compile(r"\bholes?\b")
 CLOCK = re.compile(r"(?P<hour>\d{1,2})(?:[:.点时]?(?P<minute>\d\d|半)?分?)?", re.ASCII)
@@ -126,7 +126,7 @@ def _holes(form: Filled, said: Mapping[str, str], fence: FenceTable | None) -> t
 
 def _schedule(form: Filled, said: Mapping[str, str]) -> tuple[str, ...]:
     match said.get("when"):
-        case "day" | "night" as named:
+        case "day" | "night" | "holidays" as named:
             return (NAMED[named],)
         case "daily" | "workdays" | "hours" as which:
             clocks = {field: clock_of(said[field]) for field in ("begin", "end") if field in said}

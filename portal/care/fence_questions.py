@@ -96,6 +96,7 @@ def _when_fields() -> tuple[Field, ...]:
                 Choice(value=ALWAYS, label=gettext("一直")),
                 Choice(value="day", label=gettext("每天白天（6:00–22:00）")),
                 Choice(value="night", label=gettext("每天夜里（22:00–6:00）")),
+                Choice(value="holidays", label=gettext("节假日全天")),
                 Choice(value="daily", label=gettext("每天，自己定钟点")),
                 Choice(value="workdays", label=gettext("周一至周五，自己定钟点")),
                 Choice(value="hours", label=gettext("自己选星期和钟点")),

@@ -288,6 +288,10 @@ FENCES = [
         {"schedule": ["daily night"]},
     ),
     (
+        {"kind": "circle", "lat": "31.157", "lon": "121.108", "radius_m": "80", "when": "holidays"},
+        {"schedule": ["holidays"]},
+    ),
+    (
         {"kind": "circle", "lat": "31.157", "lon": "121.108", "radius_m": "80", "when": "hours"}
         | {"days": ["mon", "fri"], "begin": "8:00", "end": "17:30", "not_holidays": "yes"},
         {"schedule": ["mon,fri not holidays 08:00-17:30"]},

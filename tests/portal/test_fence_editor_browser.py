@@ -28,7 +28,7 @@ STEPS = 16
 HOME = (31.15535, 121.1046)
 METRES_A_DEGREE = 111_195.0
 TARGETS = (
-    "main button:not(.visually-hidden), main input:not([type=hidden], [type=radio], [type=checkbox]),"
+    "main button, main input:not([type=hidden], [type=radio], [type=checkbox]),"
     " main select, main .button, main summary"
 )
 SMALL = """([targets, least]) => [...document.querySelectorAll(targets)]
@@ -273,6 +273,13 @@ def test_a_way_is_drawn_and_as_wide_as_typed(visit, options, request):
     assert len(editor.corners("line")) == 4
     assert editor.value("half_width_m") == "30"
     editor.look(f"{name}-way")
+    line = editor.corners("line")
+    editor.page.emulate_media(color_scheme="dark")
+    expect(editor.page.locator("#fence-map")).to_have_attribute("data-theme", "dark")
+    place = editor.pixels(line[0])
+    editor.drag(place, (place[0], place[1] + 30))
+    assert editor.corners("line")[1:] == line[1:]
+    assert 10 < metres(editor.corners("line")[0], line[0]) < 40
     assert editor.complaints == []
 
 
@@ -348,7 +355,7 @@ def test_a_fence_is_typed_tried_and_sent_by_keyboard_alone(visit, far):
     reach(page, "#try")
     page.keyboard.press("Enter")
     expect(page.locator("#trial")).to_contain_text("试算结果")
-    reach(page, "#send")
+    reach(page, "#escalate_m")
     with page.expect_navigation():
         page.keyboard.press("Enter")
     made = far.commands()[-1]["profile"]["fences"][-1]

@@ -257,10 +257,12 @@ function carry(event) {
   map.map.once(touch ? "touchend" : "mouseup", end);
 }
 
+// At the start, and again when day turns into night: the view stays where it was.
 function dressMap() {
+  const first = drawing === null;
   map.overlay(fields.keep);
   rebuild();
-  map.look(ground, true);
+  if (first) map.look(ground, true);
 }
 
 function rebuild() {

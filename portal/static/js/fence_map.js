@@ -75,6 +75,7 @@ export class FenceMap {
     const { seen } = this.given;
     map.addSource("fence-here", { type: "geojson", data: seen ? feature({ type: "Point", coordinates: [seen.lon, seen.lat] }) : NOTHING });
     map.addLayer({ id: "fence-here", type: "circle", source: "fence-here", paint: { "circle-radius": 7, "circle-color": this.colour("brand"), "circle-stroke-color": this.colour("card"), "circle-stroke-width": 3 } });
+    this.element.dataset.theme = this.dark.matches ? "dark" : "light";
     this.draw();
   }
 
