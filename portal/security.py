@@ -12,15 +12,20 @@ from flask import Flask, abort, current_app, g, jsonify, redirect, render_templa
 from flask_babel import gettext
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
-from flask_security import FSQLALiteUserDatastore, Security, current_user, uia_phone_mapper
+from flask_security import Security, current_user, uia_phone_mapper
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 
 from portal.db import db
-from portal.people.forms import PhoneLoginForm
-from portal.people.models import Role, User
-from portal.policy import ANYONE, CLOSED, NOBODY, SIGNED_IN, Policy, Verdict, Viewer, declared, judge
+from portal.people import sign_ins
+from portal.people.forms import CodeLoginForm, PhoneLoginForm
+from portal.people.guarding import Accounts
+from portal.people.models import Passkey, Role, User
+from portal.people.sign_ins import PRIVATE_KEPT
+from portal.people.totp import PortalTotp
+from portal.policy import ANYONE, CLOSED, NOBODY, PRIVATE, SIGNED_IN, Policy, Verdict, Viewer, declared, judge
 from portal.streaming.address import stream_origin
+from portal.words import now
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -29,10 +34,10 @@ if TYPE_CHECKING:
 
     from portal.settings import PortalSettings
 
-SESSION_HOURS = 24 * 14
 CAPACITY = "capacity"
 """Where the session keeps in which of their capacities a person acts."""
-LOGIN_LIMIT = "10 per minute; 60 per hour"
+SIGN_IN_LIMIT = "10 per minute; 60 per hour"
+"""Of one address, for whatever takes a password or a code."""
 MACHINE_PATHS = ("/api/", "/twilio/")
 
 CONTENT_SECURITY_POLICY = (
@@ -53,8 +58,20 @@ FOREIGN_POLICIES: dict[str, Policy] = {
     "security.login": ANYONE,
     "security.logout": SIGNED_IN,
     "security.verify": CLOSED,
+    "security.us_signin": ANYONE,
+    "security.us_signin_send_code": ANYONE,
+    "security.us_setup": CLOSED,
+    "security.us_setup_validate": CLOSED,
+    "security.us_verify": CLOSED,
+    "security.us_verify_send_code": CLOSED,
+    "security.us_verify_link": CLOSED,
 }
 """Policies of views that libraries brought along and that cannot declare their own."""
+
+LIMITED = ("security.login", "security.us_signin", "security.us_signin_send_code")
+"""Views of libraries that take a password or a code, or send one."""
+UNGUARDED = frozenset({"static", "security.static"})
+"""What is the same for everybody, and asks nobody who they are."""
 
 csrf = CSRFProtect()
 limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=False)
@@ -72,13 +89,27 @@ def init_app(app: Flask, settings: PortalSettings) -> None:
         REMEMBER_COOKIE_HTTPONLY=True,
         REMEMBER_COOKIE_SAMESITE="Lax",
         REMEMBER_COOKIE_SECURE=https,
-        PERMANENT_SESSION_LIFETIME=SESSION_HOURS * 3600,
+        PERMANENT_SESSION_LIFETIME=PRIVATE_KEPT.absolute,
         WTF_CSRF_TIME_LIMIT=None,
         SECURITY_PASSWORD_SALT=settings.password_salt,
         SECURITY_PASSWORD_HASH="argon2",  # noqa: S106  # the name of a function, not a password
         SECURITY_PASSWORD_SCHEMES=["argon2"],
         SECURITY_DEPRECATED_PASSWORD_SCHEMES=[],
-        SECURITY_USER_IDENTITY_ATTRIBUTES=[{"phone": {"mapper": uia_phone_mapper}}],
+        SECURITY_PASSWORD_REQUIRED=False,
+        SECURITY_API_ENABLED_METHODS=["session"],
+        SECURITY_DATETIME_FACTORY=now,
+        SECURITY_USER_IDENTITY_ATTRIBUTES=[
+            {"phone": {"mapper": uia_phone_mapper}},
+            {"us_phone_number": {"mapper": uia_phone_mapper}},
+        ],
+        SECURITY_UNIFIED_SIGNIN=True,
+        SECURITY_US_ENABLED_METHODS=["sms"],
+        SECURITY_US_MFA_REQUIRED=["sms"],
+        SECURITY_US_SIGNIN_URL="/login/code",
+        SECURITY_US_SIGNIN_SEND_CODE_URL="/login/code/send",
+        SECURITY_US_SIGNIN_TEMPLATE="people/login_code.html",
+        SECURITY_TOTP_SECRETS={1: settings.secret_key},
+        SECURITY_TOTP_ISSUER=f"{settings.community_name} 守望",
         SECURITY_PHONE_REGION_DEFAULT="CN",
         SECURITY_FLASH_MESSAGES=False,
         SECURITY_JOIN_USER_ROLES=False,
@@ -87,10 +118,18 @@ def init_app(app: Flask, settings: PortalSettings) -> None:
     )
     csrf.init_app(app)
     limiter.init_app(app)
-    Security(app, FSQLALiteUserDatastore(db, User, Role), login_form=PhoneLoginForm)
-    login = app.view_functions["security.login"]
-    limited: Any = limiter.limit(LOGIN_LIMIT, methods=["POST"])(login)
-    app.view_functions["security.login"] = limited
+    Security(
+        app,
+        Accounts(db, User, Role, Passkey),
+        login_form=PhoneLoginForm,
+        us_signin_form=CodeLoginForm,
+        totp_cls=PortalTotp,
+    )
+    for endpoint in LIMITED:
+        limited: Any = limiter.limit(SIGN_IN_LIMIT, methods=["POST"])(app.view_functions[endpoint])
+        app.view_functions[endpoint] = limited
+    sign_ins.init_app(app)
+    app.before_request(_check_sign_in)
     app.before_request(_check_policy)
     app.after_request(_add_headers)
     app.context_processor(lambda: {"viewer": viewer()})
@@ -136,6 +175,13 @@ def _viewer_of_session() -> Viewer:
         return NOBODY
     found: Viewer = user.viewer_in(session.get(CAPACITY))
     return found
+
+
+def _check_sign_in() -> None:
+    if request.endpoint in UNGUARDED or not current_user.is_authenticated:
+        return
+    acting: Viewer = current_user.viewer_in(session.get(CAPACITY))
+    sign_ins.check(office=bool(acting.roles - PRIVATE))
 
 
 def _check_policy() -> ResponseReturnValue | None:

@@ -1,4 +1,4 @@
-"""The forms of accounts."""
+"""The forms of signing in: by phone and password, by phone and a code sent to it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,24 @@ from typing import Any
 
 from flask import current_app
 from flask_babel import gettext, lazy_gettext
-from flask_security import LoginForm, lookup_identity
+from flask_security import LoginForm, UnifiedSigninForm, lookup_identity
 from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
+from portal.db import db
+from portal.people import codes, texts
+from portal.people.codes import Purpose, TooSoon
 from portal.people.models import User
+from portal.words import now
+
+
+def account_at(typed: str | None) -> User | None:
+    """The account a number as typed may sign in to; None for nobody, and for what is not let in here."""
+    found = lookup_identity((typed or "").replace(" ", "").replace("-", ""))
+    if not isinstance(found, User) or not found.active:
+        return None
+    live = current_app.config["PORTAL"].mode != "demo"
+    return None if live and found.demo else found
 
 
 class PhoneLoginForm(LoginForm):
@@ -29,12 +42,56 @@ class PhoneLoginForm(LoginForm):
         Whatever was wrong, the answer is the same: it tells nobody whether there is such an account.
         """
         self.ifield = self.phone
-        self.user = lookup_identity((self.phone.data or "").replace(" ", "").replace("-", ""))
-        live = current_app.config["PORTAL"].mode != "demo"
-        if live and isinstance(self.user, User) and self.user.demo:
-            self.user = None
+        self.user = account_at(self.phone.data)
         if super().validate(**kwargs):
             return True
         self.phone.errors = [gettext("手机号或密码不对，请再试一次。")]
         self.password.errors = []
         return False
+
+
+class CodeLoginForm(UnifiedSigninForm):
+    """Sign in by phone and a code: asking for one, and typing it in, by the same form.
+
+    After asking, `sent` says that the page for typing comes next: with an account and without one.
+    `problem` is what the reader is told, the same for either.
+    """
+
+    sent: bool = False
+    problem: str = ""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Send a code where there is somebody to send it to; let Flask-Security judge a typed one."""
+        phone = codes.canonical(self.identity.data or "")
+        if phone is None:
+            self.problem = gettext("这不是完整的手机号，请检查一下。")
+            return False
+        self.identity.data = phone
+        found = account_at(phone)
+        if self.submit_send_code.data:
+            return self._ask(phone, found)
+        self.sent = True
+        if found is not None and super().validate(**kwargs):
+            return True
+        self.problem = gettext("验证码不对，或者已经过期。请再试一次，或重新获取。")
+        return False
+
+    def _ask(self, phone: str, account: User | None) -> bool:
+        """Make the code and say whether Flask-Security is to send it."""
+        self.chosen_method.data = "sms"
+        try:
+            texts.gateway(db.session, now=now())
+            codes.make(db.session, phone, Purpose.SIGN_IN, now=now())
+        except TooSoon as soon:
+            self.sent = codes.live(db.session, phone, Purpose.SIGN_IN, now=now()) is not None
+            self.problem = codes.wait_words(soon)
+            return False
+        except texts.NoGateway:
+            self.problem = gettext("短信现在发不出去。请用密码登录，或打居委会电话。")
+            return False
+        db.session.commit()
+        self.sent = True
+        if account is None:
+            return False
+        self.user = account
+        return True

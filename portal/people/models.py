@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from flask_security import RoleMixin, UserMixin
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from flask import request
+from flask_security import RoleMixin, UserMixin, WebAuthnMixin
+from sqlalchemy.ext.mutable import MutableList
+from sqlalchemy.orm import Mapped, mapped_column, relationship, synonym
 
 from portal import policy
 from portal.db import Model
+from portal.words import now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,22 +91,64 @@ class Grant(Model):
 
 
 class User(Model, UserMixin):
-    """An account; `phone` (E.164) is how a person signs in."""
+    """An account; `phone` (E.164) is how a person signs in, a card where somebody has no telephone."""
 
     __tablename__ = "user_account"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    phone: Mapped[str] = mapped_column(sa.String(20), unique=True)
+    phone: Mapped[str | None] = mapped_column(sa.String(20), unique=True)
     name: Mapped[str] = mapped_column(sa.String(80))
     password: Mapped[str | None] = mapped_column(sa.String(255))
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(sa.String(64), unique=True)
     demo: Mapped[bool] = mapped_column(default=False)
     """Made by the demonstration; never let in while the portal is live."""
+    made_at: Mapped[dt.datetime | None]
+    closed_at: Mapped[dt.datetime | None]
+    """When its owner closed it; name and telephone are gone since then."""
+    failed_sign_ins: Mapped[int] = mapped_column(default=0)
+    """Failures since the last success; what is locked, and for how long, follows from them."""
+    locked_until: Mapped[dt.datetime | None]
+    tf_primary_method: Mapped[str | None] = mapped_column(sa.String(64))
+    tf_totp_secret: Mapped[str | None] = mapped_column(sa.String(255))
+    """Sealed with the portal's key, as Flask-Security's TOTP wants it."""
+    totp_last_counter: Mapped[int | None] = mapped_column(sa.BigInteger)
+    """The step of the last code of the authenticator that was taken: none counts twice (RFC 6238, 5.2)."""
+    mf_recovery_codes: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(sa.JSON()))
+    fs_webauthn_user_handle: Mapped[str | None] = mapped_column(sa.String(64), unique=True)  # type: ignore[assignment]  # made at the first passkey
 
+    us_phone_number = synonym("phone")
+    tf_phone_number = None
+    webauthn: Mapped[list[Passkey]] = relationship(  # type: ignore[assignment]  # a list of ours
+        back_populates="user", cascade="all, delete-orphan"
+    )
     grants: Mapped[list[Grant]] = relationship(
         foreign_keys=Grant.user_id, lazy="selectin", cascade="all, delete-orphan", order_by=Grant.id
     )
+
+    def is_locked(self, form_error: list[str] | None = None) -> bool:
+        """Whether the account takes no password and no second factor now, after too many failures.
+
+        A code still comes to the owner's telephone, so that a stranger's guessing keeps nobody out.
+        """
+        del form_error
+        if request.endpoint == "security.us_signin":
+            return False
+        return self.locked_until is not None and self.locked_until > now()
+
+    def track_failed_authn(self, auth_type: str, tfa: bool = False) -> None:  # noqa: FBT001, FBT002  # Flask-Security calls it so
+        """Count a failure, of the first or the second factor."""
+        from portal.people.guarding import note_failure  # noqa: PLC0415  # it sends texts, which know the orders
+
+        super().track_failed_authn(auth_type, tfa=tfa)
+        note_failure(self)
+
+    def us_send_security_token(self, method: str, **kwargs: Any) -> str | None:
+        """Text the code just made to this account's telephone; words for the form where it cannot be."""
+        from portal.people.guarding import text_code  # noqa: PLC0415  # likewise
+
+        del method, kwargs
+        return text_code(self)
 
     @property
     def roles(self) -> list[Role]:  # type: ignore[override]  # Flask-Security only reads it
@@ -130,6 +175,29 @@ class User(Model, UserMixin):
         return viewer_of(self, chosen)
 
 
+class Passkey(Model, WebAuthnMixin):
+    """A passkey (WebAuthn credential) of an account, with the columns Flask-Security fills."""
+
+    __tablename__ = "passkey"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("user_account.id", ondelete="CASCADE"), index=True)
+    credential_id: Mapped[bytes] = mapped_column(sa.LargeBinary(1024), unique=True)
+    public_key: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    sign_count: Mapped[int | None] = mapped_column(sa.BigInteger, default=0)  # type: ignore[assignment]  # as theirs
+    transports: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(sa.JSON()))
+    backup_state: Mapped[bool]
+    device_type: Mapped[str] = mapped_column(sa.String(64))
+    extensions: Mapped[str | None] = mapped_column(sa.String(255))
+    create_datetime: Mapped[dt.datetime] = mapped_column(default=lambda: dt.datetime.now(dt.UTC))
+    lastuse_datetime: Mapped[dt.datetime]
+    name: Mapped[str] = mapped_column(sa.String(64))
+    usage: Mapped[str] = mapped_column(sa.String(64))
+    """`first` or `secondary`: whether it signs in by itself or after a password or a code."""
+
+    user: Mapped[User] = relationship(back_populates="webauthn")
+
+
 def viewer_of(user: User, grants: Iterable[Grant]) -> policy.Viewer:
     """An account acting on some of its grants, at the place of the first one."""
     held = [grant for grant in grants if grant.known is not None]
@@ -137,7 +205,7 @@ def viewer_of(user: User, grants: Iterable[Grant]) -> policy.Viewer:
     return policy.Viewer(
         user=user.id,
         name=user.name,
-        phone=user.phone,
+        phone=user.phone or "",
         community=place.community if place is not None else "",
         scope=place.scope if place is not None else "",
         part=place.part if place is not None else "",

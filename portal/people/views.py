@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, redirect, render_template, request, session, url_for
 
+from portal.people import signup
 from portal.people.language import LANGUAGES
 from portal.policy import ANYONE, SIGNED_IN, declare
 from portal.security import local_path
 
 if TYPE_CHECKING:
+    from flask import Flask
+    from flask.blueprints import BlueprintSetupState
     from flask.typing import ResponseReturnValue
 
+PARTS = (signup,)
+"""The parts of people with a blueprint of their own."""
+
 blueprint = Blueprint("people", __name__, template_folder="templates")
+
+
+@blueprint.record_once
+def _wire(state: BlueprintSetupState) -> None:
+    app = cast("Flask", state.app)
+    for part in PARTS:
+        app.register_blueprint(part.blueprint)
 
 
 @blueprint.get("/me/")
