@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
 
 from portal.care.alarm_history import KINDS, SEVERITIES, Asked, asked_of, every, find, sheet
-from portal.care.looks import record_look, record_trial
+from portal.care.looks import record_look
 from portal.care.models import Wearer
 from portal.care.vitals_views import CARERS, EXPORT_LIMIT, download, visible
 from portal.db import db
@@ -72,7 +72,7 @@ def xlsx_table(wearer_id: int) -> Response:
 def _table(wearer_id: int, form: str, mimetype: str, chunks: Callable[[Any], Iterator[bytes]]) -> Response:
     """Read while it is sent; that it is sent is on record first."""
     wearer = visible(wearer_id)
-    record_trial(wearer.id, "export_alarms", detail=form)
+    record_look(wearer, "export_alarms", detail=form, every=True)
     rows = sheet(every(db.session, wearer, asked_of(request.args)))
     name = f"{wearer.name}-alarms-{local(now()):%Y%m%d}.{form}"
     return download(stream_with_context(chunks(rows)), mimetype, name)

@@ -25,7 +25,7 @@ from flask import (
 
 from portal.care import queries
 from portal.care.alarm_history import Asked, every
-from portal.care.looks import record_look, record_trial
+from portal.care.looks import record_look
 from portal.care.models import Wearer
 from portal.care.profile_page import may_edit
 from portal.care.sights import sight_of
@@ -66,7 +66,7 @@ def page(wearer_id: int) -> ResponseReturnValue:
     wearer = with_health(wearer_id)
     period = asked_period()
     today = local(now()).date()
-    record_look(wearer)
+    record_look(wearer, detail=f"{period.last.isoformat()} {period.days} d")
     vitals = vitals_of(db.session, wearer, period)
     return render_template(
         "care/vitals.html",
@@ -141,7 +141,8 @@ def fhir(wearer_id: int) -> ResponseReturnValue:
 
 def exported(wearer: Wearer, period: Period, form: str) -> Vitals:
     """Read a period for a file that leaves the house; that it does is on record first."""
-    record_trial(wearer.id, "export_vitals", detail=f"{form} {period.last.isoformat()} {period.days} d")
+    detail = f"{form} {period.last.isoformat()} {period.days} d"
+    record_look(wearer, "export_vitals", detail=detail, every=True)
     return vitals_of(db.session, wearer, period)
 
 

@@ -161,7 +161,7 @@ def test_a_stranger_is_told_not_found_and_a_look_is_on_record(app, people, weare
     with app.app_context():
         entries = db.session.scalars(sa.select(AuditEntry).order_by(AuditEntry.seq)).all()
         assert [(one.action, one.detail) for one in entries] == [
-            ("view_vitals", "张桂兰"),
+            ("view_vitals", "2026-11-23 1 d"),
             ("export_vitals", "csv 2026-11-23 30 d"),
         ]
 
