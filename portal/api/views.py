@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import sqlalchemy as sa
 from flask import Blueprint, Response
 
+from portal.api import openapi
 from portal.api.gateway import answer, authorised_gateway, give_commands, refuse, take_events
 from portal.api.telephone import take_key, take_status, take_text
 from portal.db import db
 from portal.policy import ANYONE, MACHINE, declare
 from portal.security import csrf
 
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.blueprints import BlueprintSetupState
+
 blueprint = Blueprint("api", __name__)
 csrf.exempt(blueprint)
+
+
+@blueprint.record_once
+def _wire(state: BlueprintSetupState) -> None:
+    cast("Flask", state.app).register_blueprint(openapi.blueprint)
 
 
 @blueprint.post("/api/gateway/v1/events")

@@ -23,12 +23,11 @@ from flask_babel import gettext
 from flask_login import user_logged_out
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import audit
-from portal.api import commands
 from portal.api.gateway import ring
 from portal.care import (
     alarm_history_views,
     band_orders,
+    care_api,
     fence_editor,
     lost_views,
     order_views,
@@ -48,6 +47,7 @@ from portal.care.cards import incident_card, wearer_card
 from portal.care.changes import account_changed, newest_change
 from portal.care.fence_areas import fence_areas
 from portal.care.health import troubles
+from portal.care.incident_orders import order
 from portal.care.live import admit, marker
 from portal.care.looks import record_look
 from portal.care.order_words import order_rows
@@ -91,6 +91,7 @@ PARTS = (
     track_views,
     vitals_views,
     alarm_history_views,
+    care_api,
 )
 """The parts of care with a blueprint of their own."""
 
@@ -355,36 +356,7 @@ def _case(code: str) -> Case:
 
 
 def _order(code: str, name: str, *, note: str | None = None, verdict: str | None = None) -> None:
-    """Queue one order about an incident and record who gave it; pressing twice is one order."""
-    case, who = _case(code), viewer()
-    if name in case.waiting or not case.open:
-        return
-    if name == "acknowledge" and (not case.untaken or who.name in case.view.takers):
-        return
-    ended = commands.count_ended(db.session, case.gateway, incident=code, name=name)
-    mine = f".u{who.user}" if case.view.acks_wanted > 1 else ""
-    commands.queue(
-        db.session,
-        case.gateway,
-        now=now(),
-        by_user=who.user,
-        command=f"{name}.{code}{mine}.{ended + 1}",
-        name=name,
-        incident=code,
-        by=who.name,
-        note=note,
-        verdict=verdict,
-    )
-    audit.record(
-        db.session,
-        at=now(),
-        actor=f"user:{who.user}",
-        action=name,
-        subject=f"incident:{code}",
-        detail=" ".join(filter(None, (verdict, note))),
-    )
-    db.session.commit()
-    ring()
+    order(_case(code), name, note=note, verdict=verdict)
 
 
 def _back(code: str) -> ResponseReturnValue:
