@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         run_bench,
         "measure one part (figures are ratios in one run)",
     )
-    bench.add_argument("what", choices=("ingest", "sos", "wires", "fence", "rules", "portal"))
+    bench.add_argument("what", choices=("ingest", "sos", "wires", "fence", "rules", "portal", "map", "track"))
     bench.add_argument("--seconds", type=float, default=5.0)
     return parser
 
@@ -272,7 +272,7 @@ def _welcome(settings: Any) -> str:
 
 
 def run_bench(options: argparse.Namespace) -> int:
-    """`shouwang bench ingest|sos|wires|fence|rules|portal`."""
+    """`shouwang bench ingest|sos|wires|fence|rules|portal|map|track`."""
     module = importlib.import_module(f"bench.{options.what}")
     module.main(seconds=options.seconds)
     return 0

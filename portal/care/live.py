@@ -118,6 +118,8 @@ def marker(wearer: Wearer, alarm: str | None, sight: Sight | None = None) -> dic
         "initials": initials(wearer.name),
         "alarm": alarm,
         "heard_at": state.heard_at.isoformat() if state is not None and state.heard_at else None,
+        "battery_pct": state.battery_pct if state is not None else None,
+        "worn": state.worn if state is not None else None,
     }
     may_place = sight is None or sight.location
     if state is not None and state.fix_at is not None and may_place:

@@ -21,6 +21,7 @@ from portal.care.lost_models import ShareLink, Sighting
 from portal.care.lost_page import SHARED_TRAIL, WORDS_CHARACTERS, last_seen, trail
 from portal.care.lost_views import PICTURES
 from portal.care.places import LAYERS, read_layer
+from portal.care.sight import is_shared
 from portal.db import db, writing
 from portal.fields import Choice, Field, Filled
 from portal.i18n import gettext, ngettext
@@ -149,7 +150,7 @@ def map_layer(token: str, name: str) -> Response:
 
 def _link(token: str) -> ShareLink:
     link = share.opened(db.session, token, now())
-    if link is None:
+    if link is None or not is_shared(link.search.wearer):
         abort(HTTPStatus.NOT_FOUND)
     return link
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from portal.care.track import Floats, Track, plane
 
 TOLERANCE_M = 2.0
-MOST_CORNERS = 12_000
+MOST_CORNERS = 8_000
 
 
 def simplified(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from portal.care.history import milliseconds
 from portal.care.models import AlarmRecord, FixHistory, VitalHistory, Wearer
-from portal.care.track import Gap, Track, gaps, impossible, pieces, rough, track_of
+from portal.care.track import Gap, Row, Track, gaps, impossible, pieces, rough, track_of
 from portal.care.track_stays import Stay, Totals, stays, totals
 
 MOST_FIXES = 200_000
@@ -100,10 +100,8 @@ def newest_before(session: Session, wearer: Wearer, before: datetime) -> int | N
     return session.scalar(query)
 
 
-def _fixes(
-    session: Session, wearer: Wearer, start: datetime, end: datetime, most: int
-) -> list[tuple[int, float, float, float | None, str | None]]:
-    """Rows without the ORM, which would cost a hundred thousand of them a second."""
+def _fixes(session: Session, wearer: Wearer, start: datetime, end: datetime, most: int) -> list[Row]:
+    """Rows as the driver gives them: the layers above it cost half a second for a hundred thousand."""
     query = (
         sa.select(FixHistory.at_ms, FixHistory.lat, FixHistory.lon, FixHistory.accuracy_m, FixHistory.source)
         .where(
@@ -115,5 +113,6 @@ def _fixes(
         .order_by(FixHistory.at_ms, FixHistory.id)
         .limit(most)
     )
-    rows: Any = session.execute(query).all()
-    return list(rows)
+    cursor: Any = session.connection().execute(query).cursor
+    found: list[Row] = cursor.fetchall()
+    return found

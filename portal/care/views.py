@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import (
     Blueprint,
     Response,
     abort,
-    current_app,
     flash,
     g,
-    jsonify,
     redirect,
     render_template,
     request,
@@ -30,6 +27,7 @@ from portal.care import (
     care_api,
     fence_editor,
     lost_views,
+    map_views,
     order_views,
     profile_api,
     profile_forms,
@@ -42,23 +40,18 @@ from portal.care import (
     trial_views,
     vitals_views,
 )
-from portal.care.basemap import Theme, style
-from portal.care.cards import incident_card, wearer_card
+from portal.care.cards import incident_card
 from portal.care.changes import account_changed, newest_change
-from portal.care.fence_areas import fence_areas
 from portal.care.health import troubles
 from portal.care.incident_orders import order
-from portal.care.live import admit, marker
+from portal.care.live import admit
 from portal.care.looks import record_look
 from portal.care.order_words import order_rows
-from portal.care.places import LAYERS, read_layer
 from portal.care.sentences import VERDICTS
-from portal.care.sights import sight_of
 from portal.care.story import story_rows
 from portal.care.wearer_page import wearer_page
 from portal.db import READING_METHODS, db, writing
-from portal.people.language import chosen_language
-from portal.policy import SIGNED_IN, WATCHERS, Role, Viewer, declare, only
+from portal.policy import WATCHERS, Role, Viewer, declare, only
 from portal.security import local_path, viewer
 from portal.stream import RETRY_MS, retry
 from portal.streaming.address import stream_address
@@ -69,9 +62,8 @@ if TYPE_CHECKING:
     from flask.blueprints import BlueprintSetupState
     from flask.typing import ResponseReturnValue
 
-    from portal.care.cards import IncidentCard, WearerCard
+    from portal.care.cards import IncidentCard
     from portal.care.health import Trouble
-    from portal.care.models import Wearer
     from portal.care.queries import Case
 
 NOTE_CHARACTERS = 500
@@ -97,6 +89,7 @@ PARTS = (
 
 blueprint = Blueprint("care", __name__, template_folder="templates")
 trial_views.add_to(blueprint)
+map_views.add_to(blueprint)
 
 
 @blueprint.record_once
@@ -158,68 +151,6 @@ def standing_alarms() -> list[IncidentCard]:
         return [incident_card(case) for case in queries.exhausted_cases(db.session, viewer())]
     except SQLAlchemyError:
         return []
-
-
-@blueprint.get("/care/")
-@declare(SIGNED_IN)
-def index() -> str:
-    """The live map with its list twin, alarms on top; who watches nobody is told how it starts."""
-    seen = newest_change(db.session)
-    wearers = queries.visible_wearers(db.session, viewer())
-    alarms = queries.alarming_wearers(db.session, [wearer.id for wearer in wearers])
-    cards = [_card(wearer, alarms.get(wearer.id)) for wearer in wearers]
-    cases = [incident_card(case) for case in queries.open_cases(db.session, viewer())]
-    watches = bool(CARERS.roles & viewer().roles)
-    return render_template(
-        "care/map.html", cards=cards, incidents=cases, seen=seen, watches=watches, troubles=_troubles()
-    )
-
-
-@blueprint.get("/care/cards")
-@declare(CARERS)
-def cards() -> str:
-    """The cards of some wearers (`id` repeated) as a piece of page; those not visible are left out."""
-    wanted = set(request.args.getlist("id", type=int))
-    wearers = [row for row in queries.visible_wearers(db.session, viewer()) if row.id in wanted]
-    alarms = queries.alarming_wearers(db.session, [row.id for row in wearers])
-    made = [_card(row, alarms.get(row.id)) for row in wearers]
-    return render_template("care/cards.html", cards=made)
-
-
-@blueprint.get("/care/markers.json")
-@declare(CARERS)
-def markers() -> Response:
-    """Every visible wearer as the map draws them, with their fences."""
-    wearers = queries.visible_wearers(db.session, viewer())
-    alarms = queries.alarming_wearers(db.session, [wearer.id for wearer in wearers])
-    drawn = []
-    for row in wearers:
-        sight = sight_of(viewer(), row)
-        fences = fence_areas(row.fences) if sight.location else []
-        drawn.append({**marker(row, alarms.get(row.id), sight), "fences": fences})
-    return jsonify(wearers=drawn, now=now().isoformat())
-
-
-@blueprint.get("/care/map/style.json")
-@declare(SIGNED_IN)
-def map_style() -> Response:
-    """The base map's style; `theme=dark` for the night."""
-    theme: Theme = "dark" if request.args.get("theme") == "dark" else "light"
-    sources = {name: url_for("care.map_layer", name=name, _external=False) for name in LAYERS}
-    root = request.host_url.rstrip("/")
-    absolute = {name: root + path for name, path in sources.items()}
-    return jsonify(style(theme, english=chosen_language() == "en", sources=absolute))
-
-
-@blueprint.get("/care/map/<name>.geojson")
-@declare(SIGNED_IN)
-def map_layer(name: str) -> Response:
-    """One layer of the community's map."""
-    if name not in LAYERS:
-        abort(HTTPStatus.NOT_FOUND)
-    answer = jsonify(read_layer(Path(current_app.config["PORTAL"].map_dir), name))
-    answer.headers["Cache-Control"] = "private, max-age=3600"
-    return answer
 
 
 @blueprint.get("/care/wearers/<int:wearer_id>/")
@@ -338,10 +269,6 @@ def _whole(code: str) -> dict[str, Any]:
     story = story_rows(queries.story_of(db.session, case))
     orders = order_rows(band_orders.of_incident(db.session, case.gateway, code))
     return {"card": incident_card(case), "story": story, "orders": orders, "troubles": _troubles()}
-
-
-def _card(wearer: Wearer, alarm: str | None) -> WearerCard:
-    return wearer_card(wearer, alarm=alarm, now=now(), sight=sight_of(viewer(), wearer))
 
 
 def _troubles() -> list[Trouble]:

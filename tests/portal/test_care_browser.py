@@ -17,6 +17,17 @@ from portal import demo
 
 pytestmark = pytest.mark.slow
 
+RINGS = """(layer) => new Promise((done) => {
+  const { map } = document.getElementById("map");
+  map.jumpTo({ center: [121.1065, 31.165], zoom: 17 });
+  const look = () => {
+    const found = map.queryRenderedFeatures({ layers: [layer] });
+    if (!found.length) return requestAnimationFrame(look);
+    const place = (one) => Number(one.geometry.coordinates[1].toFixed(3));
+    done(found.map((one) => [one.properties.initials, place(one)]));
+  };
+  look();
+})"""
 MAPLIBRE = Path(__file__).parents[2] / "portal" / "static" / "vendor" / "maplibre-gl" / "maplibre-gl.mjs"
 
 
@@ -66,15 +77,16 @@ def test_a_wearer_moves_on_the_map_and_in_the_list_without_a_reload(visitor, far
     visitor.evaluate("window.sameDocument = true")
     card = visitor.locator("#wearers .wearer").first
     expect(card).to_contain_text("张桂兰 在家附近（3栋）")
-    marker = visitor.locator("#map .marker")
-    expect(marker).to_have_count(1)
-    before = marker.get_attribute("style")
+    shown = visitor.locator("#map")
+    expect(shown).to_have_attribute("data-wearers", "1")
     far.send(now_at(samples, 31.1650, 121.1065))
     expect(card).to_contain_text("在小区外", timeout=15_000)
-    assert marker.get_attribute("style") != before
+    expect(shown).to_have_attribute("data-moved", "1")
+    assert visitor.evaluate(RINGS, "wearers-rings") == [["桂兰", 31.165]]
     far.send(samples.incident())
     expect(visitor.locator("#briefs")).to_contain_text("张桂兰 按下求救")
-    expect(visitor.locator("#map .marker-alarm")).to_have_count(1)
+    expect(shown).to_have_attribute("data-alarmed", "1")
+    assert visitor.evaluate(RINGS, "apart-rings") == [["桂兰", 31.165]]
     assert visitor.evaluate("window.sameDocument")
 
 
