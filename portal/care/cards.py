@@ -38,8 +38,6 @@ NEWS_PLACE = 4
 """The order in which the legs of an incident are shown."""
 ESTIMATED = frozenset({"wifi", "cell"})
 SOURCE_ICONS = {"gnss": "satellite", "wifi": "wifi", "cell": "radio"}
-LOW_PCT = 20.0
-"""A band with no more charge than this is named."""
 VAGUE_M = 100.0
 """A fix vaguer than this is drawn as an estimate."""
 
@@ -59,7 +57,6 @@ class WearerCard:
     source: str
     source_icon: str
     accuracy_m: int | None
-    battery_low: bool
     alarm: str | None
     sight: Sight
     """What of it is shown; the rest is left out of the card."""
@@ -132,7 +129,6 @@ def wearer_card(wearer: Wearer, *, alarm: str | None, now: datetime, sight: Sigh
         source=str(SOURCE_WORDS.get(source or "", "")),
         source_icon=SOURCE_ICONS.get(source or "", "radio"),
         accuracy_m=None if accuracy is None else round(accuracy),
-        battery_low=state is not None and state.battery_pct is not None and state.battery_pct <= LOW_PCT,
         alarm=alarm,
         sight=sight,
         notices=standing(state, current_app.config["PORTAL"].community_rules, now),
