@@ -16,6 +16,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -79,9 +80,12 @@ def serve(settings: PortalSettings, ready: Callable[[str], None]) -> None:
 def prepare(settings: PortalSettings) -> None:
     """Bring the store up to date and make what must be there; leaves no connection open."""
     from portal import create_app, db, demo  # noqa: PLC0415  # see `serve`
+    from portal.care.partitions import make_months  # noqa: PLC0415  # the same
 
     app = create_app(settings)
     db.upgrade(app)
+    with app.app_context(), db.writing() as session:
+        make_months(session, datetime.now(UTC))
     demo.prepare(app)
     if settings.mode == "demo":
         demo.seed(app)
