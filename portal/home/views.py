@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 
 from portal.cases import views as cases
 from portal.home.display import COOKIE, COOKIE_AGE_S, SIZES_PX, Display, from_cookie
@@ -32,6 +42,37 @@ def around_every_page() -> dict[str, Any]:
         "here": here,
         "sprite": url_for("static", filename="vendor/lucide/icons.svg"),
     }
+
+
+@blueprint.get("/manifest.webmanifest")
+@declare(ANYONE)
+def manifest() -> Response:
+    """What a telephone needs to keep the portal beside its other applications; `lang` is `zh` or `en`."""
+    english = request.args.get("lang") == "en"
+    name, place = "Shouwang" if english else "守望", current_app.config["PORTAL"].community_name
+    icons = (("icons/shouwang.svg", "any"), ("icons/shouwang-maskable.svg", "maskable"))
+    answer = jsonify(
+        id="/",
+        name=f"{name} · {place}",
+        short_name=name,
+        lang="en" if english else "zh-Hans",
+        start_url="/",
+        scope="/",
+        display="standalone",
+        background_color="#ffffff",
+        theme_color="#0b5a69",
+        icons=[
+            {
+                "src": url_for("static", filename=file),
+                "sizes": "any",
+                "type": "image/svg+xml",
+                "purpose": purpose,
+            }
+            for file, purpose in icons
+        ],
+    )
+    answer.mimetype = "application/manifest+json"
+    return answer
 
 
 @blueprint.get("/")
