@@ -50,7 +50,7 @@ def main(*, seconds: float) -> None:
             page = signed_in(browser, address)
             began = time.perf_counter()
             page.goto("/care/")
-            page.wait_for_selector("#map[data-ready]", timeout=120_000)
+            page.wait_for_selector(f"#map[data-ready][data-wearers='{WEARERS}']", timeout=120_000)
             spent_s = time.perf_counter() - began
             print(f"{WEARERS:,} wearers: the page with its list and its map is drawn after {spent_s:.1f} s")
             print(f"{'panning, frames a second':32}{'empty':>8}{'full':>8}{'ratio':>8}")

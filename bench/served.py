@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from portal import create_app, demo
+from portal.care.consents import give_for_demonstration
 from portal.care.history import FIX_COLUMNS, VITAL_COLUMNS, milliseconds
 from portal.care.models import Wearer, WearerState
 from portal.db import db, upgrade, writing
@@ -120,6 +121,8 @@ def settle_wearers(app: Any, count: int) -> None:
                 worn=dice.random() > 0.05,
             )
             session.add(wearer)
+            session.flush()
+            give_for_demonstration(session, wearer, at=now - timedelta(days=2))
 
 
 def settle_track(app: Any, count: int, *, wearer_id: int = 1) -> datetime:
