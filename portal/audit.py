@@ -1,21 +1,35 @@
 """The record of who looked at, or acted on, whose personal data: append-only, each entry sealing the last.
 
-Changing or removing an entry breaks every seal after it; `broken_at` finds the first.
+Changing or removing an entry breaks every seal after it; `verify` finds the first.
+The end of the record is anchored: its last seal and the number of entries, sealed with the portal's key,
+so that entries cut off the end are missed, too. The database itself refuses changes and deletions.
+
+Who has the database but not the key can switch the triggers off and then change, insert or remove entries,
+and make every seal fit again, for a seal needs no key; but not the anchor, so `verify` tells.
+They can put the whole record and its anchor back as both once were:
+for that the anchor is also told to the log every day, and `verify` takes such a line.
+Who has the key too can rewrite everything but those lines.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from flask import current_app
 from sqlalchemy.orm import Session
 
 from portal.care.history import milliseconds
-from portal.care.models import AuditEntry
+from portal.care.models import AuditAnchor, AuditEntry
 
 FIRST_SEAL = "0" * 64
+ANCHOR = 1
+"""The one row of anchors."""
 AUDIT_LOCK = 7_304_213
 """PostgreSQL advisory lock of whoever appends: a chain has one end."""
 
@@ -38,6 +52,7 @@ def record(
     entry.seal = seal_of(entry)
     session.add(entry)
     session.flush()
+    _anchor(session, entry)
     return entry
 
 
@@ -62,11 +77,104 @@ def seal_of(entry: AuditEntry) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """What is wrong with the record: at which entry, and why.
+
+    `changed`: the entry is not what was sealed; `missing`: one before it is gone;
+    `cut`: entries were taken off the end, or put there by who had no key; `anchor`: the end was never sealed
+    with this key; `rolled_back`: the record is shorter, or another, than it once was told to be.
+    """
+
+    seq: int | None
+    reason: str
+
+
 def broken_at(session: Session) -> int | None:
     """The number of the first entry whose seal or predecessor does not hold, None when all do."""
-    previous = FIRST_SEAL
-    for entry in session.scalars(sa.select(AuditEntry).order_by(AuditEntry.seq)):
-        if entry.previous != previous or entry.seal != seal_of(entry):
-            return entry.seq
-        previous = entry.seal
+    found, _ = _chain(session)
+    return None if found is None else found.seq
+
+
+def verify(session: Session, *, key: str, told: str = "") -> Broken | None:
+    """What is first wrong with the whole record, None where it is whole.
+
+    `told` is a line of `anchor_line` from outside the database, as old as it may be.
+    """
+    found, (last, entries) = _chain(session)
+    if found is not None:
+        return found
+    anchor = session.get(AuditAnchor, ANCHOR)
+    if anchor is None:
+        return Broken(seq=last.seq, reason="anchor") if last is not None else _outside(session, told)
+    if not hmac.compare_digest(anchor.mac, mac(key, anchor.seq, anchor.entries, anchor.seal)):
+        return Broken(seq=anchor.seq, reason="anchor")
+    seal, seq = ("", 0) if last is None else (last.seal, last.seq)
+    if (anchor.seq, anchor.entries, anchor.seal) != (seq, entries, seal):
+        return Broken(seq=anchor.seq, reason="cut")
+    return _outside(session, told)
+
+
+def anchor_line(session: Session) -> str:
+    """Where the record ends now, as one line to be kept elsewhere; empty before the first entry."""
+    anchor = session.get(AuditAnchor, ANCHOR)
+    return "" if anchor is None else f"{anchor.seq} {anchor.entries} {anchor.seal}"
+
+
+def length(session: Session) -> int:
+    """How many entries there are."""
+    return session.scalar(sa.select(sa.func.count()).select_from(AuditEntry)) or 0
+
+
+def _outside(session: Session, told: str) -> Broken | None:
+    """Whether the record still holds what it was once told to hold."""
+    if not told:
+        return None
+    seq, entries, seal = told.split()
+    before = sa.select(sa.func.count()).select_from(AuditEntry).where(AuditEntry.seq <= int(seq))
+    kept = session.scalar(sa.select(AuditEntry.seal).where(AuditEntry.seq == int(seq)))
+    if kept != seal or session.scalar(before) != int(entries):
+        return Broken(seq=int(seq), reason="rolled_back")
     return None
+
+
+def _chain(session: Session) -> tuple[Broken | None, tuple[AuditEntry | None, int]]:
+    """The first entry that does not fit, else the last one and how many there are."""
+    previous, last, entries = FIRST_SEAL, None, 0
+    query = sa.select(AuditEntry).order_by(AuditEntry.seq).execution_options(yield_per=1_000)
+    with closing(session.scalars(query)) as rows:
+        for entry in rows:
+            if entry.seal != seal_of(entry):
+                return Broken(seq=entry.seq, reason="changed"), (last, entries)
+            if entry.previous != previous:
+                return Broken(seq=entry.seq, reason="missing"), (last, entries)
+            previous, last, entries = entry.seal, entry, entries + 1
+    return None, (last, entries)
+
+
+def _anchor(session: Session, last: AuditEntry) -> None:
+    """Move the anchor to the last entry.
+
+    One that is gone, or does not fit what is there, is left as it is:
+    writing on must not repair what was tampered with.
+    """
+    key = current_app.config["PORTAL"].secret_key
+    anchor = session.get(AuditAnchor, ANCHOR, populate_existing=True)
+    if anchor is None:
+        if last.previous != FIRST_SEAL:
+            return
+        anchor = AuditAnchor(id=ANCHOR, seq=0, entries=0, seal=FIRST_SEAL)
+        anchor.mac = mac(key, anchor.seq, anchor.entries, anchor.seal)
+        session.add(anchor)
+    known = hmac.compare_digest(anchor.mac, mac(key, anchor.seq, anchor.entries, anchor.seal))
+    if not known or anchor.seal != last.previous:
+        return
+    anchor.seq, anchor.entries, anchor.seal = last.seq, anchor.entries + 1, last.seal
+    anchor.mac = mac(key, anchor.seq, anchor.entries, anchor.seal)
+    session.flush()
+
+
+def mac(key: str, seq: int, entries: int, seal: str) -> str:
+    """HMAC-SHA-256 (RFC 2104) of where the record ends, by a key made of the portal's own for this alone."""
+    own = hmac.digest(key.encode(), b"shouwang audit anchor", "sha256")
+    return hmac.digest(own, f"{seq} {entries} {seal}".encode(), "sha256").hex()

@@ -14,7 +14,7 @@ from flask_security import hash_password
 from portal.cases import demo as cases
 from portal.db import writing
 from portal.people import organisations
-from portal.people.models import Grant, Organisation, Role, User
+from portal.people.models import Grant, Organisation, Resident, Role, User
 from portal.policy import Role as RoleName
 from portal.posts import demo as posts
 from portal.words import now
@@ -53,6 +53,7 @@ LOGINS = (
     ),
     DemoLogin(phone="+8613800138099", name="孔宁", role=RoleName.STREET, what="街道", place="street"),
     DemoLogin(phone="+8613800138100", name="袁处", role=RoleName.DISTRICT, what="区里", place="district"),
+    DemoLogin(phone="+8613800138088", name="张桂兰", role=RoleName.WEARER, what="戴手环的人"),
 )
 
 
@@ -73,8 +74,28 @@ def seed(app: Flask) -> tuple[DemoLogin, ...]:
         for login in LOGINS:
             _account(session, login, places[login.place])
         session.flush()
+        _register(session, settings.community)
         _contents(session, settings)
     return LOGINS
+
+
+def _register(session: Session, community: str) -> None:
+    """Put those who wear a band and have an account into the register, once: so that they see themselves."""
+    for login in LOGINS:
+        user = _known(session, login.phone)
+        known = session.scalar(sa.select(Resident.id).where(Resident.user_id == user.id))
+        if login.role is RoleName.WEARER and known is None:
+            at = now()
+            session.add(
+                Resident(
+                    community=community,
+                    name=login.name,
+                    phone=login.phone,
+                    user_id=user.id,
+                    created_at=at,
+                    changed_at=at,
+                )
+            )
 
 
 def _contents(session: Session, settings: PortalSettings) -> None:

@@ -164,16 +164,20 @@ class Facts:
     `place` is the path of the wearer's household, or of whatever is known of where they live; may be empty.
     `contact_phones` are the numbers that are called for them; whoever signs in with one is called, too.
     `guardians` are the accounts whose guardianship is confirmed and in force, `own` the wearer's account.
+    `deciders` are those of the guardians who decide for a wearer who cannot (Civil Code art. 28, 33).
     `consents` are those in force; `emergency`: somebody is needed at once (PIPL art. 13 (4)).
+    `searched`: they are lost and looked for, which is an emergency of where they are alone.
     """
 
     community: str
     place: str = ""
     contact_phones: frozenset[str] = frozenset()
     guardians: frozenset[int] = frozenset()
+    deciders: frozenset[int] = frozenset()
     own: int | None = None
     consents: frozenset[tuple[Data, Audience]] = frozenset()
     emergency: bool = False
+    searched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +186,10 @@ class Sight:
 
     location: bool
     health: bool
+    face: bool = False
+
+
+WHOLE = Sight(location=True, health=True, face=True)
 
 
 def guards(viewer: Viewer, facts: Facts) -> bool:
@@ -216,12 +224,12 @@ def sight(viewer: Viewer, facts: Facts) -> Sight | None:
     """What this viewer may see of this wearer, None for nothing.
 
     Where somebody is and how their heart beats are seen by those a consent in force names, by the wearer,
-    and, while somebody is needed at once, by those who are called.
+    and, while somebody is needed at once, by those who are called; while they are lost, where they are.
     """
     if not sees_wearer(viewer, facts):
         return None
     if is_wearer(viewer, facts) or facts.emergency:
-        return Sight(location=True, health=True)
+        return WHOLE
     audiences = set()
     if watches(viewer, facts):
         audiences.add(Audience.STAFF)
@@ -231,7 +239,34 @@ def sight(viewer: Viewer, facts: Facts) -> Sight | None:
     def consented(data: Data) -> bool:
         return any((data, audience) in facts.consents for audience in audiences)
 
-    return Sight(location=consented(Data.LOCATION), health=consented(Data.HEALTH))
+    return Sight(
+        location=facts.searched or consented(Data.LOCATION),
+        health=consented(Data.HEALTH),
+        face=facts.searched or consented(Data.FACE),
+    )
+
+
+class Basis(StrEnum):
+    """In what right somebody gives or withdraws a consent."""
+
+    OWN = "own"
+    """The wearer, for themselves."""
+    GUARDIAN = "guardian"
+    """A guardian who decides for a wearer who cannot."""
+    PAPER = "paper"
+    """Staff, on record of what one of those signed."""
+
+
+def consents_as(viewer: Viewer, facts: Facts) -> Basis | None:
+    """In what right this viewer may give and withdraw consents for this wearer; None: in none.
+
+    Being called for somebody, or being their child, is no right to decide about their data.
+    """
+    if is_wearer(viewer, facts):
+        return Basis.OWN
+    if guards(viewer, facts) and viewer.user in facts.deciders:
+        return Basis.GUARDIAN
+    return Basis.PAPER if Role.STAFF in viewer.roles and watches(viewer, facts) else None
 
 
 def commands_band(viewer: Viewer, facts: Facts) -> bool:

@@ -40,7 +40,7 @@ from gateway.told import (
 )
 from gateway.told_orders import BandKeyTold, BandsTold, DutyInForce, TestCallChanged
 from portal.api.lines import insert_once, lock_line
-from portal.care import band_orders, consents, profiles, site_told
+from portal.care import band_orders, consents, lost, profiles, site_told
 from portal.care.changes import announce
 from portal.care.history import HistoryRows, milliseconds
 from portal.care.latest import Latest, advance, draft_of, hear, measured_at, write_draft
@@ -127,7 +127,8 @@ class Projection:
     commands_ended: bool = False
     _place: str = ""
     _needing: set[int] | None = None
-    _kept: dict[int, frozenset[Data]] = field(default_factory=dict)
+    _consented: dict[int, consents.Scope] = field(default_factory=dict)
+    _searched: set[int] = field(default_factory=set)
     _wearers: dict[str, Wearer] = field(default_factory=dict)
     _history: HistoryRows = field(default_factory=HistoryRows)
     _drafts: dict[int, Latest] = field(default_factory=dict)
@@ -138,7 +139,9 @@ class Projection:
     def __post_init__(self) -> None:
         known = self.session.scalars(sa.select(Wearer).where(Wearer.gateway == self.gateway))
         self._wearers = {wearer.code: wearer for wearer in known}
-        self._kept = consents.kept(self.session, [row.id for row in self._wearers.values()], self.now)
+        ids = [row.id for row in self._wearers.values()]
+        self._consented = consents.in_force(self.session, ids, self.now)
+        self._searched = {search.wearer_id for search in lost.open_searches(self.session, ids)}
         found = organisations.find(self.session, self.community)
         self._place = found.path if found is not None else ""
 
@@ -188,9 +191,9 @@ class Projection:
         return wearer
 
     def _let_consent(self, wearer: Wearer) -> None:
-        if self.demo and wearer.id not in self._kept:
+        if self.demo and wearer.id not in self._consented:
             consents.give_for_demonstration(self.session, wearer, at=self.now)
-            self._kept |= consents.kept(self.session, [wearer.id], self.now)
+            self._consented |= consents.in_force(self.session, [wearer.id], self.now)
 
     def _telemetry(self, told: Telemetry) -> None:
         received = min(told.received_at, self.now)
@@ -217,12 +220,18 @@ class Projection:
     def _may_keep(self, wearer: Wearer, readings: Sequence[Reading]) -> Sequence[Reading]:
         """What of these readings somebody consented to, all of it while an incident of theirs is open.
 
+        While they are lost and looked for, where they are is kept.
         The rest stays where it was measured: in the gateway's own journal, for as long as that keeps it.
         """
-        kept = self._kept.get(wearer.id, frozenset())
+        kept = consents.kept(self._scope(wearer)) | (
+            {Data.LOCATION} if wearer.id in self._searched else set()
+        )
         if kept.issuperset(consents.WORN) or wearer.id in self._in_need():
             return readings
         return [reading for reading in readings if (of := consents.of_reading(reading)) is None or of in kept]
+
+    def _scope(self, wearer: Wearer) -> consents.Scope:
+        return self._consented.get(wearer.id, frozenset())
 
     def _in_need(self) -> set[int]:
         """Who has an incident open; asked once, and again after one changed."""
@@ -265,7 +274,7 @@ class Projection:
         found.view = msgspec.json.encode(view).decode()
         self.session.flush()
         self._needing = None
-        if not self._kept.get(wearer.id, frozenset()).issuperset(consents.WORN):
+        if not self._scope(wearer) >= consents.EVERYTHING:
             self._changes["rights", wearer.id] = wearer.id
         self._changes["incident", found.id] = wearer.id
         self._changes["wearer", wearer.id] = wearer.id

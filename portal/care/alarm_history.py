@@ -13,11 +13,13 @@ from sqlalchemy.orm import Session
 
 from gateway.model import Why
 from gateway.told import IncidentView
+from portal.care.masking import shown_why
 from portal.care.models import AlarmRecord, Incident, IncidentLine, Wearer
 from portal.care.response_times import TELLING, ResponseTimes, response_times
 from portal.care.sentences import VERDICTS, doing_words, what_words
 from portal.care.why_words import why_words
 from portal.i18n import gettext
+from portal.policy import Sight
 from portal.words import SHANGHAI, local
 
 PAGE = 25
@@ -104,21 +106,21 @@ def asked_of(query: Mapping[str, str]) -> Asked:
     )
 
 
-def find(session: Session, wearer: Wearer, asked: Asked) -> Found:
+def find(session: Session, wearer: Wearer, asked: Asked, sight: Sight) -> Found:
     """Give one page; whoever calls has asked the policy. A page beyond the last is the last."""
     count = sa.select(sa.func.count()).select_from(AlarmRecord).where(*_matching(wearer, asked))
     total = session.scalar(count) or 0
     pages = max(1, -(-total // PAGE))
     page = min(asked.page, pages)
     records = _page(session, wearer, asked, offset=(page - 1) * PAGE, limit=PAGE)
-    return Found(rows=tuple(_rows(session, wearer, records)), total=total, page=page, pages=pages)
+    return Found(rows=tuple(_rows(session, wearer, records, sight)), total=total, page=page, pages=pages)
 
 
-def every(session: Session, wearer: Wearer, asked: Asked) -> Iterator[AlarmRow]:
+def every(session: Session, wearer: Wearer, asked: Asked, sight: Sight) -> Iterator[AlarmRow]:
     """Give every alarm that matches, newest first, the newest `MOST_EXPORTED`; read as they are taken."""
     for offset in range(0, MOST_EXPORTED, AT_ONCE):
         records = _page(session, wearer, asked, offset=offset, limit=AT_ONCE)
-        yield from _rows(session, wearer, records)
+        yield from _rows(session, wearer, records, sight)
         if len(records) < AT_ONCE:
             return
 
@@ -195,11 +197,13 @@ def _page(session: Session, wearer: Wearer, asked: Asked, *, offset: int, limit:
     return list(session.scalars(query.offset(offset).limit(limit)))
 
 
-def _rows(session: Session, wearer: Wearer, records: Sequence[AlarmRecord]) -> Iterator[AlarmRow]:
+def _rows(
+    session: Session, wearer: Wearer, records: Sequence[AlarmRecord], sight: Sight
+) -> Iterator[AlarmRow]:
     views, times = _incidents(session, wearer, {row.incident for row in records if row.incident})
     for row in records:
         view = views.get(row.incident or "")
-        why = msgspec.convert(row.why, Why)
+        why = shown_why(row.kind, msgspec.convert(row.why, Why), sight)
         yield AlarmRow(
             at=row.at,
             kind=row.kind,

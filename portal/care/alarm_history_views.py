@@ -10,7 +10,9 @@ from flask import Blueprint, Response, render_template, request, stream_with_con
 from portal.care.alarm_history import KINDS, SEVERITIES, Asked, asked_of, every, find, sheet
 from portal.care.looks import record_look
 from portal.care.models import Wearer
-from portal.care.vitals_views import CARERS, EXPORT_LIMIT, download, visible
+from portal.care.sight import visible
+from portal.care.sights import sight_of
+from portal.care.vitals_views import CARERS, EXPORT_LIMIT, download
 from portal.db import db
 from portal.i18n import gettext
 from portal.policy import declare
@@ -35,7 +37,7 @@ def page(wearer_id: int) -> str:
     wearer = visible(wearer_id)
     asked = asked_of(request.args)
     record_look(wearer, "view_alarms")
-    found = find(db.session, wearer, asked)
+    found = find(db.session, wearer, asked, sight_of(viewer(), wearer))
     return render_template(
         "care/alarm_history.html",
         wearer=wearer,
@@ -73,7 +75,7 @@ def _table(wearer_id: int, form: str, mimetype: str, chunks: Callable[[Any], Ite
     """Read while it is sent; that it is sent is on record first."""
     wearer = visible(wearer_id)
     record_look(wearer, "export_alarms", detail=form, every=True)
-    rows = sheet(every(db.session, wearer, asked_of(request.args)))
+    rows = sheet(every(db.session, wearer, asked_of(request.args), sight_of(viewer(), wearer)))
     name = f"{wearer.name}-alarms-{local(now()):%Y%m%d}.{form}"
     return download(stream_with_context(chunks(rows)), mimetype, name)
 

@@ -27,6 +27,7 @@ from portal.care.models import Wearer
 from portal.care.profile_check import is_id
 from portal.care.profile_forms import form_page, piece_of, shown, standards, with_piece
 from portal.care.profile_views import EDIT_LIMIT, EDITORS, editable, who_edits
+from portal.care.sight import located
 from portal.care.sights import sight_of
 from portal.care.trial import Told
 from portal.care.trial_shown import MOST_SHOWN
@@ -107,6 +108,8 @@ def _asked(wearer_id: int) -> tuple[Wearer, Profile, FenceTable | None, str]:
     if (request.content_length or 0) > fence_files.MOST_BYTES + MAX_BODY_BYTES:
         abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     wearer, name = editable(wearer_id), request.args.get("id", "")
+    if name:
+        located(wearer_id)
     known = profiles.current(db.session, wearer)
     if known is None or (name and not is_id(name)):
         abort(HTTPStatus.NOT_FOUND)

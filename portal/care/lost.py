@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session, joinedload
 
 from gateway.model import DownCommand
 from portal import audit
-from portal.care import band_orders
-from portal.care.changes import announce
+from portal.care import band_orders, consents
+from portal.care.changes import announce, rights_changed
 from portal.care.lost_models import LostSearch, Sighting
 from portal.care.models import BandOrder, Wearer
 from portal.policy import Viewer
@@ -70,6 +70,7 @@ def begin(session: Session, wearer: Wearer, told: Told, *, who: Viewer, now: dat
     locate = DownCommand(name="locate_now")
     band_orders.give(session, wearer, locate, who=who, once=f"lost{search.id}.locate", now=now)
     _record(session, search, "lost_begin", who=who, now=now)
+    _judge_anew(session, wearer.id, now)
     return search
 
 
@@ -96,6 +97,7 @@ def end(
     search.outcome, search.note, search.interval_s = outcome, note, interval_s
     _order(session, search, search.wearer, who=who, now=now, interval_s=interval_s)
     _record(session, search, "lost_end", who=who, now=now, detail=outcome)
+    _judge_anew(session, search.wearer_id, now)
 
 
 def open_search(session: Session, wearer: Wearer) -> LostSearch | None:
@@ -171,6 +173,13 @@ def _order(
     once = f"lost{search.id}.interval{'' if search.ended_at is None else '.end'}"
     order = DownCommand(name="interval", interval_s=interval_s)
     band_orders.give(session, wearer, order, who=who, once=once, now=now)
+
+
+def _judge_anew(session: Session, wearer_id: int, now: datetime) -> None:
+    """While she is looked for, whoever sees her sees where she is, consented or not."""
+    scope = consents.in_force(session, [wearer_id], now).get(wearer_id, frozenset())
+    if not scope >= consents.EVERYTHING:
+        rights_changed(session, wearer_id)
 
 
 def _record(

@@ -37,7 +37,8 @@ from portal.care.lost_page import (
 )
 from portal.care.models import Wearer
 from portal.care.order_words import INTERVALS_S, interval_words, order_row
-from portal.care.sight import located
+from portal.care.sight import located, sees_location, visible
+from portal.care.sights import sight_of
 from portal.care.wearer_page import may_command
 from portal.db import db
 from portal.fields import Filled
@@ -76,7 +77,7 @@ def _searches() -> dict[str, Any]:
 @declare(CARERS)
 def page(wearer_id: int) -> str:
     """The search that goes on; where none does, what one means and how it begins."""
-    wearer = located(wearer_id)
+    wearer = visible(wearer_id)
     search = lost.open_search(db.session, wearer)
     record_look(wearer, "view_lost", detail="lost")
     return _page(wearer, search) if search is not None else _start(wearer, _offered(wearer))
@@ -176,7 +177,7 @@ def revoke_link(wearer_id: int, link_id: int) -> ResponseReturnValue:
 
 
 def _commanded(wearer_id: int) -> Wearer:
-    wearer = located(wearer_id)
+    wearer = visible(wearer_id)
     if not may_command(wearer):
         abort(HTTPStatus.NOT_FOUND)
     return wearer
@@ -202,7 +203,8 @@ def _start(wearer: Wearer, form: Filled) -> str:
         wearer=wearer,
         form=form,
         fields=told_fields(),
-        last=last_seen(wearer),
+        last=last_seen(wearer) if sees_location(wearer) else None,
+        located=sees_location(wearer),
         may_command=may_command(wearer),
         fast=interval_words(lost.FAST_INTERVAL_S),
         past=lost.past_searches(db.session, wearer, now()),
@@ -222,7 +224,7 @@ def _page(wearer: Wearer, search: LostSearch, form: Filled | None = None) -> str
         form=form or _told(search),
         fields=told_fields(),
         last=last_seen(wearer),
-        order=None if order is None else order_row(order, several=False),
+        order=None if order is None else order_row(order, several=False, sight=sight_of(viewer(), wearer)),
         seen=seen_rows(lost.sightings(db.session, search)),
         links=found,
         addresses=addresses,
@@ -271,7 +273,8 @@ def _picture_of(search: LostSearch) -> media.Media | None:
 
 def _may_see_picture(who: Viewer, search_id: int) -> bool:
     search = db.session.get(LostSearch, search_id)
-    return search is not None and queries.find_wearer(db.session, who, search.wearer_id) is not None
+    wearer = None if search is None else queries.find_wearer(db.session, who, search.wearer_id)
+    return wearer is not None and sight_of(who, wearer).face
 
 
 media.guard(PICTURES, _may_see_picture)

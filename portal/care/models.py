@@ -7,13 +7,16 @@ History is kept in epoch milliseconds, so that a batch of thousands needs no con
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.db import Model
 from portal.people.models import Resident, User
+
+if TYPE_CHECKING:
+    from portal.care.lost_models import LostSearch
 
 OPEN_STATES = ("open", "notifying", "exhausted", "acknowledged")
 """The states of an incident in which somebody still has to do something."""
@@ -71,6 +74,9 @@ class Wearer(Model):
         viewonly=True,
         primaryjoin=lambda: sa.and_(Wearer.id == Incident.wearer_id, Incident.state.in_(OPEN_STATES)),
     )
+    open_searches: Mapped[list[LostSearch]] = relationship(
+        "LostSearch", viewonly=True, primaryjoin="Wearer.id == foreign(LostSearch.open_for)"
+    )
 
 
 class Guardianship(Model):
@@ -94,6 +100,13 @@ class Guardianship(Model):
     judged_by: Mapped[int | None] = mapped_column(sa.ForeignKey("user_account.id", ondelete="SET NULL"))
     judged_at: Mapped[dt.datetime | None]
     until: Mapped[dt.datetime | None]
+    decides: Mapped[bool] = mapped_column(default=False)
+    """Whether they decide for the wearer, who cannot (Civil Code art. 28, 33), as the committee found."""
+    reason: Mapped[str] = mapped_column(sa.String(400), default="")
+    """Why it was confirmed, refused or ended, in the words of who did."""
+    ended_at: Mapped[dt.datetime | None]
+    objected_at: Mapped[dt.datetime | None]
+    """When the wearer objected: the committee has to look again."""
 
     user: Mapped[User] = relationship(foreign_keys=user_id)
 
@@ -395,3 +408,15 @@ class AuditEntry(Model):
     detail: Mapped[str] = mapped_column(sa.Text, default="")
     previous: Mapped[str] = mapped_column(sa.String(64))
     seal: Mapped[str] = mapped_column(sa.String(64), unique=True)
+
+
+class AuditAnchor(Model):
+    """Where the record ends: its last entry and how many there are, sealed with the portal's key; one row."""
+
+    __tablename__ = "audit_anchor"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(sa.BigInteger)
+    entries: Mapped[int] = mapped_column(sa.BigInteger)
+    seal: Mapped[str] = mapped_column(sa.String(64))
+    mac: Mapped[str] = mapped_column(sa.String(64))

@@ -13,6 +13,7 @@ from gateway.model import DownCommand
 from portal.api.gateway import ring
 from portal.care import band_orders, queries
 from portal.care.order_words import INTERVALS_S, MAX_TEXT_CHARACTERS
+from portal.care.sight import located
 from portal.care.wearer_page import ONCE_BYTES, Typed, may_command, wearer_page
 from portal.db import db
 from portal.i18n import gettext
@@ -43,6 +44,8 @@ def order(wearer_id: int) -> ResponseReturnValue:
     name, text = request.form.get("name", ""), request.form.get("text", "").strip()
     if name == "message" and (problem := _problem(text)):
         return wearer_page(wearer, Typed(text=text, problem=problem)), HTTPStatus.UNPROCESSABLE_ENTITY
+    if name == "locate_now":
+        located(wearer_id)
     down = _command(name, text, request.form.get("interval_s", type=int))
     if down is None:
         abort(HTTPStatus.BAD_REQUEST)

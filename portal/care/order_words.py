@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext
 
 from portal.care.models import BandOrder
 from portal.i18n import gettext, ngettext
+from portal.policy import Sight
 
 INTERVALS_S = (60, 300, 600, 1800, 3600)
 HOUR_S = 3600
@@ -25,6 +26,8 @@ NAME_WORDS: Mapping[str, object] = {
     "cancelled": lazy_gettext("告诉手环：已取消"),
     "call_back": lazy_gettext("让手环回拨"),
 }
+WHERE = frozenset({"locate_now"})
+"""Orders a band may answer with where it is."""
 ICONS: Mapping[str, str] = {
     "find": "bell",
     "locate_now": "locate",
@@ -77,13 +80,16 @@ class OrderRow:
     pending: bool
 
 
-def order_rows(rows: Sequence[BandOrder]) -> list[OrderRow]:
-    """Rows in words; each names its band where they are of several."""
+def order_rows(rows: Sequence[BandOrder], sight: Sight) -> list[OrderRow]:
+    """Rows in words; each names its band where they are of several.
+
+    A band's answer with a place in it is shown as far as `sight` goes.
+    """
     several = len({row.device for row in rows if row.device}) > 1
-    return [order_row(row, several=several) for row in rows]
+    return [order_row(row, several=several, sight=sight) for row in rows]
 
 
-def order_row(row: BandOrder, *, several: bool) -> OrderRow:
+def order_row(row: BandOrder, *, several: bool, sight: Sight) -> OrderRow:
     """One row in words; a state or name this portal does not know yet is shown as it came."""
     words, tone = STATE_WORDS.get(row.state, (row.state, "quiet"))
     known = DETAIL_WORDS.get(row.detail)
@@ -99,7 +105,7 @@ def order_row(row: BandOrder, *, several: bool) -> OrderRow:
         words=gettext("手环已收到，等它答复") if waits else str(words),
         tone="information" if waits else tone,
         detail="" if known is None else str(known),
-        said=row.detail if known is None else "",
+        said=row.detail if known is None and (sight.location or row.name not in WHERE) else "",
         device=row.device if several else "",
         pending=not row.final and row.state != "delivered",
     )

@@ -17,16 +17,17 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from flask import Blueprint, abort, jsonify, request
+from flask import Blueprint, jsonify, request
 
 from portal.api.gateway import ring
-from portal.care import profiles, queries
+from portal.care import profiles
 from portal.care.looks import record_look
-from portal.care.models import ProfileVersion, Wearer
+from portal.care.models import ProfileVersion
 from portal.care.profile_check import read_profile
 from portal.care.profile_diff import masked_phone
 from portal.care.profile_page import is_silent, may_edit, not_theirs, standing_reasons
 from portal.care.profile_views import EDIT_LIMIT, EDITORS, LOOK, editable, who_edits
+from portal.care.sight import located, sees_location, visible
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
 from portal.policy import WATCHERS, Role, declare, only
@@ -53,7 +54,7 @@ def read(wearer_id: int) -> ResponseReturnValue:
     `profile` is None while the gateway has told of none.
     Whoever may edit is also told the newest change that waits or was refused (`standing`).
     """
-    wearer = _visible(wearer_id)
+    wearer = visible(wearer_id)
     record_look(wearer, LOOK)
     row, found = profiles.in_force(db.session, wearer), profiles.current(db.session, wearer)
     standing = profiles.standing(db.session, wearer) if may_edit(wearer) else None
@@ -61,10 +62,10 @@ def read(wearer_id: int) -> ResponseReturnValue:
         wearer=wearer.id,
         version=None if row is None else row.version,
         base_version=None if found is None else found.base_version,
-        profile=None if row is None else msgspec.to_builtins(profiles.profile_of(row)),
+        profile=None if row is None else _told(profiles.profile_of(row), located=sees_location(wearer)),
         connected=not is_silent(wearer.gateway),
         may_edit=found is not None and may_edit(wearer),
-        standing=None if standing is None else _standing(standing),
+        standing=None if standing is None else _standing(standing, located=sees_location(wearer)),
     )
 
 
@@ -74,6 +75,7 @@ def read(wearer_id: int) -> ResponseReturnValue:
 def change(wearer_id: int) -> ResponseReturnValue:
     """Order a whole profile: 202, 409 or 422 as above, 200 where it changes nothing."""
     wearer, body = editable(wearer_id), _body()
+    located(wearer_id)
     wanted, problems = read_profile(body.get("profile"))
     base = body.get("base_version")
     if type(base) is not int:
@@ -97,10 +99,11 @@ def change(wearer_id: int) -> ResponseReturnValue:
 @declare(READERS)
 def versions(wearer_id: int) -> ResponseReturnValue:
     """Every version, newest first; telephone numbers of old ones are masked for who may not edit."""
-    wearer = _visible(wearer_id)
+    wearer = visible(wearer_id)
     record_look(wearer, LOOK)
-    rows, open_ = profiles.versions(db.session, wearer), may_edit(wearer)
-    return jsonify(versions=[_version(row, masked=place > 0 and not open_) for place, row in enumerate(rows)])
+    rows, open_, at = profiles.versions(db.session, wearer), may_edit(wearer), sees_location(wearer)
+    told = [_version(row, masked=place > 0 and not open_, located=at) for place, row in enumerate(rows)]
+    return jsonify(versions=told)
 
 
 @blueprint.post("/api/care/v1/wearers/<int:wearer_id>/profile/restore")
@@ -118,13 +121,6 @@ def restore(wearer_id: int) -> ResponseReturnValue:
         return jsonify(error="wrong", problems=problems), HTTPStatus.UNPROCESSABLE_ENTITY
     name = secrets.token_hex(ONCE_BYTES)
     return _accepted(profiles.restore(db.session, wearer, row.version, who=viewer(), once=name, now=now()))
-
-
-def _visible(wearer_id: int) -> Wearer:
-    wearer = queries.find_wearer(db.session, viewer(), wearer_id)
-    if wearer is None:
-        abort(HTTPStatus.NOT_FOUND)
-    return wearer
 
 
 def _body() -> dict[str, Any]:
@@ -148,8 +144,16 @@ def _conflict(found: profiles.Current | None) -> Any:
     return jsonify(error="conflict", version=found.version, base_version=found.base_version)
 
 
-def _version(row: ProfileVersion, *, masked: bool) -> dict[str, Any]:
-    profile = msgspec.to_builtins(profiles.profile_of(row))
+def _told(profile: Profile, *, located: bool) -> dict[str, Any]:
+    """A profile; without its fences where the wearer's places may not be seen."""
+    said: dict[str, Any] = msgspec.to_builtins(profile)
+    if not located:
+        said.pop("fences", None)
+    return said
+
+
+def _version(row: ProfileVersion, *, masked: bool, located: bool) -> dict[str, Any]:
+    profile = _told(profiles.profile_of(row), located=located)
     if masked:
         for contact in profile["contacts"]:
             contact["phone"] = masked_phone(contact["phone"])
@@ -163,15 +167,19 @@ def _version(row: ProfileVersion, *, masked: bool) -> dict[str, Any]:
     }
 
 
-def _standing(standing: Standing) -> dict[str, Any]:
+def _standing(standing: Standing, *, located: bool) -> dict[str, Any]:
     return {
         "command": standing.command,
         "state": "sent" if standing.waits else "refused",
         "outdated": standing.outdated,
-        "reason": standing.reason,
-        "reasons": [f"{one.about}: {one.said}".removeprefix(": ") for one in standing_reasons(standing)],
+        "reason": standing.reason if located else "",
+        "reasons": [
+            f"{one.about}: {one.said}".removeprefix(": ")
+            for one in standing_reasons(standing)
+            if located or one.part != "fences"
+        ],
         "by": standing.by,
         "at": standing.at.isoformat(),
         "restores": standing.restores,
-        "profile": None if standing.profile is None else msgspec.to_builtins(standing.profile),
+        "profile": None if standing.profile is None else _told(standing.profile, located=located),
     }

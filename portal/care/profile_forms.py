@@ -51,6 +51,7 @@ from portal.care.profile_views import (
     sent,
     who_edits,
 )
+from portal.care.sight import located
 from portal.care.trial_forms import Typed
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
@@ -108,6 +109,8 @@ def contact(wearer_id: int) -> ResponseReturnValue:
 def fence(wearer_id: int) -> ResponseReturnValue:
     """Add a fence, or change the one of `id`."""
     wearer, name = editable(wearer_id), request.args.get("id", "")
+    if name:
+        located(wearer_id)
     known = profiles.current(db.session, wearer)
     old = None if known is None else piece_of(known.profile.fences, name)
     fields = fence_form(old, standards("fence"))

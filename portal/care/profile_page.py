@@ -23,6 +23,7 @@ from portal.care.profile_diff import Change, changes
 from portal.care.profile_reasons import Reason, reasons
 from portal.care.profile_words import KEEPS, LIMITS, SOURCES, change_words, fence_words, schedule_words
 from portal.care.profiles import Standing
+from portal.care.sight import sees_location
 from portal.care.sights import facts_of
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
@@ -104,15 +105,17 @@ def profile_page(wearer: Wearer) -> str:
     editing = found is not None and may_edit(wearer)
     told = profiles.profile_of(rows[0]) if rows else None
     waiting = changes(told, found.profile) if told is not None and found is not None else []
+    located = sees_location(wearer)
     return render_template(
         "care/profile.html",
         wearer=wearer,
         current=found,
         contacts=[] if found is None else _contact_rows(found.profile, waiting),
-        fences=[] if found is None else _fence_rows(found.profile, waiting),
+        fences=[] if found is None or not located else _fence_rows(found.profile, waiting),
+        located=located,
         limits=[] if found is None else _limit_rows(found.profile, waiting),
         standing=_standing(wearer, told) if may_edit(wearer) else None,
-        history=version_rows(rows[: SHOWN_VERSIONS + 1])[:SHOWN_VERSIONS],
+        history=version_rows(rows[: SHOWN_VERSIONS + 1], located=located)[:SHOWN_VERSIONS],
         may_edit=editing,
         silent=is_silent(wearer.gateway),
         once=secrets.token_hex(ONCE_BYTES),
@@ -126,8 +129,11 @@ def is_silent(gateway: str) -> bool:
     return heard_at is None or now() - heard_at > SILENT_AFTER
 
 
-def version_rows(rows: list[ProfileVersion]) -> list[VersionRow]:
-    """Versions in words, each against the one after it in the list, which is the one before in time."""
+def version_rows(rows: list[ProfileVersion], *, located: bool) -> list[VersionRow]:
+    """Versions in words, each against the one after it in the list, which is the one before in time.
+
+    Fences are left out where the wearer's places may not be seen (`located`).
+    """
     contents = [profiles.profile_of(row) for row in rows]
     befores = [*contents[1:], *([None] if contents else [])]
     return [
@@ -137,7 +143,9 @@ def version_rows(rows: list[ProfileVersion]) -> list[VersionRow]:
             by=row.by,
             source=str(SOURCES[row.source]),
             restores=row.restores,
-            words=() if before is None else tuple(map(change_words, changes(before, content))),
+            words=()
+            if before is None
+            else tuple(map(change_words, _seen(changes(before, content), located=located))),
             first=before is None,
         )
         for row, content, before in zip(rows, contents, befores, strict=True)
@@ -149,15 +157,27 @@ def standing_reasons(standing: Standing) -> list[Reason]:
     return [] if standing.waits or standing.outdated else reasons(standing.reason, standing.profile)
 
 
+def _told(before: Profile | None, after: Profile, *, located: bool) -> tuple[str, ...]:
+    made = [] if before is None else changes(before, after)
+    return tuple(map(change_words, _seen(made, located=located)))
+
+
+def _seen(made: list[Change], *, located: bool) -> list[Change]:
+    """The changes that may be seen."""
+    return [one for one in made if located or one.part != "fence"]
+
+
 def _standing(wearer: Wearer, told: Profile | None) -> StandingRow | None:
     found = profiles.standing(db.session, wearer)
     if found is None:
         return None
     made = changes(told, found.profile) if told is not None and found.profile is not None else []
+    located = sees_location(wearer)
+    made = _seen(made, located=located)
     return StandingRow(
         standing=found,
         changes=tuple(ChangeRow(words=change_words(one), part=_form_of(one), id=one.id) for one in made),
-        reasons=tuple(standing_reasons(found)),
+        reasons=tuple(one for one in standing_reasons(found) if located or one.part != "fences"),
     )
 
 

@@ -18,6 +18,7 @@ from portal.care import profiles, queries
 from portal.care.looks import record_look
 from portal.care.models import Wearer
 from portal.care.profile_page import is_silent, may_edit, not_theirs, profile_page
+from portal.care.sight import located
 from portal.care.wearer_page import ONCE_BYTES
 from portal.db import db
 from portal.i18n import gettext
@@ -69,6 +70,8 @@ def move_contact(wearer_id: int) -> ResponseReturnValue:
 def remove(wearer_id: int, part: str) -> ResponseReturnValue:
     """Take a contact or a fence away."""
     wearer, name = editable(wearer_id), request.form.get("id", "")
+    if part == "fences":
+        located(wearer_id)
 
     def without(profile: Profile) -> Profile:
         kept = tuple(one for one in getattr(profile, part) if one.id != name)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from gateway.told import IncidentView
 from portal.care.history import milliseconds
+from portal.care.masking import shown_incident, shown_story
 from portal.care.models import (
     MOST_ID,
     OPEN_STATES,
@@ -45,6 +46,8 @@ class Case:
     gateway: str
     wearer: Wearer
     view: IncidentView
+    """As far as `sight` goes: where it was, and what was measured, are left out beyond it."""
+    sight: Sight
     waiting: frozenset[str]
     """Names of commands the gateway has not answered yet: `acknowledge`, `resolve`."""
     refused: str | None
@@ -137,7 +140,8 @@ def exhausted_cases(session: Session, viewer: Viewer) -> list[Case]:
 def story_of(session: Session, case: Case) -> list[IncidentLine]:
     """The story of an incident, line by line, in the gateway's order."""
     query = sa.select(IncidentLine).where(IncidentLine.incident_id == case.id)
-    return list(session.scalars(query.order_by(IncidentLine.seq, IncidentLine.n)))
+    lines = session.scalars(query.order_by(IncidentLine.seq, IncidentLine.n))
+    return shown_story(lines, case.sight)
 
 
 def alarming_wearers(session: Session, ids: Sequence[int]) -> dict[int, str]:
@@ -215,7 +219,8 @@ def _orders(session: Session, codes: list[str]) -> dict[tuple[str, str], list[Co
 
 def _case(row: Incident, orders: list[Command], viewer: Viewer) -> Case:
     """One incident; where several people are wanted, another person's "I take it" is not this viewer's."""
-    view = _incident_decoder.decode(row.view)
+    sight = sight_of(viewer, row.wearer)
+    view = shown_incident(_incident_decoder.decode(row.view), sight)
     if view.acks_wanted > 1:
         orders = [order for order in orders if order.name != "acknowledge" or order.by_user == viewer.user]
     waiting = {order.name for order in orders if order.state == "queued"}
@@ -233,6 +238,7 @@ def _case(row: Incident, orders: list[Command], viewer: Viewer) -> Case:
         gateway=row.gateway,
         wearer=row.wearer,
         view=view,
+        sight=sight,
         waiting=frozenset(waiting),
         refused=refused,
     )

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy.orm import joinedload, selectinload
 
 from gateway.told import IncidentView
+from portal.care import lost_models  # noqa: F401  # a wearer's searches are looked for with the wearer
 from portal.care.models import Consent, Incident, Wearer
 from portal.policy import Audience, Data, Facts, Sight, Viewer, sight
 from portal.words import now
@@ -17,6 +18,7 @@ RESTS_ON = (
     selectinload(Wearer.guardianships),
     selectinload(Wearer.consents),
     selectinload(Wearer.open_incidents),
+    selectinload(Wearer.open_searches),
     joinedload(Wearer.resident),
 )
 """What to load with wearers, so that deciding about many of them asks the store no more."""
@@ -34,9 +36,11 @@ def facts_of(wearer: Wearer, at: datetime | None = None) -> Facts:
         place=wearer.place,
         contact_phones=frozenset(contact.phone for contact in wearer.contacts),
         guardians=frozenset(row.user_id for row in wearer.guardianships if row.holds(at)),
+        deciders=frozenset(row.user_id for row in wearer.guardianships if row.decides and row.holds(at)),
         own=wearer.resident.user_id if wearer.resident is not None else None,
         consents=consented(wearer.consents, at),
         emergency=any(is_emergency(incident) for incident in wearer.open_incidents),
+        searched=bool(wearer.open_searches),
     )
 
 

@@ -11,7 +11,8 @@ from flask import Blueprint, abort, flash, redirect, request, url_for
 
 from geofence.schedule import next_clock
 from portal.api.gateway import ring
-from portal.care import queries, suspensions
+from portal.care import suspensions
+from portal.care.sight import visible
 from portal.care.wearer_page import ONCE_BYTES, Typed, may_command, wearer_page
 from portal.db import db
 from portal.i18n import gettext
@@ -36,8 +37,8 @@ def _who() -> str:
 @limiter.limit(ORDER_LIMIT, key_func=_who)
 def order(wearer_id: int, what: str) -> ResponseReturnValue:
     """Suspend or resume; a time that is none is given back as it was typed."""
-    wearer = queries.find_wearer(db.session, viewer(), wearer_id)
-    if wearer is None or not may_command(wearer):
+    wearer = visible(wearer_id)
+    if not may_command(wearer):
         abort(HTTPStatus.NOT_FOUND)
     fence = request.form.get("fence", "")
     if fence and fence not in {one["fence"] for one in wearer.fences}:

@@ -34,11 +34,12 @@ from portal.care.models import FixHistory, Wearer
 from portal.care.places import gazetteer
 from portal.care.sentences import initials
 from portal.care.sight import located, sees_health
+from portal.care.sights import facts_of, sight_of
 from portal.care.track_export import as_csv, as_gpx, as_kml
 from portal.care.track_window import Window, around, day_after, day_before, window_of
 from portal.care.track_words import Line, clock_words, lasting_words, lines, metres_words
 from portal.db import db, reading
-from portal.policy import Role, declare, only
+from portal.policy import Role, declare, guards, only
 from portal.security import viewer
 from portal.words import day, local, now
 
@@ -168,8 +169,7 @@ def _window() -> Window:
 
 def _own(wearer: Wearer) -> bool:
     """Whether who looks is one of the wearer's own people."""
-    phones = {contact.phone for contact in wearer.contacts}
-    return Role.GUARDIAN in viewer().roles and viewer().phone in phones
+    return guards(viewer(), facts_of(wearer))
 
 
 def _purpose(wearer: Wearer) -> str:
@@ -187,7 +187,8 @@ def _told(wearer: Wearer, window: Window) -> tuple[track_read.Way, list[Line]]:
     found = track_read.way(db.session, wearer, start=window.start, end=window.end)
     raised = track_read.alarms(db.session, wearer, start=window.start, end=window.end)
     where = gazetteer(current_app.config["PORTAL"].map_dir).where
-    return found, lines(found, raised, places=where, home=wearer.home)
+    sight = sight_of(viewer(), wearer)
+    return found, lines(found, raised, places=where, home=wearer.home, sight=sight)
 
 
 def _heart(wearer: Wearer, window: Window) -> tuple[Any, Any]:

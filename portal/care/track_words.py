@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from gateway.model import Why
+from portal.care.masking import shown_why
 from portal.care.models import AlarmRecord
 from portal.care.places import Where
 from portal.care.sentences import place_words, what_words
@@ -17,6 +18,7 @@ from portal.care.track_read import Way
 from portal.care.track_stays import sections, travelled_m
 from portal.i18n import gettext, ngettext
 from portal.people.language import chosen_language
+from portal.policy import Sight
 from portal.words import MINUTE_S, local, span
 
 Places = Callable[[float, float], Where | None]
@@ -50,9 +52,12 @@ class Line:
         return datetime.fromtimestamp(self.end_ms / 1000, UTC)
 
 
-def lines(found: Way, alarms: Sequence[AlarmRecord], *, places: Places, home: str) -> list[Line]:
+def lines(
+    found: Way, alarms: Sequence[AlarmRecord], *, places: Places, home: str, sight: Sight
+) -> list[Line]:
     """Stays, walks, gaps and alarms as sentences, in the order of time."""
-    told = [*_stays(found, places, home), *_walks(found), *_gaps(found, places), *_alarms(alarms, places)]
+    told = [*_stays(found, places, home), *_walks(found), *_gaps(found, places)]
+    told += _alarms(alarms, places, sight)
     order = {"alarm": 0, "stay": 1, "walk": 2, "gap": 3}
     return sorted(told, key=lambda line: (line.at_ms, order[line.kind]))
 
@@ -145,7 +150,7 @@ def _gaps(found: Way, places: Places) -> list[Line]:
     return told
 
 
-def _alarms(alarms: Sequence[AlarmRecord], places: Places) -> list[Line]:
+def _alarms(alarms: Sequence[AlarmRecord], places: Places, sight: Sight) -> list[Line]:
     told = []
     for number, row in enumerate(alarms, 1):
         at_ms = round(row.at.timestamp() * 1000)
@@ -155,7 +160,7 @@ def _alarms(alarms: Sequence[AlarmRecord], places: Places) -> list[Line]:
                 kind="alarm",
                 at_ms=at_ms,
                 end_ms=at_ms,
-                title=what_words(row.kind, msgspec.convert(row.why, Why)),
+                title=what_words(row.kind, shown_why(row.kind, msgspec.convert(row.why, Why), sight)),
                 detail=where,
                 number=number,
                 lat=row.lat,

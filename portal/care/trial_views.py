@@ -15,15 +15,16 @@ import msgspec
 from flask import abort, current_app, jsonify, render_template, request
 
 from gateway.errors import Problem
-from portal.care import queries, trial, trial_shown
+from portal.care import trial, trial_shown
 from portal.care.looks import record_look, record_trial
 from portal.care.models import Wearer
 from portal.care.places import LAYERS, read_layer
+from portal.care.sight import located, measured, visible, withhold
 from portal.care.sights import sight_of
 from portal.care.trial_forms import DAYS, LIMITS, Typed, fences_typed, limits_typed
 from portal.db import db, reading
 from portal.people.language import chosen_language
-from portal.policy import Role, declare, only
+from portal.policy import Data, Role, declare, only
 from portal.security import limiter, viewer
 from portal.words import now
 
@@ -52,10 +53,10 @@ def _who() -> str:
 @declare(CARERS)
 def page(wearer_id: int) -> str:
     """The page with both forms, nothing tried yet."""
-    wearer = _visible(wearer_id)
+    wearer = visible(wearer_id)
     sight = sight_of(viewer(), wearer)
-    if not (sight.location or sight.health):
-        abort(HTTPStatus.NOT_FOUND)
+    if not sight.location and not sight.health:
+        withhold(wearer, Data.LOCATION)
     record_look(wearer)
     return _page(wearer, Typed())
 
@@ -83,10 +84,7 @@ def _tried(
     """
     if (request.content_length or 0) > MAX_BODY_BYTES:
         abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    wearer = _visible(wearer_id)
-    sight = sight_of(viewer(), wearer)
-    if not (sight.location if action == "view_track" else sight.health):
-        abort(HTTPStatus.NOT_FOUND)
+    wearer = located(wearer_id) if action == "view_track" else measured(wearer_id)
     typed = Typed(body=_json()) if request.is_json else typed_of(request.form)
     db.session.rollback()
     if not typed.problems:
@@ -100,7 +98,7 @@ def _tried(
     if request.args.get("form") == "piece":
         return render_template("care/trial_piece.html", typed=typed), status
     if not request.is_json:
-        return _page(_visible(wearer.id), typed), status
+        return _page(visible(wearer.id), typed), status
     if typed.problems:
         return jsonify(error="wrong", findings=[_finding(one) for one in typed.problems]), status
     return jsonify(trial_shown.as_json(typed.told, typed.shown))
@@ -141,14 +139,6 @@ def _page(wearer: Wearer, typed: Typed) -> str:
 def _spot(wearer: Wearer) -> tuple[Any, Any]:
     state = wearer.state
     return ("", "") if state is None or state.lat is None else (round(state.lat, 5), round(state.lon or 0, 5))
-
-
-def _visible(wearer_id: int) -> Wearer:
-    """The wearer, or "not found" for whoever may not see them."""
-    found = queries.find_wearer(db.session, viewer(), wearer_id)
-    if found is None:
-        abort(HTTPStatus.NOT_FOUND)
-    return found
 
 
 def _json() -> Any:

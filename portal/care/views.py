@@ -25,9 +25,11 @@ from portal.care import (
     alarm_history_views,
     band_orders,
     care_api,
+    consent_views,
     fence_editor,
     lost_views,
     map_views,
+    mine_views,
     order_views,
     profile_api,
     profile_forms,
@@ -84,6 +86,8 @@ PARTS = (
     vitals_views,
     alarm_history_views,
     care_api,
+    consent_views,
+    mine_views,
 )
 """The parts of care with a blueprint of their own."""
 
@@ -267,7 +271,7 @@ def _whole(code: str) -> dict[str, Any]:
     """What the page of an incident shows."""
     case = _case(code)
     story = story_rows(queries.story_of(db.session, case))
-    orders = order_rows(band_orders.of_incident(db.session, case.gateway, code))
+    orders = order_rows(band_orders.of_incident(db.session, case.gateway, code), case.sight)
     return {"card": incident_card(case), "story": story, "orders": orders, "troubles": _troubles()}
 
 

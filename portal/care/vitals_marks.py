@@ -11,10 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.model import Why
+from portal.care.masking import shown_why
 from portal.care.models import AlarmRecord, Incident, IncidentLine, Wearer
 from portal.care.sentences import what_words
 from portal.care.vitals_period import Period
 from portal.i18n import gettext
+from portal.policy import Sight
 
 MOST_MARKS = 40
 """So many marks a chart bears; the newest are shown, and the alarm history has them all."""
@@ -37,12 +39,12 @@ class Mark:
         return datetime.fromtimestamp(self.at_ms / 1000, UTC)
 
 
-def marks(session: Session, wearer: Wearer, period: Period) -> list[Mark]:
+def marks(session: Session, wearer: Wearer, period: Period, sight: Sight) -> list[Mark]:
     """Give what happened in a period, oldest first, the newest `MOST_MARKS` of it.
 
     Of a day everything, calls too; of longer periods what rang somebody.
     """
-    found = [*_alarms(session, wearer, period)]
+    found = [*_alarms(session, wearer, period, sight)]
     if period.span == "day":
         found += _calls(session, wearer, period)
     found.sort(key=lambda row: row[0])
@@ -56,7 +58,7 @@ def marks(session: Session, wearer: Wearer, period: Period) -> list[Mark]:
 Row = tuple[int, str, str, bool, str]
 
 
-def _alarms(session: Session, wearer: Wearer, period: Period) -> Sequence[Row]:
+def _alarms(session: Session, wearer: Wearer, period: Period, sight: Sight) -> Sequence[Row]:
     since = datetime.fromtimestamp(period.since_ms / 1000, UTC)
     until = datetime.fromtimestamp(period.until_ms / 1000, UTC)
     query = sa.select(AlarmRecord).where(
@@ -68,7 +70,7 @@ def _alarms(session: Session, wearer: Wearer, period: Period) -> Sequence[Row]:
     return [
         (
             round(row.at.timestamp() * 1000),
-            what_words(row.kind, msgspec.convert(row.why, Why)),
+            what_words(row.kind, shown_why(row.kind, msgspec.convert(row.why, Why), sight)),
             "siren" if row.severity != "notice" else "bell",
             row.drill,
             row.incident or "",

@@ -23,6 +23,7 @@ from portal.care.vitals_svg import drawing, steps_drawing
 from portal.care.vitals_tables import Table, steps_table, table_of
 from portal.care.vitals_words import Told, limits_words, told
 from portal.i18n import gettext
+from portal.policy import Sight
 from portal.words import now
 
 PHONE_WIDTH, PHONE_HEIGHT = 350, 200
@@ -78,10 +79,10 @@ def limits_in_force(session: Session, wearer: Wearer) -> dict[str, Limits]:
     return dict(limits_of(trial.in_force(session, wearer, "vitals", community)))
 
 
-def vitals_of(session: Session, wearer: Wearer, period: Period) -> Vitals:
-    """Read and weigh a period; whoever calls has asked the policy."""
+def vitals_of(session: Session, wearer: Wearer, period: Period, sight: Sight) -> Vitals:
+    """Read and weigh a period; whoever calls has asked the policy, and passes on what it allows."""
     history = read(session, wearer.id, period.usual_ms, period.until_ms)
-    return weigh(history, limits_in_force(session, wearer), marks(session, wearer, period), period)
+    return weigh(history, limits_in_force(session, wearer), marks(session, wearer, period, sight), period)
 
 
 def weigh(history: History, limits: dict[str, Limits], found: Sequence[Mark], period: Period) -> Vitals:

@@ -23,11 +23,11 @@ from flask import (
     url_for,
 )
 
-from portal.care import queries
 from portal.care.alarm_history import Asked, every
 from portal.care.looks import record_look
 from portal.care.models import Wearer
 from portal.care.profile_page import may_edit
+from portal.care.sight import measured
 from portal.care.sights import sight_of
 from portal.care.vitals_fhir import VERSIONS, Person, bundle
 from portal.care.vitals_page import Vitals, cards, steps_card, vitals_of
@@ -63,11 +63,11 @@ def _who() -> str:
 @limiter.limit(PAGE_LIMIT, key_func=_who)
 def page(wearer_id: int) -> ResponseReturnValue:
     """A day, seven days or thirty of a wearer's vital signs (`span`, `date` of the last day)."""
-    wearer = with_health(wearer_id)
+    wearer = measured(wearer_id)
     period = asked_period()
     today = local(now()).date()
     record_look(wearer, detail=f"{period.last.isoformat()} {period.days} d")
-    vitals = vitals_of(db.session, wearer, period)
+    vitals = vitals_of(db.session, wearer, period, sight_of(viewer(), wearer))
     return render_template(
         "care/vitals.html",
         wearer=wearer,
@@ -90,7 +90,7 @@ def page(wearer_id: int) -> ResponseReturnValue:
 @limiter.limit(EXPORT_LIMIT, key_func=_who)
 def table(wearer_id: int) -> Response:
     """Every reading of the period for a spreadsheet; every download is recorded."""
-    wearer = with_health(wearer_id)
+    wearer = measured(wearer_id)
     period = asked_period()
     vitals = exported(wearer, period, "csv")
     rows = stream_with_context(csv_chunks(sheet(vitals.charts, vitals.steps)))
@@ -102,11 +102,11 @@ def table(wearer_id: int) -> Response:
 @limiter.limit(PAPER_LIMIT, key_func=_who)
 def for_doctor(wearer_id: int) -> ResponseReturnValue:
     """Thirty days up to `date` on paper, for a doctor; every paper is recorded."""
-    wearer = with_health(wearer_id)
+    wearer = measured(wearer_id)
     period = Period(span="month", last=asked_period().last)
     vitals = exported(wearer, period, "pdf")
     days = Asked(since=period.first, until=period.last)
-    alarms = list(islice(every(db.session, wearer, days), MOST_ALARMS + 1))
+    alarms = list(islice(every(db.session, wearer, days, sight_of(viewer(), wearer)), MOST_ALARMS + 1))
     name = f"{wearer.name}-vitals-{period.last:%Y%m%d}.pdf"
     try:
         made = as_pdf(paper(wearer, vitals, alarms, viewer().name), style())
@@ -127,7 +127,7 @@ def fhir(wearer_id: int) -> ResponseReturnValue:
     release = request.args.get("release", "R4")
     if release not in VERSIONS:
         abort(HTTPStatus.NOT_FOUND)
-    wearer = with_health(wearer_id)
+    wearer = measured(wearer_id)
     period = asked_period()
     vitals = exported(wearer, period, f"fhir {release}")
     root = current_app.config["PORTAL"].public_url.rstrip("/")
@@ -143,28 +143,12 @@ def exported(wearer: Wearer, period: Period, form: str) -> Vitals:
     """Read a period for a file that leaves the house; that it does is on record first."""
     detail = f"{form} {period.last.isoformat()} {period.days} d"
     record_look(wearer, "export_vitals", detail=detail, every=True)
-    return vitals_of(db.session, wearer, period)
+    return vitals_of(db.session, wearer, period, sight_of(viewer(), wearer))
 
 
 def asked_period() -> Period:
     """The period the address asks for."""
     return period_of(request.args.get("span"), request.args.get("date"), local(now()).date())
-
-
-def visible(wearer_id: int) -> Wearer:
-    """The wearer, or "not found" for whoever may not see them at all."""
-    found = queries.find_wearer(db.session, viewer(), wearer_id)
-    if found is None:
-        abort(HTTPStatus.NOT_FOUND)
-    return found
-
-
-def with_health(wearer_id: int) -> Wearer:
-    """The wearer, or "not found" for whoever no consent in force lets see their health."""
-    found = visible(wearer_id)
-    if not sight_of(viewer(), found).health:
-        abort(HTTPStatus.NOT_FOUND)
-    return found
 
 
 def download(body: object, mimetype: str, name: str) -> Response:

@@ -12,6 +12,7 @@ from gateway.model import Why
 from portal.care import band_orders, queries, suspensions
 from portal.care.cards import incident_card, since, wearer_card
 from portal.care.changes import newest_change
+from portal.care.masking import shown_why
 from portal.care.models import Wearer
 from portal.care.notices import advice_of
 from portal.care.order_words import INTERVALS_S, MAX_TEXT_CHARACTERS, interval_words, order_rows
@@ -59,10 +60,10 @@ def wearer_page(wearer: Wearer, typed: Typed = Typed()) -> str:
         pulses=pulses[:VITALS_SHOWN],
         pressures=pressures[:VITALS_SHOWN],
         age=None if wearer.birth_year is None else now().year - wearer.birth_year,
-        orders=order_rows(band_orders.recent(db.session, wearer)),
+        orders=order_rows(band_orders.recent(db.session, wearer), sight),
         notices=[
             (
-                what_words(row.kind, msgspec.convert(row.why, Why)),
+                what_words(row.kind, shown_why(row.kind, msgspec.convert(row.why, Why), sight)),
                 row.at,
                 advice_of(row.kind, row.why.get("code", "")),
             )

@@ -18,6 +18,7 @@ from gateway.told import StoryLine
 from portal.care.alarm_history import PAGE, Asked, every, find
 from portal.care.models import AuditEntry, Wearer
 from portal.db import db, writing
+from portal.policy import WHOLE
 from portal.sheets import safe_cells, xlsx_chunks
 
 PULSE = Why(code="heart_rate_high", value=131, limit=120, unit="bpm")
@@ -120,8 +121,8 @@ def test_the_boundary_of_a_day_is_midnight_in_shanghai(store_app, store_gateway,
     with store_app.app_context():
         row = db.session.get(Wearer, found)
         day = (midnight + timedelta(hours=8)).date()
-        after = find(db.session, row, Asked(since=day))
-        before = find(db.session, row, Asked(until=day - timedelta(days=1)))
+        after = find(db.session, row, Asked(since=day), WHOLE)
+        before = find(db.session, row, Asked(until=day - timedelta(days=1)), WHOLE)
         assert ([one.at for one in after.rows], after.total) == ([midnight], 1)
         assert [one.at for one in before.rows] == [midnight - timedelta(seconds=1)]
 
@@ -130,12 +131,12 @@ def test_every_alarm_is_on_exactly_one_page(app, people, wearer, raised):
     raised(**{f"a{n}": (n / 24, {}) for n in range(PAGE * 2 + 3)})
     with app.app_context():
         row = db.session.get(Wearer, wearer)
-        pages = [find(db.session, row, Asked(page=n)) for n in (1, 2, 3)]
+        pages = [find(db.session, row, Asked(page=n), WHOLE) for n in (1, 2, 3)]
         times = [one.at for page in pages for one in page.rows]
-        assert times == [one.at for one in every(db.session, row, Asked())]
+        assert times == [one.at for one in every(db.session, row, Asked(), WHOLE)]
         assert [len(page.rows) for page in pages] == [PAGE, PAGE, 3]
         assert len(set(times)) == PAGE * 2 + 3
-        assert find(db.session, row, Asked(page=99)).page == 3
+        assert find(db.session, row, Asked(page=99), WHOLE).page == 3
     page = people["guardian"].get(f"/care/wearers/{wearer}/alarms?kind=vitals&page=2").text
     assert f'rel="next" href="/care/wearers/{wearer}/alarms?kind=vitals&amp;page=3"' in page
     assert f'rel="prev" href="/care/wearers/{wearer}/alarms?kind=vitals"' in page

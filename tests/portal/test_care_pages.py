@@ -12,10 +12,9 @@ import sqlalchemy as sa
 
 from gateway.model import Fix, Why
 from gateway.told import CommandDone
-from portal import audit
 from portal.care.models import AuditEntry, Command, Wearer
 from portal.care.places import LAYERS, Gazetteer
-from portal.db import db, writing
+from portal.db import db
 
 MAP = Path(__file__).parents[2] / "data" / "seed"
 
@@ -254,18 +253,6 @@ def test_a_look_at_the_vitals_is_recorded_once_a_sitting(app, told, people):
     with app.app_context():
         entry = db.session.scalars(sa.select(AuditEntry)).one()
         assert (entry.action, entry.subject) == ("view_vitals", f"wearer:{zhang}")
-
-
-def test_the_record_shows_where_it_was_tampered_with(store_app, samples):
-    with store_app.app_context():
-        for number in range(5):
-            with writing() as session:
-                audit.record(
-                    session, at=samples.NOW, actor="user:1", action="view", subject=f"wearer:{number}"
-                )
-        assert audit.broken_at(db.session) is None
-        db.session.execute(sa.update(AuditEntry).where(AuditEntry.seq == 3).values(subject="wearer:9"))
-        assert audit.broken_at(db.session) == 3
 
 
 # ---------------------------------------------------------------- the map

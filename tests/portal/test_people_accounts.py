@@ -149,7 +149,7 @@ def test_there_is_an_account_of_each_role_and_seeding_again_adds_none(store_app)
     with store_app.app_context():
         users = list(db.session.scalars(sa.select(User)))
         assert len(users) == len(demo.LOGINS)
-        assert {role for user in users for role in user.viewer.roles} == set(Role) - {Role.WEARER}
+        assert {role for user in users for role in user.viewer.roles} == set(Role)
         above = {Role.STREET, Role.DISTRICT}
         for user in users:
             assert user.viewer.community == ("" if user.viewer.roles & above else "xinhe")
