@@ -5,6 +5,7 @@ The order of one request: who is it (session) -> may they (policy) -> CSRF -> th
 
 from __future__ import annotations
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,8 @@ from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 
 from portal.db import db
-from portal.people import sign_ins
-from portal.people.forms import CodeLoginForm, PhoneLoginForm
+from portal.people import second_factor, sign_ins
+from portal.people.forms import CodeLoginForm, CodeVerifyForm, PhoneLoginForm
 from portal.people.guarding import Accounts
 from portal.people.models import Passkey, Role, User
 from portal.people.sign_ins import PRIVATE_KEPT
@@ -28,12 +29,14 @@ from portal.streaming.address import stream_origin
 from portal.words import now
 
 if TYPE_CHECKING:
-    from flask.typing import ResponseReturnValue
+    from flask.typing import ResponseReturnValue, ResponseValue
     from werkzeug.exceptions import HTTPException
     from werkzeug.wrappers import Response
 
     from portal.settings import PortalSettings
 
+FRESH_FOR = timedelta(minutes=15)
+"""For so long after signing in, or confirming, somebody may change what guards their account."""
 CAPACITY = "capacity"
 """Where the session keeps in which of their capacities a person acts."""
 SIGN_IN_LIMIT = "10 per minute; 60 per hour"
@@ -57,18 +60,42 @@ FOREIGN_POLICIES: dict[str, Policy] = {
     "security.static": ANYONE,
     "security.login": ANYONE,
     "security.logout": SIGNED_IN,
-    "security.verify": CLOSED,
+    "security.verify": SIGNED_IN,
+    "security.change_password": SIGNED_IN,
+    "security.two_factor_setup": SIGNED_IN,
+    "security.two_factor_setup_validate": CLOSED,
+    "security.two_factor_token_validation": ANYONE,
+    "security.two_factor_rescue": CLOSED,
+    "security.tf_select": ANYONE,
+    "security.mf_recovery": ANYONE,
+    "security.mf_recovery_codes": SIGNED_IN,
+    "security.wan_register": SIGNED_IN,
+    "security.wan_register_response": SIGNED_IN,
+    "security.wan_delete": SIGNED_IN,
+    "security.wan_signin": ANYONE,
+    "security.wan_signin_response": ANYONE,
     "security.us_signin": ANYONE,
     "security.us_signin_send_code": ANYONE,
     "security.us_setup": CLOSED,
     "security.us_setup_validate": CLOSED,
-    "security.us_verify": CLOSED,
-    "security.us_verify_send_code": CLOSED,
+    "security.us_verify": SIGNED_IN,
+    "security.us_verify_send_code": SIGNED_IN,
     "security.us_verify_link": CLOSED,
 }
 """Policies of views that libraries brought along and that cannot declare their own."""
 
-LIMITED = ("security.login", "security.us_signin", "security.us_signin_send_code")
+LIMITED = (
+    "security.login",
+    "security.us_signin",
+    "security.us_signin_send_code",
+    "security.verify",
+    "security.us_verify",
+    "security.us_verify_send_code",
+    "security.two_factor_token_validation",
+    "security.mf_recovery",
+    "security.wan_signin_response",
+    "security.change_password",
+)
 """Views of libraries that take a password or a code, or send one."""
 UNGUARDED = frozenset({"static", "security.static"})
 """What is the same for everybody, and asks nobody who they are."""
@@ -108,6 +135,18 @@ def init_app(app: Flask, settings: PortalSettings) -> None:
         SECURITY_US_SIGNIN_URL="/login/code",
         SECURITY_US_SIGNIN_SEND_CODE_URL="/login/code/send",
         SECURITY_US_SIGNIN_TEMPLATE="people/login_code.html",
+        SECURITY_VERIFY_URL="/me/confirm",
+        SECURITY_VERIFY_TEMPLATE="people/verify.html",
+        SECURITY_US_VERIFY_URL="/me/confirm/code",
+        SECURITY_US_VERIFY_SEND_CODE_URL="/me/confirm/code/send",
+        SECURITY_US_VERIFY_TEMPLATE="people/verify_code.html",
+        SECURITY_FRESHNESS=FRESH_FOR,
+        SECURITY_FRESHNESS_GRACE_PERIOD=FRESH_FOR,
+        SECURITY_CHANGEABLE=True,
+        SECURITY_CHANGE_URL="/me/password",
+        SECURITY_CHANGE_PASSWORD_TEMPLATE="people/password.html",  # noqa: S106  # a file
+        SECURITY_POST_CHANGE_VIEW="/me/security",
+        **second_factor.settings(settings),
         SECURITY_TOTP_SECRETS={1: settings.secret_key},
         SECURITY_TOTP_ISSUER=f"{settings.community_name} 守望",
         SECURITY_PHONE_REGION_DEFAULT="CN",
@@ -118,21 +157,24 @@ def init_app(app: Flask, settings: PortalSettings) -> None:
     )
     csrf.init_app(app)
     limiter.init_app(app)
-    Security(
+    security = Security(
         app,
         Accounts(db, User, Role, Passkey),
         login_form=PhoneLoginForm,
         us_signin_form=CodeLoginForm,
+        us_verify_form=CodeVerifyForm,
         totp_cls=PortalTotp,
     )
     for endpoint in LIMITED:
         limited: Any = limiter.limit(SIGN_IN_LIMIT, methods=["POST"])(app.view_functions[endpoint])
         app.view_functions[endpoint] = limited
+    security.reauthn_handler(_ask_again)
     sign_ins.init_app(app)
+    second_factor.init_app(app)
     app.before_request(_check_sign_in)
     app.before_request(_check_policy)
     app.after_request(_add_headers)
-    app.context_processor(lambda: {"viewer": viewer()})
+    app.context_processor(lambda: {"viewer": viewer(), "lacks_second_factor": lacks_second_factor})
     app.register_error_handler(CSRFError, _csrf_failed)
     for status in (
         HTTPStatus.BAD_REQUEST,
@@ -174,7 +216,14 @@ def _viewer_of_session() -> Viewer:
     if user.demo and current_app.config["PORTAL"].mode != "demo":
         return NOBODY
     found: Viewer = user.viewer_in(session.get(CAPACITY))
-    return found
+    return user.private_viewer if second_factor.missing(user, found) else found
+
+
+def lacks_second_factor() -> bool:
+    """Whether this account acts in an office it has not secured yet: only setting that up is open."""
+    if not viewer().signed_in:
+        return False
+    return second_factor.missing(current_user, current_user.viewer_in(session.get(CAPACITY)))
 
 
 def _check_sign_in() -> None:
@@ -184,12 +233,29 @@ def _check_sign_in() -> None:
     sign_ins.check(office=bool(acting.roles - PRIVATE))
 
 
+def _ask_again(_within: timedelta, _grace: timedelta) -> ResponseValue:
+    """Before something grave: who you are once more, by password, or by a code where there is none."""
+    if wants_json():
+        answer = jsonify(error="confirm")
+        answer.status_code = HTTPStatus.UNAUTHORIZED
+        return answer
+    view = "security.verify" if current_user.password else "security.us_verify"
+    back = request.full_path.rstrip("?") if request.method == "GET" else url_for("account.security")
+    return redirect(url_for(view, next=back))
+
+
 def _check_policy() -> ResponseReturnValue | None:
     if request.endpoint is None:
         return None
     policy = policy_of(current_app, request.endpoint)
     if policy is not None and policy.anyone:
         return None
+    if policy is not None and not policy.closed and lacks_second_factor():
+        if request.endpoint in second_factor.OPEN:
+            return None
+        if wants_json():
+            return jsonify(error="second_factor"), HTTPStatus.UNAUTHORIZED
+        return redirect(url_for("security.two_factor_setup"))
     verdict = judge(policy, viewer())
     if verdict is Verdict.ALLOWED:
         return None

@@ -27,7 +27,13 @@ class Door:
     gap: bool = False
 
 
-CURRENT = {"home": "home.index", "posts": "posts.index", "people": "people.me", "security": "people.me"}
+CURRENT = {
+    "home": "home.index",
+    "posts": "posts.index",
+    "people": "people.me",
+    "security": "people.me",
+    "account": "people.me",
+}
 """Blueprint -> the door that is lit while one of its pages is open, where all its pages share one."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import current_app
 from flask_babel import gettext, lazy_gettext
-from flask_security import LoginForm, UnifiedSigninForm, lookup_identity
+from flask_security import LoginForm, UnifiedSigninForm, UnifiedVerifyForm, current_user, lookup_identity
 from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
@@ -94,4 +94,38 @@ class CodeLoginForm(UnifiedSigninForm):
         if account is None:
             return False
         self.user = account
+        return True
+
+
+class CodeVerifyForm(UnifiedVerifyForm):
+    """Say again who you are, by a code to the telephone of the account."""
+
+    sent: bool = False
+    problem: str = ""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Make a code to be sent, or let Flask-Security judge a typed one."""
+        if self.submit_send_code.data:
+            self.chosen_method.data = "sms"
+            return self._ask(current_user.phone) and super().validate(**kwargs)
+        self.sent = True
+        if super().validate(**kwargs):
+            return True
+        self.problem = gettext("验证码不对，或者已经过期。请再试一次，或重新获取。")
+        return False
+
+    def _ask(self, phone: str | None) -> bool:
+        if not phone:
+            return False
+        try:
+            texts.gateway(db.session, now=now())
+            codes.make(db.session, phone, Purpose.SIGN_IN, now=now())
+        except TooSoon as soon:
+            self.sent, self.problem = True, codes.wait_words(soon)
+            return False
+        except texts.NoGateway:
+            self.problem = gettext("短信现在发不出去。请稍后再试。")
+            return False
+        db.session.commit()
+        self.sent = True
         return True

@@ -168,6 +168,15 @@ class User(Model, UserMixin):
         """This account as the policies see it, in the first of its capacities."""
         return self.viewer_in(None)
 
+    @property
+    def private_viewer(self) -> policy.Viewer:
+        """This account as a private person, whatever offices it has."""
+        return viewer_of(self, self.capacities.get(PRIVATE_CAPACITY, []))
+
+    def check_tf_required_setup(self) -> bool:
+        """Whether this account may not do without a second factor."""
+        return not self.demo and any(name != PRIVATE_CAPACITY for name in self.capacities)
+
     def viewer_in(self, capacity: str | None) -> policy.Viewer:
         """This account in the capacity it chose; in its first one where that is not (or no longer) its."""
         capacities = self.capacities

@@ -98,6 +98,7 @@ def leave() -> None:
     logout_user()
     session.clear()
     session.update(kept)
+    g.pop("viewer", None)  # whoever heard of the leaving asked who it was
 
 
 def current(store: Session) -> SignIn | None:
