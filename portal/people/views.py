@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, redirect, render_template, request, session, url_for
 
-from portal.people import account_views, signup
+from portal.people import account_views, card_views, signup
 from portal.people.language import LANGUAGES
 from portal.policy import ANYONE, SIGNED_IN, declare
 from portal.security import local_path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flask.blueprints import BlueprintSetupState
     from flask.typing import ResponseReturnValue
 
-PARTS = (signup, account_views)
+PARTS = (signup, account_views, card_views)
 """The parts of people with a blueprint of their own."""
 
 blueprint = Blueprint("people", __name__, template_folder="templates")
