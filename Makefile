@@ -35,6 +35,8 @@ bench: machine $(VENV)/.installed ## figures, as ratios in one run
 	$(BIN)/python -m shouwang bench fence
 	$(BIN)/python -m shouwang bench rules
 	$(BIN)/python -m shouwang bench portal
+	$(BIN)/python -m shouwang bench map
+	$(BIN)/python -m shouwang bench track
 
 sos-proof: $(VENV)/.installed ## crash points to depth 2 and 5,000 seeded schedules; SCHEDULES=100000 for the long form
 	$(BIN)/python -W ignore -m bench.proof

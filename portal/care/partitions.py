@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 TABLES = ("fix_history", "vital_history")
 MONTHS_AHEAD = 12
 """A portal that was not started for a year still has a place for every row: the rest."""
-MONTH_LOCK = 7_304_213
+MONTH_LOCK = 7_304_214
 """PostgreSQL advisory lock of whoever makes or drops months."""
 PIECE_ROWS = 20_000
 """SQLite deletes so many rows a statement, so that its statements stay short."""
