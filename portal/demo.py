@@ -13,8 +13,9 @@ from flask_security import hash_password
 
 from portal.cases import demo as cases
 from portal.db import writing
+from portal.people import demo_people as people
 from portal.people import organisations
-from portal.people.models import Grant, Organisation, Resident, Role, User
+from portal.people.models import Grant, Organisation, Role, User
 from portal.policy import Role as RoleName
 from portal.posts import demo as posts
 from portal.words import now
@@ -53,7 +54,9 @@ LOGINS = (
     ),
     DemoLogin(phone="+8613800138099", name="孔宁", role=RoleName.STREET, what="街道", place="street"),
     DemoLogin(phone="+8613800138100", name="袁处", role=RoleName.DISTRICT, what="区里", place="district"),
-    DemoLogin(phone="+8613800138088", name="张桂兰", role=RoleName.WEARER, what="戴手环的人"),
+    DemoLogin(
+        phone="+8613800138088", name="张桂兰", role=RoleName.WEARER, what="戴手环的人", place="household"
+    ),
 )
 
 
@@ -71,31 +74,38 @@ def seed(app: Flask) -> tuple[DemoLogin, ...]:
         raise DemoRefused(f"mode is {settings.mode}")
     with app.app_context(), writing() as session:
         places = _places(session, settings)
+        _neighbourhood(session, settings, places)
         for login in LOGINS:
             _account(session, login, places[login.place])
         session.flush()
-        _register(session, settings.community)
+        for login in LOGINS:
+            if login.role in {RoleName.WEARER, RoleName.RESIDENT}:
+                people.tie(session, _known(session, login.phone), settings.community)
+        people.joining(
+            session,
+            guest=_known(session, "+8613800138002"),
+            staff=_known(session, "+8613800138090"),
+            place=_community(places),
+            secret_key=settings.secret_key,
+        )
         _contents(session, settings)
     return LOGINS
 
 
-def _register(session: Session, community: str) -> None:
-    """Put those who wear a band and have an account into the register, once: so that they see themselves."""
-    for login in LOGINS:
-        user = _known(session, login.phone)
-        known = session.scalar(sa.select(Resident.id).where(Resident.user_id == user.id))
-        if login.role is RoleName.WEARER and known is None:
-            at = now()
-            session.add(
-                Resident(
-                    community=community,
-                    name=login.name,
-                    phone=login.phone,
-                    user_id=user.id,
-                    created_at=at,
-                    changed_at=at,
-                )
-            )
+def _neighbourhood(session: Session, settings: PortalSettings, places: dict[str, Organisation]) -> None:
+    """Grids, buildings, households and who lives there; the home of who wears a band joins `places`."""
+    community = _community(places)
+    people.tree(session, community, map_dir=settings.map_dir)
+    people.residents(session, community=settings.community, secret_key=settings.secret_key)
+    wearer = next(login for login in LOGINS if login.role is RoleName.WEARER)
+    own = people.own_household(session, wearer.name, settings.community)
+    places["household"] = own if own is not None else community
+
+
+def _community(places: dict[str, Organisation]) -> Organisation:
+    found = places["committee"].parent
+    assert found is not None
+    return found
 
 
 def _contents(session: Session, settings: PortalSettings) -> None:
@@ -121,9 +131,9 @@ def furnish(app: Flask) -> None:
     if settings.mode != "demo":
         raise DemoRefused(f"mode is {settings.mode}")
     with app.app_context(), writing() as session:
-        people = {login.role: _known(session, login.phone) for login in LOGINS}
-        resident, staff = people[RoleName.RESIDENT], people[RoleName.STAFF]
-        readers = [people[role].id for role in (RoleName.RESIDENT, RoleName.GUARDIAN, RoleName.GRID_WORKER)]
+        who = {login.role: _known(session, login.phone) for login in LOGINS}
+        resident, staff = who[RoleName.RESIDENT], who[RoleName.STAFF]
+        readers = [who[role].id for role in (RoleName.RESIDENT, RoleName.GUARDIAN, RoleName.GRID_WORKER)]
         posts.seed(session, community=settings.community, author=staff.id, residents=readers, now=now())
         cases.seed(session, resident=resident.viewer, staff=staff.viewer, key=settings.secret_key, now=now())
 

@@ -292,3 +292,70 @@ def tunes_rules(viewer: Viewer, facts: Facts) -> bool:
     A family changes people, fences and limits; what a wrong value would make deaf is the staff's.
     """
     return Role.STAFF in viewer.roles and watches(viewer, facts)
+
+
+KEEPERS = frozenset({Role.STAFF, Role.STREET, Role.DISTRICT, Role.ADMIN})
+"""Who keeps the tree of places, each inside their own place."""
+
+REGISTRARS = frozenset({Role.STAFF, Role.ADMIN})
+"""Who keeps the register of residents and may open an identity number."""
+
+REGISTER_READERS = REGISTRARS | {Role.GRID_WORKER}
+"""Who reads the register; a grid worker only of their part, without identity numbers."""
+
+
+def keeps_place(viewer: Viewer, path: str) -> bool:
+    """Whether this viewer sees the place of this path in the tree and may add places under it."""
+    return bool(viewer.roles & KEEPERS and viewer.scope) and path.startswith(viewer.scope)
+
+
+def changes_place(viewer: Viewer, path: str) -> bool:
+    """Whether this viewer may rename, move or close a place: one inside their own, never their own."""
+    return keeps_place(viewer, path) and path != viewer.scope
+
+
+GRANTS: dict[Role, frozenset[Role]] = {
+    Role.STAFF: frozenset({Role.RESIDENT, Role.VOLUNTEER, Role.GRID_WORKER, Role.PROPERTY, Role.OWNERS}),
+    Role.ADMIN: frozenset(
+        {
+            Role.RESIDENT,
+            Role.VOLUNTEER,
+            Role.GRID_WORKER,
+            Role.PROPERTY,
+            Role.OWNERS,
+            Role.STAFF,
+            Role.DEPARTMENT,
+        }
+    ),
+    Role.STREET: frozenset({Role.STAFF, Role.DEPARTMENT, Role.ADMIN}),
+    Role.DISTRICT: frozenset({Role.STAFF, Role.DEPARTMENT, Role.ADMIN, Role.STREET}),
+}
+"""Who gives which roles; a role that is not a key gives none.
+
+Guardians and wearers are not among them: they are judged by whom they care for, not by where they live.
+"""
+
+GIVEN_AT: dict[Role, frozenset[str]] = {
+    Role.RESIDENT: frozenset({"household"}),
+    Role.VOLUNTEER: frozenset({"community", "grid"}),
+    Role.GRID_WORKER: frozenset({"community", "grid"}),
+    Role.PROPERTY: frozenset({"property"}),
+    Role.OWNERS: frozenset({"owners"}),
+    Role.STAFF: frozenset({"committee"}),
+    Role.DEPARTMENT: frozenset({"department"}),
+    Role.ADMIN: frozenset({"committee", "community"}),
+    Role.STREET: frozenset({"street"}),
+}
+"""At which kinds of places or bodies a role is given by invitation."""
+
+
+def may_grant(viewer: Viewer, role: Role, *, path: str, kind: str) -> bool:
+    """Whether this viewer may give a role at a place (its path and kind).
+
+    Never outside their own place, and never a role that is not below one of theirs.
+    """
+    if not viewer.signed_in or not viewer.scope or not path.startswith(viewer.scope):
+        return False
+    if kind not in GIVEN_AT.get(role, frozenset()):
+        return False
+    return any(role in GRANTS.get(own, frozenset()) for own in viewer.roles)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import current_app, request, url_for
 
 from portal.i18n import gettext
-from portal.policy import WATCHERS, Viewer
+from portal.policy import KEEPERS, REGISTER_READERS, WATCHERS, Viewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,13 @@ CURRENT = {
     "people": "people.me",
     "security": "people.me",
     "account": "people.me",
+    "join": "people.me",
+    "capacity": "people.me",
 }
 """Blueprint -> the door that is lit while one of its pages is open, where all its pages share one."""
+
+KEEPING = frozenset({"places", "register", "intake", "bands", "invitations", "claims", "coverage"})
+"""Blueprints of the pages about places and people, which share one door."""
 
 
 def doors(viewer: Viewer) -> list[Door]:
@@ -51,7 +56,12 @@ def doors(viewer: Viewer) -> list[Door]:
             ("care.alarms", "siren", gettext("值班台"), {"rail_only": True, "gap": True}),
             ("cases.desk", "inbox", gettext("办件处理"), {"rail_only": True}),
         ]
-    lit = _lit(on_duty=bool(viewer.roles & WATCHERS))
+    if viewer.roles & REGISTER_READERS:
+        wanted.append(("register.index", "users", gettext("居民和房屋"), {"rail_only": True}))
+    elif viewer.roles & KEEPERS:
+        first = {"rail_only": True, "gap": True}
+        wanted.append(("places.index", "building-2", gettext("小区和房屋"), first))
+    lit = _lit(on_duty=bool(viewer.roles & WATCHERS), viewer_reads=bool(viewer.roles & REGISTER_READERS))
     return [
         Door(
             endpoint=endpoint,
@@ -66,13 +76,15 @@ def doors(viewer: Viewer) -> list[Door]:
     ]
 
 
-def _lit(*, on_duty: bool) -> str:
+def _lit(*, on_duty: bool, viewer_reads: bool) -> str:
     endpoint = request.endpoint or ""
     if endpoint in {"care.alarms", "cases.desk"}:
         return endpoint
     if on_duty and endpoint in {"cases.case", "cases.act"}:
         return "cases.desk"
     feature = endpoint.partition(".")[0]
+    if feature in KEEPING:
+        return "register.index" if viewer_reads else "places.index"
     if feature == "reports":
         return "care.alarms"
     return CURRENT.get(feature, {"cases": "cases.services", "care": "care.index"}.get(feature, ""))

@@ -42,6 +42,8 @@ class Organisation(Model):
     """The ids from the root to here, `/1/5/9/`: who is inside is found by its beginning."""
     community: Mapped[str] = mapped_column(sa.String(64), default="")
     """The code of the community this is or lies in, empty above all communities."""
+    closed_at: Mapped[dt.datetime | None]
+    """When it was closed: pulled down, merged, given up; kept for what happened there."""
 
     parent: Mapped[Organisation | None] = relationship(remote_side="Organisation.id")
 
@@ -253,3 +255,18 @@ class Resident(Model):
     """When they moved away; kept until retention removes them."""
 
     household: Mapped[Organisation | None] = relationship()
+    account: Mapped[User | None] = relationship()
+
+
+class ResidentGram(Model):
+    """One sign, or two neighbouring signs, of what a person of the register is found by.
+
+    Neither engine's own full text search finds a name of two Chinese characters.
+    """
+
+    __tablename__ = "resident_gram"
+
+    gram: Mapped[str] = mapped_column(sa.String(2), primary_key=True)
+    resident_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("resident.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
