@@ -142,6 +142,8 @@ def main() -> int:
     (HERE / "what-the-family-hears.md").write_text(family["page"](), encoding="utf-8")
     drift = runpy.run_path(str(HERE / "drift_page.py"))
     (HERE / "drift.md").write_text(drift["page"](), encoding="utf-8")
+    access = runpy.run_path(str(HERE / "access_page.py"))
+    (HERE / "access.md").write_text(access["page"](), encoding="utf-8")
     return 0
 
 

@@ -57,7 +57,7 @@ from portal.care.models import (
     WearerState,
 )
 from portal.care.sights import is_emergency
-from portal.people import organisations
+from portal.people import organisations, wearer_links
 from portal.policy import Data
 
 WHAT_CHARACTERS = 32
@@ -393,6 +393,8 @@ class Projection:
         wearer.community, wearer.position, wearer.present = self.community, position, True
         wearer.place = wearer.place or self._place
         self._let_consent(wearer)
+        if self.demo:
+            wearer_links.link_for_demonstration(self.session, wearer)
         wearer.fences = [msgspec.to_builtins(fence) for fence in view.fences]
         told = [
             (

@@ -15,7 +15,7 @@ from portal.care.vitals_views import download
 from portal.db import db, writing
 from portal.fields import Filled
 from portal.i18n import gettext, ngettext
-from portal.people import identity, register, register_forms
+from portal.people import identity, register, register_forms, wearer_links
 from portal.people.addresses import Households, households, natural
 from portal.people.models import Organisation, Resident, User
 from portal.people.register import Asked, age_of
@@ -177,6 +177,8 @@ def _keep(person: Resident, values: dict[str, Any], number: str | None) -> Respo
     changed = register.put(
         db.session, person, values, by=viewer(), at=now(), id_number=number, secret_key=_key()
     )
+    if "household_id" in changed:
+        wearer_links.follow(db.session, [person])
     db.session.commit()
     if new_entry:
         flash(gettext("%(name)s 已登记。", name=person.name), "good")

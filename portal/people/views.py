@@ -8,10 +8,12 @@ from flask import Blueprint, current_app, redirect, render_template, request, se
 
 from portal.people import (
     account_views,
+    band_views,
     capacity_views,
     card_views,
     claim_views,
     coverage_views,
+    intake_views,
     invitation_views,
     join_views,
     people_tabs,
@@ -35,6 +37,8 @@ PARTS = (
     card_views,
     place_views,
     register_views,
+    intake_views,
+    band_views,
     claim_views,
     invitation_views,
     join_views,
@@ -50,6 +54,7 @@ def _wire(state: BlueprintSetupState) -> None:
     for part in PARTS:
         app.register_blueprint(part.blueprint)
     app.extensions["waiting_claims"] = claim_views.waiting_count
+    app.extensions["waiting_bands"] = band_views.waiting_count
 
 
 @blueprint.app_context_processor
