@@ -16,6 +16,7 @@ from typing import Any
 
 from gateway.desk import playback
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
+from portal import audit_desk
 
 DESKS = ("capture", "decode", "device", "fence", "journal", "profile", "reload", "sos", "vitals")
 """Commands for a person at the box, each a module of `gateway/desk` that adds itself to the parser."""
@@ -54,7 +55,10 @@ def _parser() -> argparse.ArgumentParser:
         ("gateway", run_gateway, "the edge gateway alone"),
         ("portal", run_portal, "the community portal alone"),
     ):
-        add(name, run, words).add_argument("--config", type=Path, default=Path("config.toml"))
+        command = add(name, run, words)
+        command.add_argument("--config", type=Path, default=Path("config.toml"))
+        if name == "portal":
+            audit_desk.add_to(command.add_subparsers(title="instead", metavar="WHAT"), _portal_of)
     check = add("check", check_config, "check a configuration file and list every wrong key")
     check.add_argument("config", type=Path, nargs="?", default=Path("config.toml"))
     for room in DESKS:
@@ -179,6 +183,12 @@ def run_portal(options: argparse.Namespace) -> int:
     start_logging()
     serve(_portal_settings(settings), _ready)
     return 0
+
+
+def _portal_of(config: Path) -> Any:
+    """The settings of the portal a configuration describes, None where it has none."""
+    settings = checked_settings(config, make_demo_secrets=True)
+    return None if settings.portal is None else _portal_settings(settings)
 
 
 def _portal_settings(settings: Any) -> Any:

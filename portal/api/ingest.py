@@ -191,6 +191,8 @@ class Projection:
         return wearer
 
     def _let_consent(self, wearer: Wearer) -> None:
+        if self.demo:
+            consents.know_for_demonstration(self.session, wearer)
         if self.demo and wearer.id not in self._consented:
             consents.give_for_demonstration(self.session, wearer, at=self.now)
             self._consented |= consents.in_force(self.session, [wearer.id], self.now)

@@ -119,20 +119,21 @@ def _end(
     return len(rows)
 
 
-def give_for_demonstration(session: Session, wearer: Wearer, *, at: datetime) -> None:
-    """Let the invented people of the demonstration consent, once: a withdrawal stays a withdrawal.
-
-    Whoever of them has an account is found in the register by name.
-    """
+def know_for_demonstration(session: Session, wearer: Wearer) -> None:
+    """Find an invented person who has an account in the register, by name; a live portal never guesses."""
     if wearer.resident_id is None:
         same = (Resident.community == wearer.community, Resident.name == wearer.name)
         query = sa.select(Resident.id).where(*same, Resident.user_id.is_not(None))
         wearer.resident_id = session.scalar(query.limit(1))
+
+
+def give_for_demonstration(session: Session, wearer: Wearer, *, at: datetime) -> None:
+    """Let the invented people of the demonstration consent, once: a withdrawal stays a withdrawal."""
     if session.scalar(sa.select(Consent.id).where(Consent.wearer_id == wearer.id).limit(1)) is not None:
         return
     for data in WORN:
         for audience in Audience:
-            give(session, wearer, data=data, audience=audience, basis="demo", given_by=wearer.name, at=at)
+            give(session, wearer, data=data, audience=audience, basis="demo", given_by="", at=at)
 
 
 Scope = frozenset[tuple[Data, Audience]]
