@@ -116,6 +116,7 @@ def init_app(app: Flask, settings: PortalSettings) -> None:
         REMEMBER_COOKIE_HTTPONLY=True,
         REMEMBER_COOKIE_SAMESITE="Lax",
         REMEMBER_COOKIE_SECURE=https,
+        SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=PRIVATE_KEPT.absolute,
         WTF_CSRF_TIME_LIMIT=None,
         SECURITY_PASSWORD_SALT=settings.password_salt,

@@ -114,9 +114,9 @@ def when(at: dt.datetime | None) -> Markup:
     """Give `<time>`: the relative words, the clock's words on hover and for readers of the screen."""
     if at is None:
         return Markup()
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        local(at).isoformat(timespec="seconds"), clock(at), ago(at)
-    )
+    moment = local(at).isoformat(timespec="seconds")
+    words = f'<time datetime="{moment}" title="{escape(clock(at))}">{escape(ago(at))}</time>'
+    return Markup(words)  # noqa: S704  # escaped above; `Markup.format` takes ten times as long, twenty times a page
 
 
 def duration(hours: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from flask import (
@@ -9,12 +10,14 @@ from flask import (
     Response,
     current_app,
     flash,
+    g,
     jsonify,
     redirect,
     render_template,
     request,
     url_for,
 )
+from markupsafe import Markup
 
 from portal.cases import views as cases
 from portal.home.display import COOKIE, COOKIE_AGE_S, SIZES_PX, Display, from_cookie
@@ -33,15 +36,30 @@ NEWEST = 5
 
 @blueprint.app_context_processor
 def around_every_page() -> dict[str, Any]:
-    """Give the templates what the shell needs: the doors, the size of words, the icons, the way back."""
+    """Give the templates what the shell needs: the doors, the size of words, the way back."""
     here = request.full_path.rstrip("?") if request.method == "GET" else url_for("home.index")
     return {
         "display": from_cookie(request.cookies.get(COOKIE, "")),
         "sizes_px": SIZES_PX,
         "shell": doors(viewer()),
         "here": here,
-        "sprite": url_for("static", filename="vendor/lucide/icons.svg"),
     }
+
+
+@blueprint.app_template_global()
+def icon_svg(name: str) -> Markup:
+    """Give an icon of ours by its lucide name."""
+    sprite: str | None = g.get("sprite")
+    if sprite is None:
+        sprite = g.sprite = url_for("static", filename="vendor/lucide/icons.svg")
+    return _icon_svg(sprite, name)
+
+
+@lru_cache(maxsize=1024)
+def _icon_svg(sprite: str, name: str) -> Markup:
+    return Markup(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>'
+    ).format(sprite, name)
 
 
 @blueprint.get("/manifest.webmanifest")

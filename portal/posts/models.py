@@ -39,7 +39,7 @@ class Post(Model):
     created_at: Mapped[dt.datetime]
     updated_at: Mapped[dt.datetime]
 
-    author: Mapped[User] = relationship(lazy="joined")
+    author: Mapped[User] = relationship()
 
     __table_args__ = (sa.Index("ix_post_board", "community", "board", "state", "publish_at"),)
 

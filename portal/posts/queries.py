@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from portal.db import UtcDateTime
 from portal.posts.models import Comment, Post, PostLike, PostRead
 from portal.posts.workflow import State
 
@@ -20,17 +21,6 @@ def _count(model: type[Any], *more: sa.ColumnElement[bool]) -> sa.ScalarSelect[i
     """The rows of one kind that belong to the post of the row around."""
     query = sa.select(sa.func.count()).select_from(model).where(model.post_id == Post.id, *more)
     return query.correlate(Post).scalar_subquery()
-
-
-_COUNTED: Final = sa.select(
-    Post.id,
-    _count(PostLike).label("likes"),
-    _count(Comment, Comment.hidden_at.is_(None)).label("comments"),
-    _count(PostRead).label("reads"),
-    _count(PostRead, PostRead.confirmed_at.is_not(None)).label("confirmed"),
-    _count(PostRead, PostRead.user_id == sa.bindparam("reader", type_=sa.Integer())).label("seen"),
-).where(Post.id.in_(sa.bindparam("ids", expanding=True)))
-"""How posts were received, and whether a reader saw them; built once, as building costs more than asking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +34,60 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """What a list says of a post."""
+
+    id: int
+    board: str
+    title: str
+    title_en: str
+    pinned: bool
+    must_confirm: bool
+    publish_at: dt.datetime | None
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """A post in a list, with its counts and what the reader has done with it."""
 
-    post: Post
+    post: Heading
     counts: Counts
     unread: bool
 
 
-def live(now: dt.datetime) -> sa.ColumnElement[bool]:
+def live(now: dt.datetime | sa.BindParameter[dt.datetime]) -> sa.ColumnElement[bool]:
     """Give the condition of standing on a board now; the twin of `workflow.standing` in SQL."""
     return sa.and_(
         Post.state == State.PUBLISHED,
         sa.or_(Post.publish_at.is_(None), Post.publish_at <= now),
         sa.or_(Post.expires_at.is_(None), Post.expires_at > now),
     )
+
+
+_RECEIVED: Final = (
+    _count(PostLike).label("likes"),
+    _count(Comment, Comment.hidden_at.is_(None)).label("comments"),
+    _count(PostRead).label("reads"),
+    _count(PostRead, PostRead.confirmed_at.is_not(None)).label("confirmed"),
+)
+_HEADING: Final = tuple(field.name for field in fields(Heading))
+_LISTED: Final = (
+    sa.select(
+        *(getattr(Post, name) for name in _HEADING),
+        *_RECEIVED,
+        _count(PostRead, PostRead.user_id == sa.bindparam("reader", type_=sa.Integer())).label("seen"),
+    )
+    .where(
+        Post.community == sa.bindparam("community"),
+        Post.board.in_(sa.bindparam("boards", expanding=True)),
+        live(sa.bindparam("now", type_=UtcDateTime())),
+    )
+    .order_by(Post.pinned.desc(), sa.func.coalesce(Post.publish_at, Post.created_at).desc(), Post.id.desc())
+    .offset(sa.bindparam("skip", type_=sa.Integer()))
+    .limit(sa.bindparam("at_most", type_=sa.Integer()))
+)
+"""One page of a board, and how its posts were received; built once, as building costs more than asking."""
 
 
 def listed(
@@ -74,17 +103,24 @@ def listed(
     """Give one page of live posts of these boards, pinned first, newest first, and whether more follow."""
     if not boards:
         return [], False
-    query = (
-        sa.select(Post)
-        .where(Post.community == community, Post.board.in_(boards), live(now))
-        .order_by(
-            Post.pinned.desc(), sa.func.coalesce(Post.publish_at, Post.created_at).desc(), Post.id.desc()
+    asked = {
+        "community": community,
+        "boards": list(boards),
+        "now": now,
+        "reader": reader,
+        "skip": (page - 1) * limit,
+        "at_most": limit + 1,
+    }
+    rows = session.execute(_LISTED, asked).all()
+    found = [
+        Listed(
+            post=Heading(**dict(zip(_HEADING, row, strict=False))),
+            counts=Counts(likes=row.likes, comments=row.comments, reads=row.reads, confirmed=row.confirmed),
+            unread=reader is not None and not row.seen,
         )
-        .offset((page - 1) * limit)
-        .limit(limit + 1)
-    )
-    posts = list(session.scalars(query))
-    return with_counts(session, posts[:limit], reader=reader), len(posts) > limit
+        for row in rows[:limit]
+    ]
+    return found, len(rows) > limit
 
 
 def unpublished(session: Session, *, community: str, board: str, now: dt.datetime) -> list[Post]:
@@ -98,25 +134,10 @@ def unpublished(session: Session, *, community: str, board: str, now: dt.datetim
     return list(session.scalars(query))
 
 
-def with_counts(session: Session, posts: Sequence[Post], *, reader: int | None) -> list[Listed]:
-    """Give posts with their counts: one question for any number of posts."""
-    ids = [post.id for post in posts]
-    if not ids:
-        return []
-    found = {row.id: row for row in session.execute(_COUNTED, {"ids": ids, "reader": reader})}
-    return [
-        Listed(
-            post=post,
-            counts=Counts(
-                likes=found[post.id].likes,
-                comments=found[post.id].comments,
-                reads=found[post.id].reads,
-                confirmed=found[post.id].confirmed,
-            ),
-            unread=reader is not None and not found[post.id].seen,
-        )
-        for post in posts
-    ]
+def counts_of(session: Session, post: int) -> Counts:
+    """Give how one post was received."""
+    row = session.execute(sa.select(*_RECEIVED).select_from(Post).where(Post.id == post)).one()
+    return Counts(likes=row.likes, comments=row.comments, reads=row.reads, confirmed=row.confirmed)
 
 
 def comments(session: Session, post: int) -> list[Comment]:

@@ -42,7 +42,7 @@ def readable() -> dict[str, Board]:
 
 
 @blueprint.app_template_global()
-def post_title(post: Post) -> str:
+def post_title(post: Post | queries.Heading) -> str:
     """Give a post's title in the reader's language where it has one."""
     return post.title_en if chosen_language() == "en" and post.title_en else post.title
 
@@ -54,7 +54,7 @@ def post_html(post: Post) -> Markup:
 
 
 @blueprint.app_template_global()
-def post_lang(post: Post) -> str:
+def post_lang(post: Post | queries.Heading) -> str:
     """Give the language `post_title` and `post_html` speak, for the `lang` attribute."""
     return "en" if chosen_language() == "en" and post.title_en else "zh-Hans"
 
@@ -280,14 +280,13 @@ def _open_to_members(number: int) -> Post:
 
 def _post_page(found: Post, *, confirmed: bool, form: Filled) -> str:
     reader = viewer().user
-    listed = queries.with_counts(db.session, [found], reader=reader)[0]
     liked = reader is not None and db.session.get(PostLike, (found.id, reader)) is not None
     return render_template(
         "posts/post.html",
         post=found,
         board=boards()[found.board],
         standing=_standing(found),
-        counts=listed.counts,
+        counts=queries.counts_of(db.session, found.id),
         comments=queries.comments(db.session, found.id),
         liked=liked,
         confirmed=confirmed,
