@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gateway.model import Alarm
-from gateway.told import IncidentView, LegView
+from gateway.told import IncidentView, LegView, NextStep
 from sos.incident import Incident, LegFacts
+
+STEPS: Mapping[str, NextStep] = {
+    "calls": "call",
+    "guard": "next_person",
+    "settle": "next_person",
+    "pause": "next_person",
+    "repeat": "again",
+    "ack": "unresolved",
+}
+"""The timers of the cascade that ring somebody, by what they bring."""
 
 
 def as_view(incident: Incident, alarm: Alarm) -> IncidentView:
     """The whole incident; `alarm` is the one that opened it."""
+    ringing = [timer for timer in incident.timers if timer.name in STEPS]
+    due = None if incident.is_over else min(ringing, key=lambda timer: timer.due_at, default=None)
     return IncidentView(
         incident_id=incident.incident_id,
         ref=incident.ref,
@@ -32,6 +46,8 @@ def as_view(incident: Incident, alarm: Alarm) -> IncidentView:
         verdict=incident.verdict,
         late=incident.late,
         drill=incident.drill,
+        next_step=None if due is None else STEPS[due.name],
+        next_at=None if due is None else due.due_at,
     )
 
 

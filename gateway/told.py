@@ -32,6 +32,10 @@ from gateway.told_orders import (
     TextPurpose,
 )
 
+NextStep = Literal["call", "next_person", "again", "unresolved"]
+"""What an incident does next by itself: rings for the first time, rings the next in line, begins anew from
+the top, or rings again because whoever took it on has not closed it."""
+
 Verdict = Literal["true", "false", "test"]
 """What whoever closed an incident found its alarm to be (`sos.events.Verdict`)."""
 
@@ -57,7 +61,10 @@ class LegView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class IncidentView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A whole incident; each one sent replaces what the portal knew of it."""
+    """A whole incident; each one sent replaces what the portal knew of it.
+
+    `next_step` happens by itself at `next_at`, unless something else happens before.
+    """
 
     incident_id: str
     ref: str
@@ -82,6 +89,8 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     verdict: Verdict | None = None
     late: bool = False
     drill: bool = False
+    next_step: NextStep | None = None
+    next_at: datetime | None = None
 
 
 class Roster(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="roster"):

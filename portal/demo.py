@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_security import hash_password
 
+from portal.care import duty_demo as duty
 from portal.cases import demo as cases
 from portal.db import writing
 from portal.people import demo_people as people
@@ -136,6 +137,7 @@ def furnish(app: Flask) -> None:
         readers = [who[role].id for role in (RoleName.RESIDENT, RoleName.GUARDIAN, RoleName.GRID_WORKER)]
         posts.seed(session, community=settings.community, author=staff.id, residents=readers, now=now())
         cases.seed(session, resident=resident.viewer, staff=staff.viewer, key=settings.secret_key, now=now())
+        duty.seed(session, settings.community, staff=staff.viewer, now=now())
 
 
 def _known(session: Session, phone: str) -> User:

@@ -194,6 +194,12 @@ def _check_id(text: str) -> str | Problem:
     return text.upper() if id_number_is_valid(text) else Problem(reason="id_number")
 
 
+def normal_phone(text: str) -> str | None:
+    """A typed telephone number in E.164, of China where it names no country; None where it is none."""
+    checked = _check_phone(text)
+    return checked if isinstance(checked, str) else None
+
+
 def _check_phone(text: str) -> str | Problem:
     try:
         number = phonenumbers.parse(text, "CN")

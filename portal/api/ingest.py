@@ -40,7 +40,7 @@ from gateway.told import (
 )
 from gateway.told_orders import BandKeyTold, BandsTold, DutyInForce, TestCallChanged
 from portal.api.lines import insert_once, lock_line
-from portal.care import band_orders, consents, lost, profiles, site_told
+from portal.care import band_orders, consents, duty_store, lost, profiles, site_told
 from portal.care.changes import announce
 from portal.care.history import HistoryRows, milliseconds
 from portal.care.latest import Latest, advance, draft_of, hear, measured_at, write_draft
@@ -67,6 +67,8 @@ ID_CHARACTERS, NAME_CHARACTERS, HOME_CHARACTERS = 64, 80, 160
 PHONE_CHARACTERS, RELATION_CHARACTERS = 20, 40
 """What the store's columns hold; these codes are ours and short."""
 REASON_CHARACTERS = 20_000
+OF_STAFF = frozenset({"drill", "set_duty", "test_call", "register_band", "rekey_band", "revoke_band"})
+"""Orders whose end pages of the staff wait for."""
 """So much of a refusal is kept: a profile may be wrong in many places, and each of them is named."""
 PROFILE_COMMANDS = frozenset({"set_profile", "restore_profile"})
 
@@ -348,6 +350,8 @@ class Projection:
         found.reason = told.reason[:REASON_CHARACTERS]
         found.ended_at = self.now
         self.commands_ended = True
+        if found.name in OF_STAFF:
+            self._changes["health", 0] = None
         if found.name == "send_text":  # its words may be a secret, and have done their work
             order = msgspec.json.decode(found.body, type=PortalCommand)
             found.body = msgspec.json.encode(msgspec.structs.replace(order, text=None)).decode()
@@ -386,6 +390,7 @@ class Projection:
         after = {code: _enrolment(wearer) for code, wearer in self._wearers.items()}
         if after != before:
             self._changes["roster", 0] = None
+        duty_store.catch_up(self.session, self.community, self.gateway, self.now)
 
     def _enrol(self, view: WearerView, position: int) -> None:
         wearer = self._wearer(view.wearer)

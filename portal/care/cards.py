@@ -11,6 +11,7 @@ from flask import current_app
 from flask_babel import gettext
 
 from portal.care.models import Wearer
+from portal.care.next_steps import Next, next_step
 from portal.care.notices import Notice, standing
 from portal.care.places import Where, gazetteer
 from portal.care.queries import Case
@@ -28,6 +29,7 @@ from portal.care.sentences import (
     where_words,
 )
 from portal.care.why_words import rule_words, why_words
+from portal.words import now as clock_now
 
 if TYPE_CHECKING:
     from gateway.told import LegView
@@ -103,6 +105,8 @@ class IncidentCard:
     why: tuple[str, ...]
     """On what it rests, a sentence each."""
     groups: tuple[LegGroup, ...]
+    next: Next | None
+    """What it does next by itself, while somebody is still to do something."""
 
 
 def wearer_card(wearer: Wearer, *, alarm: str | None, now: datetime, sight: Sight) -> WearerCard:
@@ -147,6 +151,7 @@ def incident_card(case: Case) -> IncidentCard:
         rule=rule_words(view.kind),
         why=why_words(view.kind, view.why),
         groups=tuple(_groups(view.legs)),
+        next=next_step(view, clock_now()) if case.open else None,
     )
 
 

@@ -50,14 +50,14 @@ def index() -> str:
     seen = newest_change(db.session)
     wearers = queries.visible_wearers(db.session, viewer())
     alarms = queries.alarming_wearers(db.session, [wearer.id for wearer in wearers])
-    made = [_card(wearer, alarms.get(wearer.id)) for wearer in wearers]
+    made = [card(wearer, alarms.get(wearer.id)) for wearer in wearers]
     asked = request.args.get("q", "").strip()
     return render_template(
         "care/map.html",
-        cards=[card for card in made if asked in f"{card.name} {card.where}"],
+        cards=[one for one in made if asked in f"{one.name} {one.where}"],
         many=len(made) >= SEARCH_FROM,
         asked=asked,
-        incidents=[incident_card(case) for case in queries.open_cases(db.session, viewer())],
+        incidents=[incidentcard(case) for case in queries.open_cases(db.session, viewer())],
         seen=seen,
         watches=bool(CARERS.roles & viewer().roles),
         troubles=troubles(db.session, viewer(), now()),
@@ -70,7 +70,7 @@ def cards() -> str:
     wanted = set(request.args.getlist("id", type=int))
     wearers = [row for row in queries.visible_wearers(db.session, viewer()) if row.id in wanted]
     alarms = queries.alarming_wearers(db.session, [row.id for row in wearers])
-    made = [_card(row, alarms.get(row.id)) for row in wearers]
+    made = [card(row, alarms.get(row.id)) for row in wearers]
     return render_template("care/cards.html", cards=made)
 
 
@@ -114,5 +114,5 @@ def map_layer(name: str) -> Response:
     return answer
 
 
-def _card(wearer: Wearer, alarm: str | None) -> WearerCard:
-    return wearer_card(wearer, alarm=alarm, now=now(), sight=sight_of(viewer(), wearer))
+def card(wearer: Wearer, alarm: str | None) -> WearerCard:
+    return wearercard(wearer, alarm=alarm, now=now(), sight=sight_of(viewer(), wearer))

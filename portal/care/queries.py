@@ -102,10 +102,15 @@ def find_wearer(session: Session, viewer: Viewer, wearer_id: int) -> Wearer | No
 
 
 def open_cases(session: Session, viewer: Viewer) -> list[Case]:
-    """Incidents somebody has to do something about: worst first, untaken before taken, newest first."""
+    """Incidents somebody has to do something about: worst first, untaken before taken, newest first.
+
+    Drills come after everything that is real.
+    """
     found = _cases(session, viewer, sa.select(Incident).where(Incident.state.in_(OPEN_STATES)))
     found.sort(key=lambda case: case.view.opened_at, reverse=True)
-    found.sort(key=lambda case: (SEVERITY_ORDER.get(case.view.severity, 9), not case.untaken))
+    found.sort(
+        key=lambda case: (case.view.drill, SEVERITY_ORDER.get(case.view.severity, 9), not case.untaken)
+    )
     return found
 
 

@@ -26,6 +26,8 @@ from portal.care import (
     band_orders,
     care_api,
     consent_views,
+    drill_views,
+    duty_views,
     fence_editor,
     lost_views,
     map_views,
@@ -88,6 +90,8 @@ PARTS = (
     care_api,
     consent_views,
     mine_views,
+    drill_views,
+    duty_views,
 )
 """The parts of care with a blueprint of their own."""
 
@@ -145,6 +149,7 @@ def on_duty() -> dict[str, Any]:
     return {
         "verdicts": VERDICTS,
         "standing_alarms": standing_alarms if viewer().roles & WATCHERS else None,
+        "may_report": bool(viewer().roles & {Role.STAFF, Role.ADMIN}),
         "stream_address": stream_address,
     }
 
@@ -171,10 +176,17 @@ def wearer(wearer_id: int) -> str:
 @blueprint.get("/care/alarms/")
 @declare(CARERS)
 def alarms() -> str:
-    """The alarms board: what is open, worst first; then what the last day brought."""
+    """The alarms board: what is open, worst first; then what the last day brought. On duty, with the map."""
+    seen = newest_change(db.session)
+    on_desk = bool(viewer().roles & WATCHERS)
+    wearers = queries.visible_wearers(db.session, viewer()) if on_desk else []
+    alarming = queries.alarming_wearers(db.session, [row.id for row in wearers])
     return render_template(
         "care/alarms.html",
-        seen=newest_change(db.session),
+        seen=seen,
+        on_desk=bool(wearers),
+        may_drill=Role.STAFF in viewer().roles,
+        cards=[map_views.card(row, alarming.get(row.id)) for row in wearers],
         open=[incident_card(case) for case in queries.open_cases(db.session, viewer())],
         closed=[incident_card(case) for case in queries.closed_cases(db.session, viewer(), now())],
         troubles=_troubles(),

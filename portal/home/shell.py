@@ -41,6 +41,9 @@ CURRENT = {
 KEEPING = frozenset({"places", "register", "intake", "bands", "invitations", "claims", "coverage"})
 """Blueprints of the pages about places and people, which share one door."""
 
+OF_STAFF = {"reports": "care.alarms", "drills": "care.alarms", "duty": "duty.page"}
+"""The same for what only watchers open."""
+
 
 def doors(viewer: Viewer) -> list[Door]:
     """Give the doors of this reader; a feature that is not wired has no door."""
@@ -54,6 +57,7 @@ def doors(viewer: Viewer) -> list[Door]:
     if viewer.roles & WATCHERS:
         wanted += [
             ("care.alarms", "siren", gettext("值班台"), {"rail_only": True, "gap": True}),
+            ("duty.page", "calendar", gettext("值班表"), {"rail_only": True}),
             ("cases.desk", "inbox", gettext("办件处理"), {"rail_only": True}),
         ]
     if viewer.roles & REGISTER_READERS:
@@ -85,6 +89,6 @@ def _lit(*, on_duty: bool, viewer_reads: bool) -> str:
     feature = endpoint.partition(".")[0]
     if feature in KEEPING:
         return "register.index" if viewer_reads else "places.index"
-    if feature == "reports":
-        return "care.alarms"
+    if feature in OF_STAFF:
+        return OF_STAFF[feature]
     return CURRENT.get(feature, {"cases": "cases.services", "care": "care.index"}.get(feature, ""))

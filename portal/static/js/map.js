@@ -25,6 +25,7 @@ const FRAME_MS = 50;
 const element = document.getElementById("map");
 const list = document.getElementById("wearers");
 const briefs = document.getElementById("briefs");
+const desk = element.dataset.desk === "yes"; // the board beside it follows the stream for both
 const followed = { id: null, chip: document.getElementById("following") };
 const words = JSON.parse(element.dataset.words);
 const wearers = new Map();
@@ -289,8 +290,15 @@ followed.chip.querySelector("button").addEventListener("click", () => stay(null)
 
 // ---------------------------------------------------------------- the map
 
-function everybody() {
+// The desk looks where the alarms are.
+function worthSeeing() {
   const placed = [...wearers.values()].filter((data) => data.lat !== undefined);
+  const alarming = desk ? placed.filter((data) => data.alarm) : [];
+  return alarming.length ? alarming : placed;
+}
+
+function everybody() {
+  const placed = worthSeeing();
   stay(null);
   if (search) {
     search.value = "";
@@ -326,7 +334,7 @@ function draw() {
   }
   map.on("dragstart", () => stay(null));
   count();
-  if (placed.length > 1) fit(map, placed.map((data) => [data.lon, data.lat]), { animate: false });
+  if (placed.length > 1) fit(map, worthSeeing().map((data) => [data.lon, data.lat]), { animate: false });
   for (const button of list.querySelectorAll("[data-find]")) button.hidden = wearers.get(Number(button.dataset.find))?.lat === undefined;
 }
 
@@ -399,7 +407,7 @@ search?.form.addEventListener("submit", (event) => {
   sieve();
 });
 
-const showBriefs = calmly(() => refresh(briefs, briefs.dataset.url).catch(() => {}), 700);
+const showBriefs = calmly(() => briefs && refresh(briefs, briefs.dataset.url).catch(() => {}), 700);
 
 function reload() {
   showBriefs();
@@ -412,21 +420,24 @@ function reload() {
     .catch(() => {});
 }
 
+const handlers = {
+  wearer: (data) => {
+    place(data);
+    changed.add(data.id);
+    showCards();
+    paintNow();
+  },
+  incident: () => showBriefs(),
+  health: () => showBriefs(),
+  roster: () => location.reload(),
+  reload,
+};
+
 take()
   .then(draw)
   .catch((error) => console.warn(error))
   .finally(() => {
-    follow({
-      wearer: (data) => {
-        place(data);
-        changed.add(data.id);
-        showCards();
-        paintNow();
-      },
-      incident: () => showBriefs(),
-      health: () => showBriefs(),
-      roster: () => location.reload(),
-      reload,
-    });
+    if (desk) document.addEventListener("care-event", ({ detail }) => handlers[detail.topic]?.(detail.data));
+    else follow(handlers);
     setInterval(paintNow, 20_000);
   });
