@@ -105,7 +105,7 @@ def _enlisted(session: Session, community: str, user_id: int) -> DutyPerson | No
     account: User | None = next(
         (one for one in store.accounts(session, community) if one.id == user_id), None
     )
-    if account is None:
+    if account is None or account.phone is None:
         return None
     return store.add_person(session, community, name=account.name, phone=account.phone)
 

@@ -57,7 +57,9 @@ def accounts(session: Session, community: str) -> list[User]:
     here = here.where(
         Organisation.community == community, Role.name.in_((RoleName.STAFF, RoleName.GRID_WORKER))
     )
-    query = sa.select(User).where(User.id.in_(here), User.active, User.phone.not_in(taken))
+    query = sa.select(User).where(
+        User.id.in_(here), User.active, User.phone.is_not(None), User.phone.not_in(taken)
+    )
     return list(session.scalars(query.order_by(User.name)))
 
 

@@ -57,7 +57,7 @@ def index() -> str:
         cards=[one for one in made if asked in f"{one.name} {one.where}"],
         many=len(made) >= SEARCH_FROM,
         asked=asked,
-        incidents=[incidentcard(case) for case in queries.open_cases(db.session, viewer())],
+        incidents=[incident_card(case) for case in queries.open_cases(db.session, viewer())],
         seen=seen,
         watches=bool(CARERS.roles & viewer().roles),
         troubles=troubles(db.session, viewer(), now()),
@@ -115,4 +115,5 @@ def map_layer(name: str) -> Response:
 
 
 def card(wearer: Wearer, alarm: str | None) -> WearerCard:
-    return wearercard(wearer, alarm=alarm, now=now(), sight=sight_of(viewer(), wearer))
+    """The card of a wearer with what this viewer may see."""
+    return wearer_card(wearer, alarm=alarm, now=now(), sight=sight_of(viewer(), wearer))

@@ -154,7 +154,7 @@ def test_pages_speak_english_after_the_switch_and_no_chinese_words_of_ours_remai
     staff = people["staff"]
     staff.post("/language", language="en", next="/care/")
     page = staff.get("/care/alarms/").text.split("<main", 1)[1].split("</main>", 1)[0]
-    names = "张桂兰李建国李晓梅分钟前刚刚"
+    names = "张桂兰王德顺李建国李晓梅分钟前刚刚"
     left = {letter for letter in words(page) if "\u4e00" <= letter <= "\u9fff"} - set(names)
     assert left == set()
     assert "pressed the SOS button" in page
