@@ -7,8 +7,8 @@ from alembic import op
 
 from portal.db import UtcDateTime
 
-revision = "v0013"
-down_revision = "v0012"
+revision = "v0015"
+down_revision = "v0014"
 branch_labels = None
 depends_on = None
 
