@@ -28,7 +28,7 @@ class SignIn(Model):
     address: Mapped[str] = mapped_column(sa.String(45), default="")
     """Without its last part."""
     capacity: Mapped[str] = mapped_column(sa.String(120), default="")
-    """In words, as it was last acted in."""
+    """As what it was last acted in: `office` or `private`."""
     kept: Mapped[bool] = mapped_column(default=False)
     """Whether the person asked to stay signed in on this device."""
     ended_at: Mapped[dt.datetime | None]

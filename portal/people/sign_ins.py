@@ -83,13 +83,15 @@ def check(*, office: bool) -> None:
         leave()
         return
     g.sign_in = row
-    if at - row.seen_at < SEEN_EVERY:
+    capacity = "office" if office else "private"
+    if at - row.seen_at < SEEN_EVERY and row.capacity == capacity:
         return
     if request.method in READING_METHODS:
+        change = sa.update(SignIn).where(SignIn.id == row.id).values(seen_at=at, capacity=capacity)
         with writing() as store:
-            store.execute(sa.update(SignIn).where(SignIn.id == row.id).values(seen_at=at))
+            store.execute(change)
     else:
-        row.seen_at = at
+        row.seen_at, row.capacity = at, capacity
 
 
 def leave() -> None:

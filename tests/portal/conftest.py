@@ -57,6 +57,7 @@ from portal.db import db, upgrade
 from portal.serve import join_bells
 from portal.settings import PortalSettings
 from portal.streaming.process import serving
+from portal.words import now
 
 GATEWAY = "gw-xinhe-1"
 TOKEN = "gateway-token-for-tests"
@@ -344,6 +345,11 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def now_of(app: Flask) -> datetime:
+    with app.app_context():
+        return now()
+
+
 class Streams:
     """The stream's process, as a thread of this one: the same code on a loop and a port of its own."""
 
@@ -351,6 +357,7 @@ class Streams:
         changed = {"stream_port": free_port(), **changed}
         self.settings = msgspec.structs.replace(app.config["PORTAL"], **changed)
         app.config["PORTAL"] = self.settings
+        self.app = app
         self.hub = None
         self.loop = None
         self.began = threading.Event()
@@ -362,6 +369,8 @@ class Streams:
     async def serve(self) -> None:
         self.loop, self.ended = asyncio.get_running_loop(), asyncio.Event()
         async with serving(self.settings) as self.hub:
+            [doors] = self.hub._rejudge.args
+            doors._app.config["NOW"] = lambda: now_of(self.app)  # one clock: sign-ins grow old by it
             await self.hub.opened.wait()
             self.began.set()
             await self.ended.wait()

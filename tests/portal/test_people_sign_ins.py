@@ -50,6 +50,9 @@ def test_the_page_names_browser_network_and_way(store_app):
     assert "203.0.*.*" in page
     assert "203.0.113.77" not in page
     assert "就是这台" in page
+    browser.get("/")
+    assert "个人身份" in browser.get("/me/sign-ins").text
+    assert "工作身份" in person(store_app, "staff").get("/me/sign-ins").text
 
 
 def test_ending_one_signs_that_browser_out_at_its_next_request(store_app):
