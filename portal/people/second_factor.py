@@ -29,6 +29,8 @@ RECOVERY_CODES: Final = 8
 OPEN: Final = frozenset(
     {
         "account.privately",
+        "capacity.choose",
+        "capacity.switch",
         "home.display",
         "people.language",
         "security.logout",
