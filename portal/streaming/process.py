@@ -9,8 +9,9 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -62,9 +63,15 @@ async def _serve(settings: PortalSettings, parent: int) -> None:
 
 
 @asynccontextmanager
-async def serving(settings: PortalSettings) -> AsyncIterator[Hub]:
-    """Serve streams on `stream_port` of `host`; ends every stream at the end of the block."""
+async def serving(
+    settings: PortalSettings, *, clock: Callable[[], datetime] | None = None
+) -> AsyncIterator[Hub]:
+    """Serve streams on `stream_port` of `host`; ends every stream at the end of the block.
+
+    `clock` is the portal's where that is not the system's: sign-ins end by it.
+    """
     app, source, engine = await asyncio.to_thread(_portal, settings)
+    app.config["NOW"] = clock
     doors = Doors(app)
     hub = Hub(source, rejudge=partial(rejudge, doors), frame=frame)
     loop = asyncio.get_running_loop()

@@ -357,7 +357,7 @@ class Streams:
         changed = {"stream_port": free_port(), **changed}
         self.settings = msgspec.structs.replace(app.config["PORTAL"], **changed)
         app.config["PORTAL"] = self.settings
-        self.app = app
+        self.clock = lambda: app.config["NOW"]()  # noqa: PLW0108  # a test may set another later
         self.hub = None
         self.loop = None
         self.began = threading.Event()
@@ -368,9 +368,7 @@ class Streams:
 
     async def serve(self) -> None:
         self.loop, self.ended = asyncio.get_running_loop(), asyncio.Event()
-        async with serving(self.settings) as self.hub:
-            [doors] = self.hub._rejudge.args
-            doors._app.config["NOW"] = lambda: now_of(self.app)  # one clock: sign-ins grow old by it
+        async with serving(self.settings, clock=self.clock) as self.hub:
             await self.hub.opened.wait()
             self.began.set()
             await self.ended.wait()
