@@ -139,6 +139,7 @@ def test_a_resident_of_another_community_is_not_found(store_app, desk):
 def test_who_has_a_telephone_needs_no_card(store_app, desk, elder):
     with store_app.app_context(), writing() as session:
         own = session.scalars(sa.select(User.id).where(User.phone == PHONES["resident"])).one()
+        session.execute(sa.update(Resident).where(Resident.user_id == own).values(user_id=None))
         session.get(Resident, elder).user_id = own
     assert desk.post(f"/desk/cards/{elder}").status_code == 302
     with store_app.app_context():
