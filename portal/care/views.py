@@ -38,6 +38,7 @@ from portal.care import (
     profile_views,
     queries,
     report_views,
+    roll_views,
     share_views,
     suspension_views,
     track_views,
@@ -92,6 +93,7 @@ PARTS = (
     mine_views,
     drill_views,
     duty_views,
+    roll_views,
 )
 """The parts of care with a blueprint of their own."""
 

@@ -57,6 +57,8 @@ def doors(viewer: Viewer) -> list[Door]:
     if viewer.roles & WATCHERS:
         wanted += [
             ("care.alarms", "siren", gettext("值班台"), {"rail_only": True, "gap": True}),
+            ("roll.page", "watch", gettext("佩戴者"), {"rail_only": True}),
+            ("roll.gateways", "radio", gettext("守望设备"), {"rail_only": True}),
             ("duty.page", "calendar", gettext("值班表"), {"rail_only": True}),
             ("cases.desk", "inbox", gettext("办件处理"), {"rail_only": True}),
         ]
@@ -82,7 +84,7 @@ def doors(viewer: Viewer) -> list[Door]:
 
 def _lit(*, on_duty: bool, viewer_reads: bool) -> str:
     endpoint = request.endpoint or ""
-    if endpoint in {"care.alarms", "cases.desk"}:
+    if endpoint in {"care.alarms", "cases.desk", "roll.page", "roll.gateways"}:
         return endpoint
     if on_duty and endpoint in {"cases.case", "cases.act"}:
         return "cases.desk"
