@@ -41,6 +41,7 @@ from portal.care import (
     roll_views,
     share_views,
     suspension_views,
+    test_call_views,
     track_views,
     trial_views,
     vitals_views,
@@ -94,6 +95,7 @@ PARTS = (
     drill_views,
     duty_views,
     roll_views,
+    test_call_views,
 )
 """The parts of care with a blueprint of their own."""
 
