@@ -44,7 +44,7 @@ SIGN_IN_LIMIT = "10 per minute; 60 per hour"
 MACHINE_PATHS = ("/api/", "/twilio/")
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; "
+    "default-src 'self'; img-src 'self' data: blob:; worker-src 'self'; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import (
     Blueprint,
@@ -20,6 +20,7 @@ from flask import (
 from markupsafe import Markup
 
 from portal.cases import views as cases
+from portal.home import offline
 from portal.home.display import COOKIE, COOKIE_AGE_S, SIZES_PX, Display, from_cookie
 from portal.home.shell import doors
 from portal.i18n import gettext
@@ -28,10 +29,26 @@ from portal.posts import views as posts
 from portal.security import local_path, viewer
 
 if TYPE_CHECKING:
+    from flask import Flask
+    from flask.sansio.blueprints import BlueprintSetupState
     from flask.typing import ResponseReturnValue
 
 blueprint = Blueprint("home", __name__, template_folder="templates")
 NEWEST = 5
+PICTURES = (
+    ("shouwang.svg", "any", "image/svg+xml", "any"),
+    ("shouwang-192.png", "192x192", "image/png", "any"),
+    ("shouwang-512.png", "512x512", "image/png", "any"),
+    ("shouwang-maskable-192.png", "192x192", "image/png", "maskable"),
+    ("shouwang-maskable-512.png", "512x512", "image/png", "maskable"),
+    ("shouwang-maskable.svg", "any", "image/svg+xml", "maskable"),
+)
+"""The icons of the manifest: file, sizes, type and purpose."""
+
+
+@blueprint.record_once
+def _wire(state: BlueprintSetupState) -> None:
+    cast("Flask", state.app).register_blueprint(offline.blueprint)
 
 
 @blueprint.app_context_processor
@@ -68,7 +85,7 @@ def manifest() -> Response:
     """What a telephone needs to keep the portal beside its other applications; `lang` is `zh` or `en`."""
     english = request.args.get("lang") == "en"
     name, place = "Shouwang" if english else "守望", current_app.config["PORTAL"].community_name
-    icons = (("icons/shouwang.svg", "any"), ("icons/shouwang-maskable.svg", "maskable"))
+    pictures = [_picture(*picture) for picture in PICTURES]
     answer = jsonify(
         id="/",
         name=f"{name} · {place}",
@@ -79,18 +96,19 @@ def manifest() -> Response:
         display="standalone",
         background_color="#ffffff",
         theme_color="#0b5a69",
-        icons=[
-            {
-                "src": url_for("static", filename=file),
-                "sizes": "any",
-                "type": "image/svg+xml",
-                "purpose": purpose,
-            }
-            for file, purpose in icons
-        ],
+        icons=pictures,
     )
     answer.mimetype = "application/manifest+json"
     return answer
+
+
+def _picture(file: str, sizes: str, kind: str, purpose: str) -> dict[str, str]:
+    return {
+        "src": url_for("static", filename=f"icons/{file}"),
+        "sizes": sizes,
+        "type": kind,
+        "purpose": purpose,
+    }
 
 
 @blueprint.get("/")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import has_request_context, session
+from flask import g, has_request_context, session
 
 LANGUAGES = {"zh": "zh_Hans_CN", "en": "en"}
 """The switch's values and the locale of each; the keys are what templates and forms use."""
@@ -11,8 +11,10 @@ DEFAULT_LANGUAGE = "zh"
 
 
 def chosen_language() -> str:
-    """`zh` or `en`, as the reader chose."""
-    chosen = session.get("language", DEFAULT_LANGUAGE) if has_request_context() else DEFAULT_LANGUAGE
+    """`zh` or `en`: as the reader chose, or as `g.language` says on a page everybody gets alike."""
+    if not has_request_context():
+        return DEFAULT_LANGUAGE
+    chosen: str = g.get("language") or session.get("language", DEFAULT_LANGUAGE)
     return chosen if chosen in LANGUAGES else DEFAULT_LANGUAGE
 
 

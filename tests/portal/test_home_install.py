@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from PIL import Image
+
+from portal import draw_icons
 
 
 @pytest.mark.parametrize(("language", "name"), [("zh", "守望 · 新河苑"), ("en", "Shouwang · 新河苑")])
@@ -14,10 +19,14 @@ def test_the_manifest_speaks_the_language_of_its_page_and_its_icons_are_there(cl
         "standalone",
         "/",
     )
-    assert {icon["purpose"] for icon in answer.json["icons"]} == {"any", "maskable"}
+    kinds = {(icon["purpose"], icon["sizes"]) for icon in answer.json["icons"]}
+    assert kinds == {(use, size) for use in ("any", "maskable") for size in ("any", "192x192", "512x512")}
     for icon in answer.json["icons"]:
         with client.get(icon["src"]) as picture:
-            assert (picture.status_code, picture.mimetype) == (200, "image/svg+xml")
+            assert (picture.status_code, picture.mimetype) == (200, icon["type"])
+            if icon["type"] == "image/png":
+                drawn = Image.open(io.BytesIO(picture.data))
+                assert "x".join(map(str, drawn.size)) == icon["sizes"]
 
 
 def test_every_page_names_the_manifest(client):
@@ -33,3 +42,10 @@ def test_chromium_finds_nothing_that_stands_against_installing(chromium, address
     found = {error["errorId"] for error in asked["installabilityErrors"]}
     context.close()
     assert found <= {"in-incognito"}, "a context of a test is private, and that alone"
+
+
+@pytest.mark.parametrize("maskable", [False, True])
+def test_the_pictures_are_what_the_drawing_gives(maskable):
+    name = "shouwang-maskable-192.png" if maskable else "shouwang-192.png"
+    kept = Image.open(draw_icons.ICONS / name).convert("RGBA")
+    assert kept.tobytes() == draw_icons.icon(192, maskable=maskable).tobytes()

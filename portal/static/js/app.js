@@ -1,6 +1,8 @@
 // What every page does beyond HTML: say that something is being sent, that the line is lost, and keep words typed.
 // Everything works without this file; nothing here is needed to read or to send.
 
+import "./kept.js";
+
 const body = document.body;
 document.documentElement.classList.add("js");
 
