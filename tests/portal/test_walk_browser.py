@@ -1,0 +1,305 @@
+"""Every page of the portal, walked in a real browser: in both languages, and in standard and large print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from rigs.chromium import WEBGL, chromium_running
+from rigs.pages import DESKTOP, Reader, context_of, runs_of
+
+from gateway.model import Alarm, BloodPressure, Fix, HeartRate, Steps, Why
+from gateway.told import AlarmRaised
+from portal.care.models import Wearer
+from portal.cases.models import Case
+from portal.db import db
+from portal.people.models import Resident
+from portal.policy import ANYONE, Role, declare, declared
+from portal.posts.models import Post
+
+pytestmark = pytest.mark.slow
+
+HOME, PARK = (31.15590, 121.10650), (31.15430, 121.10400)
+STRANGER = "stranger"
+INVITED = "invited"
+DATA = "data for a script or a program, no page"
+PIECE = "a piece of a page, fetched by its script"
+FILE = "a file to keep"
+MIDST = "only in the midst of signing in; test_people_second_factor.py goes through it"
+NOWHERE = "/nowhere"
+UNWALKED = {
+    "api.commands": DATA,
+    "api.health": DATA,
+    "account.phone_code": "comes after account.phone; test_people_sign_ins.py types the code",
+    "care.alarm_list": PIECE,
+    "care.cards": PIECE,
+    "care.changes": DATA,
+    "care.incident_piece": PIECE,
+    "care.live": DATA,
+    "care.map_layer": DATA,
+    "care.wearer_fences": DATA,
+    "care.map_style": DATA,
+    "care.markers": DATA,
+    "care.standing": PIECE,
+    "care_api.alarms": DATA,
+    "care_api.session": DATA,
+    "care_api.wearer": DATA,
+    "care_api.wearers": DATA,
+    "alarm_history.csv_table": FILE,
+    "alarm_history.xlsx_table": FILE,
+    "lost.data": DATA,
+    "home.manifest": DATA,
+    "media.picture": FILE,
+    "media.small": FILE,
+    "openapi.document": DATA,
+    "profile_api.read": DATA,
+    "profile_api.versions": DATA,
+    "reports.report_csv": FILE,
+    "reports.short_link": "leads to care.incident, or to signing in",
+    "cases.report": "leads to cases.apply",
+    "cases.receipt": "shown once after sending; test_home_browser.py sends a report",
+    "signup.code": "comes after signup.number; test_story_browser.py types the code",
+    "security.static": FILE,
+    "security.mf_recovery": MIDST,
+    "security.tf_select": MIDST,
+    "security.two_factor_rescue": "closed",
+    "security.two_factor_token_validation": MIDST,
+    "security.wan_signin": MIDST,
+    "security.us_setup": "closed",
+    "security.wan_delete": "leads to security.wan_register",
+    "security.us_verify": "closed",
+    "security.us_verify_link": "closed",
+    "security.verify": "closed",
+    "share.data": DATA,
+    "share.map_layer": DATA,
+    "share.map_style": DATA,
+    "share.picture": FILE,
+    "static": FILE,
+    "tracks.data": DATA,
+    "tracks.export": FILE,
+    "vitals.fhir": FILE,
+    "vitals.for_doctor": FILE,
+    "vitals.table": FILE,
+}
+
+
+def lived_in(app, gateway, people, samples) -> SimpleNamespace:
+    """A portal in which everything there is a page for has happened; gives the names it was given."""
+    now = datetime.now(UTC)
+    gateway.send(samples.ROSTER, *day_of(samples, now), samples.profile_told(source="file", by=""))
+    gateway.send(msgspec.structs.replace(samples.profile_told(2), at=now - timedelta(days=1)))
+    exit_ = Alarm(
+        alarm_id="a1",
+        wearer="zhang-guilan",
+        kind="fence",
+        severity="warning",
+        why=Why(code="fence_exit", place="家和花园"),
+        at=now - timedelta(hours=2),
+        lat=PARK[0],
+        lon=PARK[1],
+    )
+    gateway.send(AlarmRaised(alarm=exit_, incident=None))
+    gateway.send(
+        samples.incident("notifying", samples.leg(1, "text", "delivered"), samples.leg(1, "call", "ringing")),
+        samples.incident("exhausted", incident_id="inc2", ref="QX3M", wearer="wang-deshun"),
+        samples.incident("resolved", incident_id="inc3", ref="B2B2", resolved_by="李晓梅", note="平安"),
+    )
+    staff = people["staff"]
+    search = "/care/wearers/2/lost"
+    staff.post(
+        search, token=staff.token("/me/"), called="王爷爷", description="灰色外套", phone="13800138090"
+    )
+    staff.post(f"{search}/links", token=staff.token("/me/"), purpose="志愿者", hours="2")
+    with app.app_context():
+        post = db.session.scalar(sa.select(Post.id).order_by(Post.id).limit(1))
+        zhang = db.session.scalar(sa.select(Wearer).where(Wearer.code == "zhang-guilan"))
+        zhang.resident_id = db.session.scalar(sa.select(Resident.id).where(Resident.name == zhang.name))
+        db.session.commit()
+        case = db.session.scalar(sa.select(Case.number).order_by(Case.id).limit(1))
+    return SimpleNamespace(
+        post=post,
+        case=case,
+        share=staff.get(search).text.split("/s/", 1)[1].split('"', 1)[0].split("<", 1)[0].strip(),
+    )
+
+
+def day_of(samples, now):
+    """A day of both wearers, a fix every ten minutes, with a way to the park and back."""
+    for wearer in ("zhang-guilan", "wang-deshun"):
+        for ago in range(6 * 24, -1, -1):
+            share = max(0.0, 1 - abs(ago - 20) / 6)
+            lat, lon = (home + share * (park - home) for home, park in zip(HOME, PARK, strict=True))
+            readings = [
+                Fix(lat=lat, lon=lon, valid=True, accuracy_m=9.0, source="gnss"),
+                HeartRate(heart_rate_bpm=66 + ago * 7 % 23),
+                Steps(steps=(144 - ago) * 20),
+            ]
+            if ago % 12 == 0:
+                readings.append(BloodPressure(systolic_mmhg=128 + ago % 30, diastolic_mmhg=80))
+            told = samples.telemetry(*readings, wearer=wearer)
+            yield msgspec.structs.replace(told, received_at=now - timedelta(minutes=10 * ago))
+
+
+def paths_of(ids: SimpleNamespace) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Endpoint -> who walks where, for pages whose address or reader does not follow from the page alone."""
+    return {
+        "posts.board": (("", "/community/notices/"), ("", "/community/party/")),
+        "posts.new": (("staff", "/community/notices/new"),),
+        "posts.post": (("", f"/community/posts/{ids.post}"),),
+        "posts.edit": (("staff", f"/community/posts/{ids.post}/edit"),),
+        "cases.case": (("resident", f"/cases/{ids.case}/"), ("staff", f"/cases/{ids.case}/")),
+        "cases.service": (("", "/services/elder-allowance/"),),
+        "cases.apply": (("", "/services/repair/apply"), ("", "/services/elder-allowance/apply")),
+        "security.login": ((STRANGER, "/login"),),
+        "security.us_signin": ((STRANGER, "/login/code"),),
+        "share.page": ((STRANGER, f"/s/{ids.share}"),),
+        "signup.number": ((INVITED, "/join/number"),),
+        "consents.decide": (
+            ("wearer", "/care/wearers/1/consents/face/guardians"),
+            ("staff", "/care/wearers/1/consents/health/guardians"),
+        ),
+        "consents.withdraw": (("wearer", "/care/wearers/1/consents/health/guardians/withdraw"),),
+        "cards.enter": ((STRANGER, "/card/1234"),),
+        "lost.page": (("", "/care/wearers/1/lost"), ("staff", "/care/wearers/2/lost")),
+    }
+
+
+def walk(app: Flask, ids: SimpleNamespace, order: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Who walks where: every page of the portal, each by the first of these who may."""
+    given, steps = paths_of(ids), []
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        if "GET" not in rule.methods or rule.endpoint in {*UNWALKED, "follow"}:
+            continue
+        policy = declared(app.view_functions[rule.endpoint])
+        roles = policy.roles if policy is not None else frozenset()
+        may = [who for who in order if not roles or (who != STRANGER and Role(who) in roles)]
+        if (policy is not None and not policy.anyone) or rule.rule.startswith("/me/"):
+            may = [who for who in may if who != STRANGER]
+        reader = (may or sorted(roles))[0]
+        values = {"wearer_id": 1, "code": "inc1"}
+        here = ((reader, _fill(rule, values)),) if rule.endpoint not in given else given[rule.endpoint]
+        steps += [(who or reader, path) for who, path in here]
+    return [*steps, (order[0], NOWHERE)]
+
+
+def _fill(rule, values) -> str:
+    missing = rule.arguments - values.keys()
+    assert not missing, f"{rule.endpoint} ({rule.rule}) is neither walked nor excused"
+    with_values = {name: values[name] for name in rule.arguments}
+    return rule.build(with_values, append_unknown=False)[1]
+
+
+@pytest.fixture
+def world(app, real_clock, gateway, people, samples) -> SimpleNamespace:
+    """The portal after a while, and the cookies of whoever reads it."""
+
+    @app.get("/an-invitation")
+    @declare(ANYONE)
+    def follow():
+        from portal.people import signup
+
+        return signup.invite("/me/")
+
+    ids = lived_in(app, gateway, people, samples)
+    people[INVITED] = samples.Browser(app)
+    people[INVITED].get("/an-invitation")
+    return ids
+
+
+def written(app: Flask) -> set[str]:
+    """What is no word of the portal: every text in its store, and the names on its map."""
+    with app.app_context(), db.engine.connect() as connection:
+        tables = sa.inspect(db.engine).get_table_names()
+        values = [
+            value
+            for table in tables
+            for row in connection.execute(sa.text(f'SELECT * FROM "{table}"'))
+            for value in row
+        ]
+    return runs_of(values) | runs_of(path.read_text("utf-8") for path in _map_files(app))
+
+
+def _map_files(app: Flask):
+    return Path(app.config["PORTAL"].map_dir).glob("*.geojson")
+
+
+MODES = {
+    "standard-zh": {"order": (STRANGER, "guardian", "staff")},
+    "elder-zh": {"order": ("guardian", "resident", "staff"), "elder": True},
+    "standard-en": {"order": ("staff", "guardian"), "english": True},
+    "elder-en": {"order": (STRANGER, "guardian", "staff"), "english": True, "elder": True},
+    "desktop-dark": {"order": ("staff", "guardian"), "options": DESKTOP | {"color_scheme": "dark"}},
+}
+
+
+@pytest.fixture
+def steps(app, world, people, samples, mode) -> list[tuple[str, str, str]]:
+    """Who walks where in this mode, each with a session of theirs."""
+    way = walk(app, world, MODES[mode]["order"])
+    people[STRANGER] = samples.Browser(app)
+    for who in dict.fromkeys(who for who, _ in way):
+        people[who].post("/language", language="en" if MODES[mode].get("english") else "zh")
+    return [
+        (who, people[who].client.get_cookie(app.config["SESSION_COOKIE_NAME"]).value, path)
+        for who, path in way
+    ]
+
+
+@pytest.fixture
+def address(app, steps, samples) -> Iterator[str]:
+    with samples.served(app) as address:
+        yield address
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "mode", [pytest.param(name, marks=pytest.mark.xdist_group(f"walk-{name}")) for name in MODES]
+)
+def test_no_page_breaks_a_rule(app, steps, address, mode):
+    chosen = MODES[mode]
+    elder, english = chosen.get("elder", False), chosen.get("english", False)
+    allowed = written(app) if english else None
+    found: dict[str, list[str]] = {}
+    with chromium_running(*WEBGL) as browser:
+        context = context_of(browser, address, english=english, **chosen.get("options", {}))
+        reader = Reader(context.new_page())
+        for who, session, path in steps:
+            reader.page.goto("about:blank")  # no late answer of the last page changes the cookies
+            jar = {"shouwang": session, "display": "elder-24" if elder else "standard"}
+            context.add_cookies(
+                [{"name": name, "value": value, "url": address} for name, value in jar.items()]
+            )
+            faults = faults_at(reader, path, elder=elder, allowed=allowed)
+            if faults:
+                found[f"{path} as {who}"] = faults
+        context.close()
+    assert found == {}, "\n".join(f"{where}\n    " + "\n    ".join(faults) for where, faults in found.items())
+
+
+def faults_at(reader: Reader, path: str, *, elder: bool, allowed: set[str] | None) -> list[str]:
+    """What is wrong with one page."""
+    reader.complaints.clear()
+    answer = reader.page.goto(path, wait_until="load")
+    if path == NOWHERE:
+        assert answer.status == 404
+        reader.complaints.clear()  # the browser itself says that it was not found
+    elif urlsplit(reader.page.url).path != path:
+        return [f"leads to {urlsplit(reader.page.url).path}"]
+    elif answer.status != 200:
+        return [f"answers {answer.status}"]
+    page = reader.page
+    late = []
+    if page.locator("main [id$=map]:visible").count():
+        try:
+            page.wait_for_selector(".maplibregl-canvas", state="attached", timeout=10_000)
+        except PlaywrightTimeout:
+            late = ["its map never came"]
+    return late + reader.faults(elder=elder, allowed=allowed)
