@@ -21,7 +21,7 @@ from gateway.told import AlarmRaised
 from portal.care.models import Wearer
 from portal.cases.models import Case
 from portal.db import db
-from portal.people.models import Resident
+from portal.people.models import Organisation, Resident
 from portal.policy import ANYONE, Role, declare, declared
 from portal.posts.models import Post
 
@@ -62,6 +62,7 @@ UNWALKED = {
     "openapi.document": DATA,
     "profile_api.read": DATA,
     "profile_api.versions": DATA,
+    "register.export": FILE,
     "reports.report_csv": FILE,
     "reports.short_link": "leads to care.incident, or to signing in",
     "cases.report": "leads to cases.apply",
@@ -122,11 +123,15 @@ def lived_in(app, gateway, people, samples) -> SimpleNamespace:
         post = db.session.scalar(sa.select(Post.id).order_by(Post.id).limit(1))
         zhang = db.session.scalar(sa.select(Wearer).where(Wearer.code == "zhang-guilan"))
         zhang.resident_id = db.session.scalar(sa.select(Resident.id).where(Resident.name == zhang.name))
+        resident = zhang.resident_id
+        place = db.session.scalar(sa.select(Organisation.id).where(Organisation.kind == "community"))
         db.session.commit()
         case = db.session.scalar(sa.select(Case.number).order_by(Case.id).limit(1))
     return SimpleNamespace(
         post=post,
         case=case,
+        place=place,
+        resident=resident,
         share=staff.get(search).text.split("/s/", 1)[1].split('"', 1)[0].split("<", 1)[0].strip(),
     )
 
@@ -168,6 +173,9 @@ def paths_of(ids: SimpleNamespace) -> dict[str, tuple[tuple[str, str], ...]]:
         ),
         "consents.withdraw": (("wearer", "/care/wearers/1/consents/health/guardians/withdraw"),),
         "cards.enter": ((STRANGER, "/card/1234"),),
+        "places.place": (("staff", f"/places/{ids.place}/"),),
+        "register.person": (("staff", f"/register/{ids.resident}/"),),
+        "register.edit": (("staff", f"/register/{ids.resident}/edit"),),
         "lost.page": (("", "/care/wearers/1/lost"), ("staff", "/care/wearers/2/lost")),
     }
 

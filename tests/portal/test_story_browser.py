@@ -1,0 +1,287 @@
+"""A guardian's evening in a real browser: from the map to a fence, from an alarm to the way that led to it."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from playwright.sync_api import Page, expect
+from rigs.chromium import WEBGL, chromium_running
+from rigs.pages import DESKTOP, PHONE, ROOT, Reader, context_of
+
+from gateway.model import Alarm, FenceView, Fix, HeartRate, Why
+from gateway.told import AlarmRaised, CommandDone
+from portal import demo
+
+pytestmark = pytest.mark.slow
+
+SHOTS = Path(os.environ.get("SHOTS", ROOT / "tests" / "browser" / "shots"))
+HOME, MARKET = (31.15590, 121.10650), (31.15330, 121.10420)
+WORDS = {
+    "zh": {
+        "live": "实时更新中",
+        "tried": re.compile(r"会报警 [1-9]\d* 次"),
+        "sent": "已发出，等守望设备确认",
+        "left": "离开了「夜里不出门」",
+        "telling": "正在告诉守望设备",
+        "taken": "已有人接手",
+        "over": "处理完毕",
+    },
+    "en": {
+        "live": "Live",
+        "tried": re.compile(r"[1-9]\d* alarm"),
+        "sent": "Sent",
+        "left": "left “夜里不出门”",
+        "telling": "Telling",
+        "taken": "Somebody has it",
+        "over": "Done",
+    },
+}
+
+
+@pytest.fixture
+def chromium(address):
+    with chromium_running(*WEBGL) as browser:
+        yield browser
+
+
+class Evening:
+    """张桂兰 of this evening, as her gateway tells of her."""
+
+    def __init__(self, far, samples) -> None:
+        self.far, self.samples = far, samples
+        self.fence = None
+
+    def at(self, lat: float, lon: float, *, ago: timedelta = timedelta(0)):
+        row = self.samples.telemetry(
+            Fix(lat=lat, lon=lon, valid=True, accuracy_m=8.0, source="gnss"), HeartRate(heart_rate_bpm=78)
+        )
+        return msgspec.structs.replace(row, received_at=datetime.now(UTC) - ago)
+
+    def walk(self, *, begun: timedelta, back: bool) -> list:
+        """From home to the market, two minutes a step of eighteen metres; and back."""
+        shares = [step / 20 for step in range(21)]
+        shares += [1 - share for share in shares] if back else []
+        return [
+            self.at(*(h + s * (m - h) for h, m in zip(HOME, MARKET, strict=True)), ago=begun - n * MINUTE)
+            for n, s in enumerate(shares)
+        ]
+
+    def lived(self) -> None:
+        """She was at the market and back on each of the last two days, and is at home now."""
+        rows = [row for days in (2, 1) for row in self.walk(begun=timedelta(days=days), back=True)]
+        rows += [self.at(*HOME, ago=(30 - minute) * MINUTE) for minute in range(31)]
+        self.far.send(self.samples.ROSTER, *rows, self.samples.profile_told(source="file", by=""))
+
+    def take(self, version: int) -> None:
+        """Her gateway takes the newest care settings, and tells the fence in its roster."""
+        order = self.far.commands()[-1]
+        told, done = self.samples.profile_taken(order, version)
+        made = order["profile"]["fences"][-1]
+        self.fence = FenceView(
+            fence=made["id"], name=made["name"], centre=tuple(made["centre"]), radius_m=made["radius_m"]
+        )
+        zhang = msgspec.structs.replace(self.samples.ZHANG, fences=(self.fence,))
+        roster = msgspec.structs.replace(self.samples.ROSTER, wearers=(zhang, self.samples.WANG))
+        self.far.send(msgspec.structs.replace(told, at=datetime.now(UTC)), done, roster)
+
+    def leave(self) -> None:
+        """She goes to the market, and her gateway raises the alarm."""
+        why = Why(code="fence_exit", place=self.fence.name)
+        alarm = Alarm(
+            alarm_id="left",
+            wearer="zhang-guilan",
+            kind="fence",
+            severity="warning",
+            why=why,
+            at=datetime.now(UTC) - 5 * MINUTE,
+            lat=MARKET[0] + 0.0008,
+            lon=MARKET[1] + 0.0007,
+        )
+        self.far.send(*self.walk(begun=20 * MINUTE, back=False), AlarmRaised(alarm=alarm, incident="out1"))
+        self.far.send(self.incident("notifying", self.samples.leg(1, "call", "ringing")))
+
+    def incident(self, state: str, *legs, **more):
+        told = self.samples.incident(state, *legs, incident_id="out1", ref="OUT1", **more)
+        view = msgspec.structs.replace(
+            told.incident,
+            kind="fence",
+            severity="warning",
+            why=Why(code="fence_exit", place=self.fence.name),
+            opened_at=datetime.now(UTC) - MINUTE,
+            lat=MARKET[0],
+            lon=MARKET[1],
+        )
+        return msgspec.structs.replace(told, incident=view)
+
+    def answer(self, name: str, told) -> dict:
+        """Her gateway does the newest order of the portal, which is of this name."""
+        order = self.far.commands()[-1]
+        assert (order["name"], order["incident"]) == (name, "out1")
+        self.far.send(CommandDone(command=order["command"], done=True), told)
+        return order
+
+
+MINUTE = timedelta(minutes=1)
+
+
+def sign_in(page: Page, samples, role: str, english: bool) -> None:
+    page.goto("/login")
+    if english:
+        page.locator("button[value=en]").first.click()
+    page.fill("#phone", samples.PHONES[role].removeprefix("+86"))
+    page.fill("#password", demo.DEMO_PASSWORD)
+    page.locator("form[action*='/login'] button[type=submit]").click()
+    page.wait_for_url(lambda url: "/login" not in url)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "language"),
+    [("phone", PHONE, "zh"), ("desktop", DESKTOP, "en")],
+    ids=["phone", "desktop"],
+)
+def test_a_fence_drawn_by_a_daughter_guards_her_mother(
+    chromium, address, far, samples, name, options, language
+):
+    words, english, evening = WORDS[language], language == "en", Evening(far, samples)
+    context = context_of(chromium, address, english=english, **options)
+    reader = Reader(context.new_page())
+    page = reader.page
+
+    def look(step: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        assert page.evaluate("globalThis.refused ?? []") == []
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert reader.complaints == []
+        page.screenshot(path=SHOTS / f"story-{name}-{step}.png")
+        reader.complaints.clear()  # the camera was refused its inline styles
+        page.evaluate("delete globalThis.refused")
+
+    evening.lived()
+    sign_in(page, samples, "guardian", english)
+    page.goto("/care/")
+    page.wait_for_selector("#map[data-ready]", timeout=40_000)
+    expect(page.locator(".wearer")).to_have_count(1)
+    look("1-map")
+
+    page.goto("/care/wearers/1/profile/fence")
+    page.wait_for_selector("#fence-editor[data-ready]", timeout=40_000)
+    page.locator("button[name=preset][value=house]").click()
+    page.fill("#name", "夜里不出门")
+    page.fill("#radius_m", "90")
+    expect(page.locator("#fence-whole")).to_have_attribute("data-kind", "good")
+    look("2-drawn")
+    page.click("#try")
+    expect(page.locator("#trial")).to_contain_text(words["tried"])
+    page.locator("#trial").scroll_into_view_if_needed()
+    look("3-tried")
+    with page.expect_navigation():
+        page.click("#send")
+    expect(page.locator("#standing-change")).to_contain_text(words["sent"])
+    evening.take(2)
+    expect(page.locator("#standing-change")).to_have_count(0)
+    expect(page.locator("#fences")).to_contain_text("夜里不出门")
+    look("4-in-force")
+
+    page.goto("/care/alarms/")
+    expect(page.locator("[data-live-state]")).to_have_text(words["live"])
+    page.evaluate("window.sameDocument = true")
+    evening.leave()
+    card = page.locator("#incident-out1")
+    expect(card).to_contain_text("夜里不出门")
+    assert page.evaluate("window.sameDocument"), "the alarm came without a reload"
+    look("5-alarm")
+    page.click("#take-out1")
+    expect(card.locator(".spinner")).to_be_visible()
+    order = evening.answer("acknowledge", evening.incident("acknowledged", acknowledged_by="李晓梅"))
+    assert order["by"] == "李晓梅"
+    expect(card.locator("#resolve-out1")).to_be_visible()
+    look("6-taken")
+    page.fill("#note-out1", "接到妈妈了，一起回家")
+    page.click("#resolve-out1")
+    expect(card.locator(".spinner")).to_be_visible()
+    over = evening.incident("resolved", resolved_by="李晓梅", note="接到妈妈了，一起回家")
+    assert evening.answer("resolve", over)["note"] == "接到妈妈了，一起回家"
+    expect(page.locator("#resolve-out1")).to_have_count(0)
+    look("7-over")
+
+    page.goto("/care/wearers/1/track")
+    page.wait_for_selector("#track-map[data-ready]", timeout=40_000)
+    jump = page.locator(".track-row-alarm .track-jump")
+    expect(jump).to_have_count(1)
+    jump.click()
+    expect(page.locator("#track-where")).to_contain_text("夜里不出门")
+    expect(page.locator(".track-row-alarm")).to_have_attribute("aria-current", "true")
+    look("8-way")
+    context.close()
+
+
+def reach(page: Page, target: str, *, most: int = 120) -> None:
+    """Go on with the tabulator key until this has the focus, which is seen on everything on the way."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        seen = page.evaluate(FOCUS, target)
+        assert seen["shown"], f"the focus cannot be seen on {seen['html']}"
+        if seen["there"]:
+            return
+    pytest.fail(f"no way to {target} by keyboard")
+
+
+FOCUS = """(target) => {
+  const one = document.activeElement;
+  const style = getComputedStyle(one);
+  const outlined = style.outlineStyle !== "none" && Number.parseFloat(style.outlineWidth) >= 2;
+  const away = one === document.body || one.matches("input, textarea, select") && style.boxShadow !== "none";
+  const html = one.outerHTML.slice(0, 100);
+  return { there: one.matches(target), shown: outlined || away, html };
+}"""
+
+
+def test_an_alarm_is_taken_on_by_keyboard_alone(chromium, address, far, samples):
+    evening = Evening(far, samples)
+    evening.lived()
+    evening.fence = FenceView(fence="home", name="夜里不出门", centre=HOME, radius_m=90)
+    context = context_of(chromium, address, **DESKTOP)
+    page = context.new_page()
+    page.goto("/login?next=/care/")
+    page.evaluate("document.activeElement.blur()")  # the form takes the focus for whoever types at once
+    reach(page, ".skip")
+    assert page.locator(".skip").bounding_box()["y"] >= 0, "the way past the navigation is seen"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    reach(page, "#phone")
+    page.keyboard.type("13800138002")
+    reach(page, "#password")
+    page.keyboard.type(demo.DEMO_PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/care/")
+
+    page.wait_for_selector("#map[data-ready]", timeout=40_000)
+    reach(page, ".skip")
+    page.keyboard.press("Enter")
+    reach(page, ".wearer-link")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/care/wearers/1/")
+    expect(page.locator("[data-live-state]")).to_have_text("实时更新中")
+    evening.leave()
+    expect(page.locator("#incident-out1")).to_be_visible()
+    reach(page, "#take-out1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#incident-out1 .spinner")).to_be_visible()
+    order = evening.answer("acknowledge", evening.incident("acknowledged", acknowledged_by="李晓梅"))
+    assert order["by"] == "李晓梅"
+    reach(page, "#note-out1")
+    page.keyboard.type("在路上")
+    reach(page, "input[name=verdict]")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("input[name=verdict]:checked").count() == 1
+    reach(page, "#resolve-out1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#incident-out1 .spinner")).to_be_visible()
+    order = evening.answer("resolve", evening.incident("resolved", resolved_by="李晓梅"))
+    assert order["note"] == "在路上"
+    context.close()
