@@ -63,18 +63,18 @@ class Evening:
         return msgspec.structs.replace(row, received_at=datetime.now(UTC) - ago)
 
     def walk(self, *, begun: timedelta, back: bool) -> list:
-        """From home to the market, two minutes a step of eighteen metres; and back."""
+        """From home to the market, eighteen metres every half minute; and back."""
         shares = [step / 20 for step in range(21)]
         shares += [1 - share for share in shares] if back else []
         return [
-            self.at(*(h + s * (m - h) for h, m in zip(HOME, MARKET, strict=True)), ago=begun - n * MINUTE)
+            self.at(*(h + s * (m - h) for h, m in zip(HOME, MARKET, strict=True)), ago=begun - n * MINUTE / 2)
             for n, s in enumerate(shares)
         ]
 
     def lived(self) -> None:
-        """She was at the market and back on each of the last two days, and is at home now."""
+        """She was at the market and back on each of the last two days, and was at home until ten minutes ago."""
         rows = [row for days in (2, 1) for row in self.walk(begun=timedelta(days=days), back=True)]
-        rows += [self.at(*HOME, ago=(30 - minute) * MINUTE) for minute in range(31)]
+        rows += [self.at(*HOME, ago=(41 - minute) * MINUTE) for minute in range(31)]
         self.far.send(self.samples.ROSTER, *rows, self.samples.profile_told(source="file", by=""))
 
     def take(self, version: int) -> None:
@@ -102,11 +102,13 @@ class Evening:
             lat=MARKET[0] + 0.0008,
             lon=MARKET[1] + 0.0007,
         )
-        self.far.send(*self.walk(begun=20 * MINUTE, back=False), AlarmRaised(alarm=alarm, incident="out1"))
-        self.far.send(self.incident("notifying", self.samples.leg(1, "call", "ringing")))
+        self.far.send(*self.walk(begun=10 * MINUTE, back=False), AlarmRaised(alarm=alarm, incident="out1"))
+        self.far.send(self.incident("notifying"))
 
-    def incident(self, state: str, *legs, **more):
-        told = self.samples.incident(state, *legs, incident_id="out1", ref="OUT1", **more)
+    def incident(self, state: str, **more):
+        call = self.samples.leg(1, "call", "ringing" if state == "notifying" else "no_answer")
+        call = msgspec.structs.replace(call, at=datetime.now(UTC) - MINUTE)
+        told = self.samples.incident(state, call, incident_id="out1", ref="OUT1", **more)
         view = msgspec.structs.replace(
             told.incident,
             kind="fence",
@@ -129,7 +131,7 @@ class Evening:
 MINUTE = timedelta(minutes=1)
 
 
-def sign_in(page: Page, samples, role: str, english: bool) -> None:
+def sign_in(page: Page, samples, role: str, *, english: bool) -> None:
     page.goto("/login")
     if english:
         page.locator("button[value=en]").first.click()
@@ -162,7 +164,7 @@ def test_a_fence_drawn_by_a_daughter_guards_her_mother(
         page.evaluate("delete globalThis.refused")
 
     evening.lived()
-    sign_in(page, samples, "guardian", english)
+    sign_in(page, samples, "guardian", english=english)
     page.goto("/care/")
     page.wait_for_selector("#map[data-ready]", timeout=40_000)
     expect(page.locator(".wearer")).to_have_count(1)
