@@ -40,7 +40,7 @@ from gateway.told import (
 )
 from gateway.told_orders import BandKeyTold, BandsTold, DutyInForce, TestCallChanged
 from portal.api.lines import insert_once, lock_line
-from portal.care import band_orders, consents, duty_store, lost, profiles, site_told
+from portal.care import band_orders, consents, duty_store, guardian_roles, lost, profiles, site_told
 from portal.care.changes import announce
 from portal.care.history import HistoryRows, milliseconds
 from portal.care.latest import Latest, advance, draft_of, hear, measured_at, write_draft
@@ -390,6 +390,7 @@ class Projection:
         after = {code: _enrolment(wearer) for code, wearer in self._wearers.items()}
         if after != before:
             self._changes["roster", 0] = None
+        guardian_roles.admit(self.session, at=self.now)
         duty_store.catch_up(self.session, self.community, self.gateway, self.now)
 
     def _enrol(self, view: WearerView, position: int) -> None:

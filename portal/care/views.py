@@ -29,6 +29,7 @@ from portal.care import (
     drill_views,
     duty_views,
     fence_editor,
+    guardian_roles,
     lost_views,
     map_views,
     mine_views,
@@ -110,6 +111,7 @@ def _wire(state: BlueprintSetupState) -> None:
     for part in PARTS:
         app.register_blueprint(part.blueprint)
     app.register_blueprint(fence_editor.blueprint)
+    guardian_roles.listen(app)
     app.extensions["open_incidents"] = untaken
     user_logged_out.connect(_leave, app)
 

@@ -1,4 +1,4 @@
-"""A guardian's evening in a real browser: from the map to a fence, from an alarm to the way that led to it."""
+"""A guardian's story in a real browser: invited, let in, a fence drawn, an alarm taken on, the way seen."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 from rigs.chromium import WEBGL, chromium_running
 from rigs.pages import DESKTOP, PHONE, ROOT, Reader, context_of
@@ -16,10 +18,14 @@ from rigs.pages import DESKTOP, PHONE, ROOT, Reader, context_of
 from gateway.model import Alarm, FenceView, Fix, HeartRate, Why
 from gateway.told import AlarmRaised, CommandDone
 from portal import demo
+from portal.care.models import Consent
+from portal.db import db
 
 pytestmark = pytest.mark.slow
 
 SHOTS = Path(os.environ.get("SHOTS", ROOT / "tests" / "browser" / "shots"))
+MINUTE = timedelta(minutes=1)
+FENCE = "夜里不出门"
 HOME, MARKET = (31.15590, 121.10650), (31.15330, 121.10420)
 WORDS = {
     "zh": {
@@ -72,7 +78,7 @@ class Evening:
         ]
 
     def lived(self) -> None:
-        """She was at the market and back on each of the last two days, and was at home until ten minutes ago."""
+        """She was at the market on each of the last two days, and was at home until ten minutes ago."""
         rows = [row for days in (2, 1) for row in self.walk(begun=timedelta(days=days), back=True)]
         rows += [self.at(*HOME, ago=(41 - minute) * MINUTE) for minute in range(31)]
         self.far.send(self.samples.ROSTER, *rows, self.samples.profile_told(source="file", by=""))
@@ -128,9 +134,6 @@ class Evening:
         return order
 
 
-MINUTE = timedelta(minutes=1)
-
-
 def sign_in(page: Page, samples, role: str, *, english: bool) -> None:
     page.goto("/login")
     if english:
@@ -141,85 +144,186 @@ def sign_in(page: Page, samples, role: str, *, english: bool) -> None:
     page.wait_for_url(lambda url: "/login" not in url)
 
 
+class Story:
+    """One guardian before one screen, and 周敏 before hers."""
+
+    def __init__(
+        self, browser, address, evening: Evening, *, name: str, language: str, options: dict
+    ) -> None:
+        self.name, self.words, self.evening = name, WORDS[language], evening
+        self.english = language == "en"
+        self.reader = Reader(context_of(browser, address, english=self.english, **options).new_page())
+        self.page = self.reader.page
+        self.desk = context_of(browser, address, **DESKTOP).new_page()
+
+    def look(self, step: str) -> None:
+        """Nothing was refused, nothing is too wide; a picture."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        assert self.page.evaluate("globalThis.refused ?? []") == []
+        assert self.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert self.reader.complaints == []
+        self.page.screenshot(path=SHOTS / f"story-{self.name}-{step}.png")
+        self.reader.complaints.clear()  # the camera was refused its inline styles
+        self.page.evaluate("delete globalThis.refused")
+
+    def poster(self) -> str:
+        """周敏 makes an invitation; gives the path its code leads to."""
+        desk = self.desk
+        desk.goto("/invitations/")
+        desk.select_option("#what", "home")
+        desk.select_option("#place", label="小区 新河苑")
+        desk.locator("form[action$='/invitations/'] button, main form button").last.click()
+        desk.wait_for_selector(".address")
+        desk.screenshot(path=SHOTS / f"story-{self.name}-01-poster.png")
+        return urlsplit(desk.inner_text(".address").strip()).path
+
+    def invited(self, path: str) -> None:
+        """The son follows the code on the poster and opens an account with a code by text."""
+        page = self.page
+        page.goto(path)
+        if self.english:
+            page.locator("button[value=en]").first.click()
+        self.look("02-invited")
+        page.locator("main form button").first.click()
+        page.fill("#name", "李建国")
+        page.fill("#phone", "138 0013 8001")
+        self.look("03-number")
+        page.locator("main form button").first.click()
+        page.wait_for_url("**/join/code")
+        order = self.evening.far.commands()[-1]
+        assert (order["name"], order["phone"]) == ("send_text", "+8613800138001")
+        page.fill("input[name=code]", re.search(r"\d{6}", order["text"])[0])
+        self.look("04-code")
+        page.locator("main form button").first.click()
+
+    def housed(self) -> None:
+        """He chooses his home, and 周敏 confirms it."""
+        page, desk = self.page, self.desk
+        page.wait_for_selector(".big-choices")
+        self.look("05-home")
+        page.get_by_role("link", name="3栋", exact=True).click()
+        page.locator(".big-choices a").nth(1).click()
+        page.get_by_role("link", name="401", exact=True).click()
+        page.fill("#said", "我是她儿子")
+        page.locator("main form button").first.click()
+        page.wait_for_url("**/me/home")
+        self.look("06-claimed")
+        desk.goto("/claims/")
+        desk.locator("li", has_text="李建国").locator("form[action$='/confirm'] button").click()
+        expect(desk.locator(".note-good")).to_contain_text("李建国")
+        desk.screenshot(path=SHOTS / f"story-{self.name}-07-confirmed.png")
+        page.reload()
+        expect(page.locator("main")).to_contain_text("3栋2单元401")
+
+    def allowed(self) -> None:
+        """Without a consent he sees no place; 周敏 puts on record what the mother signed, and he does."""
+        page, desk = self.page, self.desk
+        page.goto("/care/")
+        expect(page.locator(".wearer")).to_have_count(1)
+        expect(page.locator(".wearer")).not_to_contain_text("78")
+        self.look("08-no-consent")
+        for data in ("location", "health"):
+            desk.goto(f"/care/wearers/1/consents/{data}/guardians")
+            desk.check("input[name=signer][value=wearer]")
+            desk.fill("#signed", "张桂兰")
+            desk.fill("#shown", "当面读给本人听，本人签字")
+            desk.check("input[name=until][value='365']")
+            desk.click("#agree")
+            expect(desk.locator(f"#consent-{data}-guardians.consent-given")).to_have_count(1)
+        desk.screenshot(path=SHOTS / f"story-{self.name}-09-consents.png")
+        page.goto("/care/")
+        page.wait_for_selector("#map[data-ready]", timeout=40_000)
+        expect(page.locator(".wearer")).to_contain_text("78")
+        self.look("10-map")
+
+    def fenced(self) -> None:
+        """A fence is drawn, tried, sent, and in force."""
+        page, words = self.page, self.words
+        page.goto("/care/wearers/1/profile/fence")
+        page.wait_for_selector("#fence-editor[data-ready]", timeout=40_000)
+        page.locator("button[name=preset][value=house]").click()
+        page.fill("#name", FENCE)
+        page.fill("#radius_m", "90")
+        expect(page.locator("#fence-whole")).to_have_attribute("data-kind", "good")
+        self.look("11-drawn")
+        page.click("#try")
+        expect(page.locator("#trial")).to_contain_text(words["tried"])
+        page.locator("#trial").scroll_into_view_if_needed()
+        self.look("12-tried")
+        with page.expect_navigation():
+            page.click("#send")
+        expect(page.locator("#standing-change")).to_contain_text(words["sent"])
+        self.evening.take(2)
+        expect(page.locator("#standing-change")).to_have_count(0)
+        expect(page.locator("#fences")).to_contain_text(FENCE)
+        page.locator("#fences").scroll_into_view_if_needed()
+        self.look("13-in-force")
+
+    def alarmed(self) -> None:
+        """She leaves; he sees it without a reload, takes it on, and closes it."""
+        page, evening = self.page, self.evening
+        page.goto("/care/alarms/")
+        expect(page.locator("[data-live-state]")).to_have_text(self.words["live"])
+        page.evaluate("window.sameDocument = true")
+        evening.leave()
+        card = page.locator("#incident-out1")
+        expect(card).to_contain_text(FENCE)
+        assert page.evaluate("window.sameDocument"), "the alarm came without a reload"
+        self.look("14-alarm")
+        page.click("#take-out1")
+        expect(card.locator(".spinner")).to_be_visible()
+        taken = evening.incident("acknowledged", acknowledged_by="李建国")
+        assert evening.answer("acknowledge", taken)["by"] == "李建国"
+        expect(card.locator("#resolve-out1")).to_be_visible()
+        self.look("15-taken")
+        page.fill("#note-out1", "接到妈妈了，一起回家")
+        page.click("#resolve-out1")
+        expect(card.locator(".spinner")).to_be_visible()
+        over = evening.incident("resolved", resolved_by="李建国", note="接到妈妈了，一起回家")
+        assert evening.answer("resolve", over)["note"] == "接到妈妈了，一起回家"
+        expect(page.locator("#resolve-out1")).to_have_count(0)
+        self.look("16-over")
+
+    def followed(self) -> None:
+        """He looks at the way that led to it, with the alarm on it."""
+        page = self.page
+        page.goto("/care/wearers/1/track")
+        page.wait_for_selector("#track-map[data-ready]", timeout=40_000)
+        jump = page.locator(".track-row-alarm .track-jump")
+        expect(jump).to_have_count(1)
+        jump.click()
+        expect(page.locator("#track-where")).to_contain_text(FENCE)
+        expect(page.locator(".track-row-alarm")).to_have_attribute("aria-current", "true")
+        self.look("17-way")
+
+
+def unconsented(app) -> None:
+    """What the demonstration consented to by itself is taken back."""
+    with app.app_context():
+        db.session.execute(sa.update(Consent).values(withdrawn_at=datetime.now(UTC)))
+        db.session.commit()
+
+
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize(
     ("name", "options", "language"),
     [("phone", PHONE, "zh"), ("desktop", DESKTOP, "en")],
     ids=["phone", "desktop"],
 )
-def test_a_fence_drawn_by_a_daughter_guards_her_mother(
-    chromium, address, far, samples, name, options, language
+def test_a_son_is_let_in_and_a_fence_of_his_guards_his_mother(
+    chromium, app, address, far, samples, name, options, language
 ):
-    words, english, evening = WORDS[language], language == "en", Evening(far, samples)
-    context = context_of(chromium, address, english=english, **options)
-    reader = Reader(context.new_page())
-    page = reader.page
-
-    def look(step: str) -> None:
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        assert page.evaluate("globalThis.refused ?? []") == []
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        assert reader.complaints == []
-        page.screenshot(path=SHOTS / f"story-{name}-{step}.png")
-        reader.complaints.clear()  # the camera was refused its inline styles
-        page.evaluate("delete globalThis.refused")
-
+    evening = Evening(far, samples)
     evening.lived()
-    sign_in(page, samples, "guardian", english=english)
-    page.goto("/care/")
-    page.wait_for_selector("#map[data-ready]", timeout=40_000)
-    expect(page.locator(".wearer")).to_have_count(1)
-    look("1-map")
-
-    page.goto("/care/wearers/1/profile/fence")
-    page.wait_for_selector("#fence-editor[data-ready]", timeout=40_000)
-    page.locator("button[name=preset][value=house]").click()
-    page.fill("#name", "夜里不出门")
-    page.fill("#radius_m", "90")
-    expect(page.locator("#fence-whole")).to_have_attribute("data-kind", "good")
-    look("2-drawn")
-    page.click("#try")
-    expect(page.locator("#trial")).to_contain_text(words["tried"])
-    page.locator("#trial").scroll_into_view_if_needed()
-    look("3-tried")
-    with page.expect_navigation():
-        page.click("#send")
-    expect(page.locator("#standing-change")).to_contain_text(words["sent"])
-    evening.take(2)
-    expect(page.locator("#standing-change")).to_have_count(0)
-    expect(page.locator("#fences")).to_contain_text("夜里不出门")
-    look("4-in-force")
-
-    page.goto("/care/alarms/")
-    expect(page.locator("[data-live-state]")).to_have_text(words["live"])
-    page.evaluate("window.sameDocument = true")
-    evening.leave()
-    card = page.locator("#incident-out1")
-    expect(card).to_contain_text("夜里不出门")
-    assert page.evaluate("window.sameDocument"), "the alarm came without a reload"
-    look("5-alarm")
-    page.click("#take-out1")
-    expect(card.locator(".spinner")).to_be_visible()
-    order = evening.answer("acknowledge", evening.incident("acknowledged", acknowledged_by="李晓梅"))
-    assert order["by"] == "李晓梅"
-    expect(card.locator("#resolve-out1")).to_be_visible()
-    look("6-taken")
-    page.fill("#note-out1", "接到妈妈了，一起回家")
-    page.click("#resolve-out1")
-    expect(card.locator(".spinner")).to_be_visible()
-    over = evening.incident("resolved", resolved_by="李晓梅", note="接到妈妈了，一起回家")
-    assert evening.answer("resolve", over)["note"] == "接到妈妈了，一起回家"
-    expect(page.locator("#resolve-out1")).to_have_count(0)
-    look("7-over")
-
-    page.goto("/care/wearers/1/track")
-    page.wait_for_selector("#track-map[data-ready]", timeout=40_000)
-    jump = page.locator(".track-row-alarm .track-jump")
-    expect(jump).to_have_count(1)
-    jump.click()
-    expect(page.locator("#track-where")).to_contain_text("夜里不出门")
-    expect(page.locator(".track-row-alarm")).to_have_attribute("aria-current", "true")
-    look("8-way")
-    context.close()
+    far.call(unconsented, app)
+    story = Story(chromium, address, evening, name=name, language=language, options=options)
+    sign_in(story.desk, samples, "staff", english=False)
+    story.invited(story.poster())
+    story.housed()
+    story.allowed()
+    story.fenced()
+    story.alarmed()
+    story.followed()
 
 
 def reach(page: Page, target: str, *, most: int = 120) -> None:

@@ -41,6 +41,7 @@ UNWALKED = {
     "account.phone_code": "comes after account.phone; test_people_sign_ins.py types the code",
     "coverage.table": FILE,
     "intake.preview": "comes after a file was sent; test_people_import.py sends one",
+    "intake.template": FILE,
     "intake.wrong": FILE,
     "invitations.code": FILE,
     "care.alarm_list": PIECE,
@@ -66,6 +67,7 @@ UNWALKED = {
     "openapi.document": DATA,
     "profile_api.read": DATA,
     "profile_api.versions": DATA,
+    "places.index": "leads to places.place",
     "register.export": FILE,
     "reports.report_csv": FILE,
     "reports.short_link": "leads to care.incident, or to signing in",
@@ -131,6 +133,9 @@ def lived_in(app, gateway, people, samples) -> SimpleNamespace:
         place = db.session.scalar(sa.select(Organisation.id).where(Organisation.kind == "community"))
         db.session.commit()
         case = db.session.scalar(sa.select(Case.number).order_by(Case.id).limit(1))
+    today = f"{now:%Y-%m-%d}"
+    turn = {"person": "", "name": "何强", "phone": "13800138077", "day": today, "shift": "day", "place": "0"}
+    staff.post("/care/duty/turns", token=staff.token("/me/"), **turn, starts="08:00", ends="20:00", weeks="1")
     made = staff.post("/invitations/", token=staff.token("/me/"), what="home", place=place, uses=50, days=14)
     poster = made.location
     door = "/join/" + staff.get(poster).text.split("/join/", 1)[1].split("<", 1)[0].strip()
@@ -185,6 +190,7 @@ def paths_of(ids: SimpleNamespace) -> dict[str, tuple[tuple[str, str], ...]]:
         "places.place": (("staff", f"/places/{ids.place}/"),),
         "register.person": (("staff", f"/register/{ids.resident}/"),),
         "register.edit": (("staff", f"/register/{ids.resident}/edit"),),
+        "duty.turn": (("staff", "/care/duty/turns/1"),),
         "invitations.poster": (("staff", ids.poster),),
         "join.open_door": ((STRANGER, ids.door), ("resident", ids.door)),
         "lost.page": (("", "/care/wearers/1/lost"), ("staff", "/care/wearers/2/lost")),
@@ -219,7 +225,6 @@ def _fill(rule, values) -> str:
 @pytest.fixture
 def world(app, real_clock, gateway, people, samples) -> SimpleNamespace:
     """The portal after a while, and the cookies of whoever reads it."""
-
     ids = lived_in(app, gateway, people, samples)
     people[INVITED] = samples.Browser(app)
     people[INVITED].post(f"{ids.door}/begin")
