@@ -21,7 +21,7 @@ from gateway.told import AlarmRaised
 from portal.care.models import Wearer
 from portal.cases.models import Case
 from portal.db import db
-from portal.people.models import Organisation, Resident
+from portal.people.models import Organisation, Resident, User
 from portal.policy import Role, declared
 from portal.posts.models import Post
 
@@ -133,9 +133,10 @@ def lived_in(app, gateway, people, samples) -> SimpleNamespace:
         place = db.session.scalar(sa.select(Organisation.id).where(Organisation.kind == "community"))
         db.session.commit()
         case = db.session.scalar(sa.select(Case.number).order_by(Case.id).limit(1))
-    today = f"{now:%Y-%m-%d}"
-    turn = {"person": "", "name": "何强", "phone": "13800138077", "day": today, "shift": "day", "place": "0"}
-    staff.post("/care/duty/turns", token=staff.token("/me/"), **turn, starts="08:00", ends="20:00", weeks="1")
+    with app.app_context():
+        account = db.session.scalar(sa.select(User.id).where(User.phone == samples.PHONES["staff"]))
+    turn = {"person": f"u{account}", "day": f"{now:%Y-%m-%d}", "shift": "day", "place": "0", "weeks": "1"}
+    staff.post("/care/duty/turns", token=staff.token("/me/"), **turn)
     made = staff.post("/invitations/", token=staff.token("/me/"), what="home", place=place, uses=50, days=14)
     poster = made.location
     door = "/join/" + staff.get(poster).text.split("/join/", 1)[1].split("<", 1)[0].strip()
