@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.desk import playback
 from gateway.desk.configured import CONFIG_WRONG, checked_settings
-from portal import audit_desk
+from portal import audit_desk, retention_desk
 
 DESKS = ("capture", "decode", "device", "fence", "journal", "profile", "reload", "sos", "vitals")
 """Commands for a person at the box, each a module of `gateway/desk` that adds itself to the parser."""
@@ -58,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
         command = add(name, run, words)
         command.add_argument("--config", type=Path, default=Path("config.toml"))
         if name == "portal":
-            audit_desk.add_to(command.add_subparsers(title="instead", metavar="WHAT"), _portal_of)
+            rooms = command.add_subparsers(title="instead", metavar="WHAT")
+            for desk in (audit_desk, retention_desk):
+                desk.add_to(rooms, _portal_of)
     check = add("check", check_config, "check a configuration file and list every wrong key")
     check.add_argument("config", type=Path, nargs="?", default=Path("config.toml"))
     for room in DESKS:

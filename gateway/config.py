@@ -11,7 +11,7 @@ import os
 import secrets
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -110,6 +110,10 @@ class PortalLinkTable(Table, frozen=True):
     batch_events: int = 500
 
 
+Days = Annotated[int, msgspec.Meta(ge=1, le=3_650)]
+"""For how long something is kept: never not at all."""
+
+
 class PortalTable(Table, frozen=True):
     """[portal]: when this box also serves the portal."""
 
@@ -125,6 +129,12 @@ class PortalTable(Table, frozen=True):
     twilio_auth_token: str = ""
     twilio_previous_auth_token: str = ""
     public_url: str = "http://127.0.0.1:18088"
+    telemetry_days: Days = 180
+    withdrawn_days: Days = 30
+    search_days: Days = 30
+    sign_in_days: Days = 90
+    invitation_days: Days = 90
+    text_days: Days = 30
 
 
 class DemoTable(Table, frozen=True):

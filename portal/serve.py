@@ -109,7 +109,7 @@ def join_bells(settings: PortalSettings, bell: Bell) -> Callable[[], None]:
 
 def _load(settings: PortalSettings, started: Connection, parent: int, *_names: Any) -> Flask:
     """Build the application inside the worker, and have its waiters let go when the worker is told to end."""
-    from portal import create_app  # noqa: PLC0415  # in the worker, after the fork
+    from portal import create_app, retention  # noqa: PLC0415  # in the worker, after the fork
 
     app = create_app(settings)
     join_bells(settings, app.extensions["bell"])
@@ -118,6 +118,10 @@ def _load(settings: PortalSettings, started: Connection, parent: int, *_names: A
     signal.set_wakeup_fd(writer)
     watcher = threading.Thread(target=_watch, args=(reader, app, parent), name="portal-end", daemon=True)
     watcher.start()
+    sweeper = threading.Thread(
+        target=retention.keep_swept, args=(app, threading.Event()), name="portal-retention", daemon=True
+    )
+    sweeper.start()
     started.send(os.getpid())
     started.close()
     return app

@@ -18,6 +18,7 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     `stream_port` is where live pages are held by a process of their own, 0 for none;
     `stream_url` is where browsers find it when that is neither this host's `stream_port` nor, under https,
     `/care/stream` of the portal's own address.
+    `telemetry_days` and the other `…_days` are for how long what is over is still kept (`portal.retention`).
     `mode` "demo" permits the demonstration accounts and puts a banner on every page.
     """
 
@@ -38,3 +39,9 @@ class PortalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     twilio_auth_token: str = ""
     twilio_previous_auth_token: str = ""
     public_url: str = "http://127.0.0.1:18088"
+    telemetry_days: int = 180
+    withdrawn_days: int = 30
+    search_days: int = 30
+    sign_in_days: int = 90
+    invitation_days: int = 90
+    text_days: int = 30

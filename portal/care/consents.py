@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.model import BloodPressure, BodyTemp, Fix, HeartRate, Reading, SpO2, Steps
+from portal.care.history import milliseconds
 from portal.care.models import Consent, FixHistory, VitalHistory, Wearer
 from portal.people.models import Resident
 from portal.policy import Audience, Data
@@ -83,20 +84,32 @@ def erase(session: Session, wearer: Wearer, data: Data) -> int:
 
     Alarms and incidents stay: they say that help was called, and their position is hidden like any other.
     """
-    match data:
-        case Data.LOCATION:
-            gone = sa.delete(FixHistory).where(FixHistory.wearer_id == wearer.id)
-        case Data.HEALTH:
-            gone = sa.delete(VitalHistory).where(
-                VitalHistory.wearer_id == wearer.id, VitalHistory.kind.in_(BODY_KINDS)
-            )
-        case Data.FACE:
-            return 0
-    rows = cast("sa.CursorResult[Any]", session.execute(gone)).rowcount
+    if data is Data.FACE:
+        return 0
+    table, where = _history(wearer, data)
+    rows = cast("sa.CursorResult[Any]", session.execute(sa.delete(table).where(where))).rowcount
     if wearer.state is not None:
         for name in WHERE if data is Data.LOCATION else HOW:
             setattr(wearer.state, name, None)
     return int(rows)
+
+
+def count(session: Session, wearer: Wearer, data: Data, *, since: datetime | None = None) -> int:
+    """How many rows of history are kept of one kind, measured since a time or ever."""
+    if data is Data.FACE:
+        return 0
+    table, where = _history(wearer, data)
+    query = sa.select(sa.func.count()).select_from(table).where(where)
+    if since is not None:
+        query = query.where(table.at_ms >= milliseconds(since))
+    return session.scalar(query) or 0
+
+
+def _history(wearer: Wearer, data: Data) -> tuple[type[FixHistory | VitalHistory], sa.ColumnElement[bool]]:
+    """Where one kind is kept of a wearer."""
+    if data is Data.LOCATION:
+        return FixHistory, FixHistory.wearer_id == wearer.id
+    return VitalHistory, sa.and_(VitalHistory.wearer_id == wearer.id, VitalHistory.kind.in_(BODY_KINDS))
 
 
 def _end(
