@@ -64,6 +64,7 @@ UNWALKED = {
     "home.manifest": DATA,
     "media.picture": FILE,
     "media.small": FILE,
+    "offline.worker": DATA,
     "openapi.document": DATA,
     "profile_api.read": DATA,
     "profile_api.versions": DATA,
