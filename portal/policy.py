@@ -165,6 +165,7 @@ class Facts:
     `contact_phones` are the numbers that are called for them; whoever signs in with one is called, too.
     `guardians` are the accounts whose guardianship is confirmed and in force, `own` the wearer's account.
     `deciders` are those of the guardians who decide for a wearer who cannot (Civil Code art. 28, 33).
+    `paused` are guardians somebody objected to: until the committee has looked they hear alarms, and no more.
     `consents` are those in force; `emergency`: somebody is needed at once (PIPL art. 13 (4)).
     `searched`: they are lost and looked for, which is an emergency of where they are alone.
     """
@@ -174,6 +175,7 @@ class Facts:
     contact_phones: frozenset[str] = frozenset()
     guardians: frozenset[int] = frozenset()
     deciders: frozenset[int] = frozenset()
+    paused: frozenset[int] = frozenset()
     own: int | None = None
     consents: frozenset[tuple[Data, Audience]] = frozenset()
     emergency: bool = False
@@ -194,9 +196,18 @@ WHOLE = Sight(location=True, health=True, face=True)
 
 def guards(viewer: Viewer, facts: Facts) -> bool:
     """Whether this viewer is called for this wearer, or is their confirmed guardian."""
-    if not viewer.signed_in or Role.GUARDIAN not in viewer.roles:
+    if not viewer.signed_in or Role.GUARDIAN not in viewer.roles or viewer.user in facts.paused:
         return False
-    return viewer.user in facts.guardians or (bool(viewer.phone) and viewer.phone in facts.contact_phones)
+    return viewer.user in facts.guardians or _is_called(viewer, facts)
+
+
+def is_paused(viewer: Viewer, facts: Facts) -> bool:
+    """Whether this viewer is a guardian somebody objected to, and the committee has not judged it yet."""
+    return viewer.signed_in and Role.GUARDIAN in viewer.roles and viewer.user in facts.paused
+
+
+def _is_called(viewer: Viewer, facts: Facts) -> bool:
+    return bool(viewer.phone) and viewer.phone in facts.contact_phones
 
 
 def watches(viewer: Viewer, facts: Facts) -> bool:
@@ -215,9 +226,14 @@ def sees_wearer(viewer: Viewer, facts: Facts) -> bool:
     """Whether this viewer may see this wearer at all.
 
     Watchers see the wearers of their own place, guardians exactly those they guard, wearers themselves.
-    Everybody else sees none.
+    A guardian somebody objected to still hears the alarms. Everybody else sees none.
     """
-    return watches(viewer, facts) or guards(viewer, facts) or is_wearer(viewer, facts)
+    return (
+        watches(viewer, facts)
+        or guards(viewer, facts)
+        or is_wearer(viewer, facts)
+        or is_paused(viewer, facts)
+    )
 
 
 def sight(viewer: Viewer, facts: Facts) -> Sight | None:
@@ -225,9 +241,12 @@ def sight(viewer: Viewer, facts: Facts) -> Sight | None:
 
     Where somebody is and how their heart beats are seen by those a consent in force names, by the wearer,
     and, while somebody is needed at once, by those who are called; while they are lost, where they are.
+    A guardian somebody objected to sees neither, unless they are called in an emergency.
     """
     if not sees_wearer(viewer, facts):
         return None
+    if is_paused(viewer, facts) and not (watches(viewer, facts) or is_wearer(viewer, facts)):
+        return WHOLE if facts.emergency and _is_called(viewer, facts) else Sight(location=False, health=False)
     if is_wearer(viewer, facts) or facts.emergency:
         return WHOLE
     audiences = set()

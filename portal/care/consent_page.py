@@ -14,7 +14,7 @@ from portal.care.models import Consent, Guardianship, Wearer
 from portal.care.sights import facts_of
 from portal.care.who_looked import looks_at
 from portal.db import db
-from portal.policy import Audience, Data, Role, consents_as, guards, is_wearer
+from portal.policy import REGISTRARS, Audience, Data, Role, consents_as, guards, is_paused, is_wearer
 from portal.security import viewer
 from portal.words import now
 
@@ -56,9 +56,10 @@ def consent_page(wearer: Wearer) -> str:
         standing=standing(wearer),
         history=history(wearer, papers=may_decide is not None),
         basis=None if may_decide is None else may_decide.value,
-        guardians=guardians(wearer),
+        guardians=None if is_paused(who, facts) else guardians(wearer),
+        may_object=theirs,
         looks=looks_at(db.session, wearer, now()) if theirs or Role.ADMIN in who.roles else None,
-        judges=Role.STAFF in who.roles,
+        judges=bool(REGISTRARS & who.roles),
     )
 
 

@@ -67,7 +67,9 @@ class Wearer(Model):
 
     contacts: Mapped[list[Contact]] = relationship(order_by="Contact.position", cascade="all, delete-orphan")
     state: Mapped[WearerState | None] = relationship(lazy="selectin", cascade="all, delete-orphan")
-    guardianships: Mapped[list[Guardianship]] = relationship(cascade="all, delete-orphan")
+    guardianships: Mapped[list[Guardianship]] = relationship(
+        back_populates="wearer", cascade="all, delete-orphan"
+    )
     consents: Mapped[list[Consent]] = relationship(cascade="all, delete-orphan")
     resident: Mapped[Resident | None] = relationship()
     open_incidents: Mapped[list[Incident]] = relationship(
@@ -106,9 +108,13 @@ class Guardianship(Model):
     """Why it was confirmed, refused or ended, in the words of who did."""
     ended_at: Mapped[dt.datetime | None]
     objected_at: Mapped[dt.datetime | None]
-    """When the wearer objected: the committee has to look again."""
+    """When the wearer or their family objected: the committee has to look again."""
+    objected_by: Mapped[str] = mapped_column(sa.String(120), default="")
+    objection: Mapped[str] = mapped_column(sa.String(400), default="")
+    """Why they objected, in their words."""
 
     user: Mapped[User] = relationship(foreign_keys=user_id)
+    wearer: Mapped[Wearer] = relationship(back_populates="guardianships")
 
     def holds(self, now: dt.datetime) -> bool:
         """Whether it counts at a time."""

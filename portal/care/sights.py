@@ -31,12 +31,14 @@ _view_decoder = msgspec.json.Decoder(IncidentView)
 def facts_of(wearer: Wearer, at: datetime | None = None) -> Facts:
     """The facts about a wearer at a time, now where none is given."""
     at = now() if at is None else at
+    held = [row for row in wearer.guardianships if row.holds(at)]
     return Facts(
         community=wearer.community,
         place=wearer.place,
         contact_phones=frozenset(contact.phone for contact in wearer.contacts),
-        guardians=frozenset(row.user_id for row in wearer.guardianships if row.holds(at)),
-        deciders=frozenset(row.user_id for row in wearer.guardianships if row.decides and row.holds(at)),
+        guardians=frozenset(row.user_id for row in held if row.objected_at is None),
+        deciders=frozenset(row.user_id for row in held if row.decides and row.objected_at is None),
+        paused=frozenset(row.user_id for row in held if row.objected_at is not None),
         own=wearer.resident.user_id if wearer.resident is not None else None,
         consents=consented(wearer.consents, at),
         emergency=any(is_emergency(incident) for incident in wearer.open_incidents),

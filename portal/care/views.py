@@ -30,6 +30,7 @@ from portal.care import (
     duty_views,
     fence_editor,
     guardian_roles,
+    guardian_views,
     lost_views,
     map_views,
     mine_views,
@@ -99,6 +100,7 @@ PARTS = (
     duty_views,
     roll_views,
     test_call_views,
+    guardian_views,
 )
 """The parts of care with a blueprint of their own."""
 
@@ -115,6 +117,7 @@ def _wire(state: BlueprintSetupState) -> None:
     app.register_blueprint(fence_editor.blueprint)
     guardian_roles.listen(app)
     app.extensions["open_incidents"] = untaken
+    app.extensions["waiting_guardians"] = guardian_views.waiting_count
     user_logged_out.connect(_leave, app)
 
 

@@ -10,6 +10,7 @@ from flask import Blueprint, abort, flash, g, redirect, render_template, request
 from flask_security import auth_required, current_user
 
 from portal.api.gateway import ring
+from portal.care import guardian_roles
 from portal.care.changes import account_changed
 from portal.db import db
 from portal.i18n import gettext, ngettext
@@ -157,6 +158,7 @@ def _move_to(number: str) -> None:
         words = gettext("您账号的手机号刚刚换成了别的号码。不是您本人？请马上打居委会电话。")
         texts.send_notice(db.session, me.phone, words, now=now())
     me.phone = number
+    guardian_roles.admit(db.session, at=now(), user_id=me.id)
     account_changed(db.session, me.id)
     db.session.commit()
     session.pop(NEW_PHONE, None)

@@ -27,6 +27,7 @@ def tabs(viewer: Viewer) -> list[Tab]:
         ("register", "register.index", gettext("居民名册")),
         ("places", "places.index", gettext("楼栋房屋")),
         ("claims", "claims.queue", gettext("住户认领")),
+        ("guardians", "guardians.queue", gettext("监护核对")),
         ("invitations", "invitations.index", gettext("邀请")),
         ("bands", "bands.index", gettext("手环关联")),
         ("coverage", "coverage.page", gettext("认领进度")),
