@@ -100,6 +100,8 @@ LIMITED = (
 UNGUARDED = frozenset({"static", "security.static"})
 """What is the same for everybody, and asks nobody who they are."""
 
+SECOND_STEP = "security.two_factor_token_validation"
+
 csrf = CSRFProtect()
 limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=False)
 
@@ -173,6 +175,7 @@ def init_app(app: Flask, settings: PortalSettings) -> None:
     sign_ins.init_app(app)
     second_factor.init_app(app)
     app.before_request(_check_sign_in)
+    app.before_request(_keep_signed_in)
     app.before_request(_check_policy)
     app.after_request(_add_headers)
     app.context_processor(lambda: {"viewer": viewer(), "lacks_second_factor": lacks_second_factor})
@@ -232,6 +235,15 @@ def _check_sign_in() -> None:
         return
     acting: Viewer = current_user.viewer_in(session.get(CAPACITY))
     sign_ins.check(office=bool(acting.roles - PRIVATE))
+
+
+def _keep_signed_in() -> ResponseReturnValue | None:
+    """Send who is signed in already past the second step: opened out of turn, it would sign them out."""
+    if request.endpoint != SECOND_STEP or not current_user.is_authenticated:
+        return None
+    if session.get("tf_state") == "validating_profile":
+        return None
+    return redirect(url_for("people.me"))
 
 
 def _ask_again(_within: timedelta, _grace: timedelta) -> ResponseValue:
