@@ -8,9 +8,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from flask import Flask
-
 if TYPE_CHECKING:
+    from flask import Flask
+
     from portal.settings import PortalSettings
 
 FEATURES = (
@@ -31,6 +31,8 @@ def create_app(settings: PortalSettings) -> Flask:
 
     `app.config["PORTAL"]` holds the settings for views; templates see them as `portal`.
     """
+    from flask import Flask  # noqa: PLC0415  # the same
+
     from portal import db, i18n, media, security, stream, words  # noqa: PLC0415  # who imports only `portal.settings` pays nothing
 
     app = Flask(__name__)
