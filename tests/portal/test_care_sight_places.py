@@ -35,20 +35,22 @@ def shared(app, gateway, people, samples):
 
 @pytest.mark.parametrize("role", ["guardian", "staff"])
 def test_without_consent_there_is_no_track_no_search_and_no_link(app, shared, people, samples, role):
+    """Once the search is over: while it is open, place alone is shown, as in an emergency."""
+    people["guardian"].post(f"{LOST}/end", outcome="found")
     withdraw(app, samples, Data.LOCATION)
     paths = [f"{TRACK}{kind}?why=care" for kind in ("", ".json", ".gpx", ".kml", ".csv")]
-    paths += [LOST, f"{LOST}.json", "/care/wearers/1/fences.json"]
+    paths += [f"{LOST}.json", "/care/wearers/1/fences.json"]
     assert [people[role].get(path).status_code for path in paths] == [404] * len(paths)
-    assert people[role].post(f"{LOST}/links", hours="2").status_code == 404
     for part in ("", "/trail.json", "/style.json"):
         assert app.test_client().get(shared + part).status_code == 404
 
 
 def test_without_consent_no_page_leads_there_and_no_marker_has_a_place(app, shared, people, samples):
+    people["guardian"].post(f"{LOST}/end", outcome="found")
     withdraw(app, samples, Data.LOCATION)
     page = people["guardian"].get("/care/wearers/1/").text
     assert TRACK not in page
-    assert LOST not in page
+    assert LOST in page, "somebody lost is looked for all the same"
     (marker,) = people["guardian"].get("/care/markers.json").json["wearers"]
     assert "lat" not in marker
     assert marker["fences"] == []
