@@ -7,8 +7,8 @@ so that entries cut off the end are missed, too. The database itself refuses cha
 Who has the database but not the key can switch the triggers off and then change, insert or remove entries,
 and make every seal fit again, for a seal needs no key; but not the anchor, so `verify` tells.
 They can put the whole record and its anchor back as both once were:
-for that the anchor is also told to the log every day, and `verify` takes such a line.
-Who has the key too can rewrite everything but those lines.
+for that `shouwang portal audit anchor` says the anchor as a line to keep elsewhere, and `verify` takes it.
+Who has the key too can rewrite everything but the lines kept elsewhere.
 """
 
 from __future__ import annotations

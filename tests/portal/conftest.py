@@ -57,7 +57,6 @@ from portal.db import db, upgrade
 from portal.serve import join_bells
 from portal.settings import PortalSettings
 from portal.streaming.process import serving
-from portal.words import now
 
 GATEWAY = "gw-xinhe-1"
 TOKEN = "gateway-token-for-tests"
@@ -343,11 +342,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def now_of(app: Flask) -> datetime:
-    with app.app_context():
-        return now()
 
 
 class Streams:
