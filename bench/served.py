@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from portal import create_app, demo
-from portal.care.consents import give_for_demonstration
+from portal.care.consent.record import give_for_demonstration
 from portal.care.history import FIX_COLUMNS, VITAL_COLUMNS, milliseconds
 from portal.care.models import Wearer, WearerState
 from portal.db import db, upgrade, writing

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_security import hash_password
 
-from portal.care import duty_demo as duty
+from portal.care.duty import demo as duty
 from portal.cases import demo as cases
 from portal.db import writing
 from portal.people import demo_people as people

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import audit, media
-from portal.care import consents
+from portal.care.consent import record as consents
 from portal.care.history import milliseconds
-from portal.care.lost_models import LostSearch, ShareLink, Sighting
+from portal.care.lost.models import LostSearch, ShareLink, Sighting
 from portal.care.models import (
     OPEN_STATES,
     Command,

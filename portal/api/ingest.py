@@ -40,10 +40,15 @@ from gateway.told import (
 )
 from gateway.told_orders import BandKeyTold, BandsTold, DutyInForce, TestCallChanged
 from portal.api.lines import insert_once, lock_line
-from portal.care import band_orders, consents, duty_store, guardian_roles, lost, profiles, site_told
+from portal.care.bands import orders as band_orders
 from portal.care.changes import announce
+from portal.care.consent import record as consents
+from portal.care.consent.sights import is_emergency
+from portal.care.duty import store as duty_store
+from portal.care.guardians import roles as guardian_roles
 from portal.care.history import HistoryRows, milliseconds
 from portal.care.latest import Latest, advance, draft_of, hear, measured_at, write_draft
+from portal.care.lost import search as lost
 from portal.care.models import (
     MOST_ID,
     OPEN_STATES,
@@ -56,7 +61,8 @@ from portal.care.models import (
     Wearer,
     WearerState,
 )
-from portal.care.sights import is_emergency
+from portal.care.profile import versions as profiles
+from portal.care.sites import told as site_told
 from portal.people import organisations, wearer_links
 from portal.policy import Data
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from flask import current_app
 from flask_babel import gettext
 
+from portal.care.alarms.next_steps import Next, next_step
+from portal.care.alarms.why_words import rule_words, why_words
+from portal.care.bands.notices import Notice, standing
 from portal.care.models import Wearer
-from portal.care.next_steps import Next, next_step
-from portal.care.notices import Notice, standing
 from portal.care.places import Where, gazetteer
 from portal.care.queries import Case
 from portal.care.sentences import (
@@ -28,7 +29,6 @@ from portal.care.sentences import (
     what_words,
     where_words,
 )
-from portal.care.why_words import rule_words, why_words
 from portal.words import now as clock_now
 
 if TYPE_CHECKING:

@@ -22,11 +22,11 @@ from flask_wtf.csrf import generate_csrf
 
 from portal.api.gateway import answer
 from portal.care import queries
-from portal.care.incident_orders import order
-from portal.care.looks import record_look
+from portal.care.alarms.orders import order
+from portal.care.consent.looks import record_look
+from portal.care.consent.sights import sight_of
 from portal.care.models import Wearer, WearerState
 from portal.care.queries import Case
-from portal.care.sights import sight_of
 from portal.db import db
 from portal.policy import SIGNED_IN, WATCHERS, Role, declare, only
 from portal.security import viewer

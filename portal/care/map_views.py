@@ -11,13 +11,13 @@ from portal.care import queries
 from portal.care.basemap import Theme, style
 from portal.care.cards import WearerCard, incident_card, wearer_card
 from portal.care.changes import newest_change
-from portal.care.fence_areas import fence_areas
-from portal.care.health import troubles
+from portal.care.consent.sight import located
+from portal.care.consent.sights import sight_of
+from portal.care.fences.areas import fence_areas
 from portal.care.live import marker
 from portal.care.models import Wearer
 from portal.care.places import LAYERS, read_layer
-from portal.care.sight import located
-from portal.care.sights import sight_of
+from portal.care.sites.health import troubles
 from portal.db import db
 from portal.people.language import chosen_language
 from portal.policy import SIGNED_IN, Role, declare, only

@@ -16,7 +16,7 @@ from portal.db import Model
 from portal.people.models import Resident, User
 
 if TYPE_CHECKING:
-    from portal.care.lost_models import LostSearch
+    from portal.care.lost.models import LostSearch
 
 OPEN_STATES = ("open", "notifying", "exhausted", "acknowledged")
 """The states of an incident in which somebody still has to do something."""

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from gateway.told import IncidentView
+from portal.care.consent.masking import shown_incident, shown_story
+from portal.care.consent.sights import RESTS_ON, facts_of, sight_of
 from portal.care.history import milliseconds
-from portal.care.masking import shown_incident, shown_story
 from portal.care.models import (
     MOST_ID,
     OPEN_STATES,
@@ -26,7 +27,6 @@ from portal.care.models import (
     Wearer,
 )
 from portal.care.sentences import SEVERITY_ORDER, UNTAKEN_STATES
-from portal.care.sights import RESTS_ON, facts_of, sight_of
 from portal.people.models import Resident
 from portal.policy import WATCHERS, Role, Sight, Viewer, sees_wearer
 

@@ -21,43 +21,36 @@ from flask_login import user_logged_out
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.api.gateway import ring
-from portal.care import (
-    alarm_history_views,
-    band_orders,
-    care_api,
-    consent_views,
-    drill_views,
-    duty_views,
-    fence_editor,
-    guardian_roles,
-    guardian_views,
-    lost_views,
-    map_views,
-    mine_views,
-    order_views,
-    own_views,
-    profile_api,
-    profile_forms,
-    profile_views,
-    queries,
-    report_views,
-    roll_views,
-    share_views,
-    suspension_views,
-    test_call_views,
-    track_views,
-    trial_views,
-    vitals_views,
-)
+from portal.care import care_api, map_views, queries
+from portal.care.alarms import drill_views, report_views
+from portal.care.alarms import history_views as alarm_history_views
+from portal.care.alarms.orders import order
+from portal.care.alarms.story import story_rows
+from portal.care.bands import order_views
+from portal.care.bands import orders as band_orders
+from portal.care.bands.order_words import order_rows
 from portal.care.cards import incident_card
 from portal.care.changes import account_changed, newest_change
-from portal.care.health import troubles
-from portal.care.incident_orders import order
+from portal.care.consent import mine_views, own_views
+from portal.care.consent import views as consent_views
+from portal.care.consent.looks import record_look
+from portal.care.duty import views as duty_views
+from portal.care.fences import editor as fence_editor
+from portal.care.fences import suspension_views
+from portal.care.guardians import roles as guardian_roles
+from portal.care.guardians import views as guardian_views
 from portal.care.live import admit
-from portal.care.looks import record_look
-from portal.care.order_words import order_rows
+from portal.care.lost import share_views
+from portal.care.lost import views as lost_views
+from portal.care.profile import api as profile_api
+from portal.care.profile import forms as profile_forms
+from portal.care.profile import views as profile_views
 from portal.care.sentences import VERDICTS
-from portal.care.story import story_rows
+from portal.care.sites import roll_views, test_call_views
+from portal.care.sites.health import troubles
+from portal.care.track import views as track_views
+from portal.care.trial import views as trial_views
+from portal.care.vitals import views as vitals_views
 from portal.care.wearer_page import wearer_page
 from portal.db import READING_METHODS, db, writing
 from portal.policy import WATCHERS, Role, Viewer, declare, only
@@ -72,8 +65,8 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
     from portal.care.cards import IncidentCard
-    from portal.care.health import Trouble
     from portal.care.queries import Case
+    from portal.care.sites.health import Trouble
 
 NOTE_CHARACTERS = 500
 MOST_DIGITS = 18

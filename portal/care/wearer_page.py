@@ -9,15 +9,17 @@ import msgspec
 from flask import render_template
 
 from gateway.model import Why
-from portal.care import band_orders, queries, suspensions
+from portal.care import queries
+from portal.care.bands import orders as band_orders
+from portal.care.bands.notices import advice_of
+from portal.care.bands.order_words import INTERVALS_S, MAX_TEXT_CHARACTERS, interval_words, order_rows
 from portal.care.cards import incident_card, since, wearer_card
 from portal.care.changes import newest_change
-from portal.care.masking import shown_why
+from portal.care.consent.masking import shown_why
+from portal.care.consent.sights import facts_of, sight_of
+from portal.care.fences import suspensions
 from portal.care.models import Wearer
-from portal.care.notices import advice_of
-from portal.care.order_words import INTERVALS_S, MAX_TEXT_CHARACTERS, interval_words, order_rows
 from portal.care.sentences import what_words
-from portal.care.sights import facts_of, sight_of
 from portal.db import db
 from portal.policy import commands_band
 from portal.security import viewer

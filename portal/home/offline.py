@@ -19,7 +19,7 @@ from flask import Blueprint, Response, current_app, g, jsonify, render_template,
 
 from portal.care import queries
 from portal.care.cards import wearer_card
-from portal.care.sights import sight_of
+from portal.care.consent.sights import sight_of
 from portal.db import db
 from portal.home.display import SIZES_PX
 from portal.people.language import DEFAULT_LANGUAGE, LANGUAGES

@@ -10,8 +10,8 @@ from flask import Blueprint, abort, flash, g, redirect, render_template, request
 from flask_security import auth_required, current_user
 
 from portal.api.gateway import ring
-from portal.care import guardian_roles
 from portal.care.changes import account_changed
+from portal.care.guardians import roles as guardian_roles
 from portal.db import db
 from portal.i18n import gettext, ngettext
 from portal.people import codes, sign_ins, texts

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flask import Blueprint, Response, render_template
 
-from portal.care.vitals_views import download
+from portal.care.vitals.views import download
 from portal.db import db
 from portal.i18n import gettext
 from portal.people.coverage import Built, buildings, total

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
 
-from portal.care.vitals_views import download
+from portal.care.vitals.views import download
 from portal.db import db
 from portal.i18n import gettext, ngettext
 from portal.people import identity, register_import

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, current_app, flash, redirect, rend
 
 from portal import audit
 from portal.care.models import AuditEntry, Wearer
-from portal.care.vitals_views import download
+from portal.care.vitals.views import download
 from portal.db import db, writing
 from portal.fields import Filled
 from portal.i18n import gettext, ngettext

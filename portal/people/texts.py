@@ -11,8 +11,8 @@ from flask import current_app
 
 from portal.api import commands
 from portal.api.gateway import ring
-from portal.care.health import SILENT_AFTER
 from portal.care.models import GatewayLine
+from portal.care.sites.health import SILENT_AFTER
 from portal.i18n import gettext
 from portal.people import codes
 

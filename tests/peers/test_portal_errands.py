@@ -18,7 +18,7 @@ from gateway.told_orders import DutySpan
 from portal import create_app
 from portal.api import commands
 from portal.care.models import Command, Incident
-from portal.care.site_models import Band, BandKey, DutyTold, TestCall
+from portal.care.sites.models import Band, BandKey, DutyTold, TestCall
 from portal.db import db
 from shouwang import _portal_settings
 

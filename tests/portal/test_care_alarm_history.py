@@ -15,7 +15,7 @@ from rigs import vitals
 
 from gateway.model import Why
 from gateway.told import StoryLine
-from portal.care.alarm_history import PAGE, Asked, every, find
+from portal.care.alarms.history import PAGE, Asked, every, find
 from portal.care.models import AuditEntry, Wearer
 from portal.db import db, writing
 from portal.policy import WHOLE

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from gateway.told import CommandDone
 from gateway.told_orders import DutyInForce, OnDuty
 from portal import demo
-from portal.care import duty_store as store
-from portal.care.duty import Span, by_day, gaps, monday_of, shift_of, shift_span, week_span
-from portal.care.duty_models import DutyPerson, DutyTurn
-from portal.care.site_models import DutyTold
+from portal.care.duty import store
+from portal.care.duty.models import DutyPerson, DutyTurn
+from portal.care.duty.turns import Span, by_day, gaps, monday_of, shift_of, shift_span, week_span
+from portal.care.sites.models import DutyTold
 from portal.db import db, writing
 from portal.people.models import User
 from portal.policy import Viewer

@@ -9,10 +9,11 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from portal.care import guardian_roles, guardianships
-from portal.care.guardian_models import GuardianClaim
+from portal.care.consent.sights import facts_of, sight_of
+from portal.care.guardians import record as guardianships
+from portal.care.guardians import roles as guardian_roles
+from portal.care.guardians.models import GuardianClaim
 from portal.care.models import AuditEntry, Change, Contact, Guardianship, Wearer
-from portal.care.sights import facts_of, sight_of
 from portal.db import db
 from portal.people.models import Grant, User
 from portal.people.signup import account_of

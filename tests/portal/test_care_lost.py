@@ -13,8 +13,8 @@ from PIL import Image
 from gateway.model import Fix
 from gateway.told import BandOrderChanged
 from portal import audit
-from portal.care import share
-from portal.care.lost_models import LostSearch, ShareLink, Sighting
+from portal.care.lost import share
+from portal.care.lost.models import LostSearch, ShareLink, Sighting
 from portal.care.models import AuditEntry
 from portal.db import db
 

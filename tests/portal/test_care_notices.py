@@ -10,7 +10,7 @@ import pytest
 from rigs import vitals
 
 from gateway.model import Battery, Why, Worn
-from portal.care.notices import standing
+from portal.care.bands.notices import standing
 from portal.db import writing
 
 

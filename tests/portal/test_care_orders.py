@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.told import BandOrderChanged, CommandDone
+from portal.care.bands.order_words import DETAIL_WORDS, ICONS, NAME_WORDS, STATE_WORDS
 from portal.care.models import AuditEntry, BandOrder, Command, Wearer
-from portal.care.order_words import DETAIL_WORDS, ICONS, NAME_WORDS, STATE_WORDS
 from portal.db import db
 
 

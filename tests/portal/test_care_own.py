@@ -9,7 +9,7 @@ import zipfile
 import pytest
 import sqlalchemy as sa
 
-from portal.care import own_data
+from portal.care.consent import own_data
 from portal.care.models import AlarmRecord, AuditEntry, FixHistory, VitalHistory, Wearer
 from portal.db import db, reading
 

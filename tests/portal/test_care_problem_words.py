@@ -15,10 +15,10 @@ from gateway.config import load
 from gateway.errors import Problem
 from gateway.profile import ContactTable, FenceTable, Profile
 from gateway.profiles.judging import ID_CHARACTERS, MOST_BYTES, Judge, in_words
-from portal.care import trial
 from portal.care.problem_words import words_of
-from portal.care.profile_reasons import reasons, trial_reasons
-from portal.care.trial_forms import fences_typed
+from portal.care.profile.reasons import reasons, trial_reasons
+from portal.care.trial import run as trial
+from portal.care.trial.forms import fences_typed
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 LATIN = re.compile(r"[A-Za-z]{3,}")

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from gateway.told import CommandDone
 from portal.care.models import AuditEntry, Wearer
-from portal.care.profile_check import read_profile
+from portal.care.profile.check import read_profile
 from portal.db import db
 
 

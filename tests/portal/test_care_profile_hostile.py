@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.model import ContactView
-from portal.care.fence_answers import clock_of
+from portal.care.fences.answers import clock_of
 from portal.care.models import AuditEntry, Command, Wearer
-from portal.care.trial_forms import number as number_tried
+from portal.care.trial.forms import number as number_tried
 from portal.db import db
 from portal.fields import Field, check
 

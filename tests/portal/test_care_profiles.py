@@ -13,8 +13,8 @@ from gateway.profile import ContactTable, FenceTable, Profile
 from gateway.told import CommandDone, ProfileInForce
 from portal.api import commands
 from portal.audit import broken_at
-from portal.care import profiles
 from portal.care.models import Change, Command, ProfileVersion, Wearer
+from portal.care.profile import versions as profiles
 from portal.db import db
 from portal.people.models import User
 from portal.policy import Viewer

@@ -20,7 +20,7 @@ from gateway.told_orders import (
 )
 from portal.api import commands
 from portal.care.models import Change, Command, Wearer
-from portal.care.site_models import Band, BandKey, DutyTold, TestCall
+from portal.care.sites.models import Band, BandKey, DutyTold, TestCall
 from portal.db import db
 
 MINUTE = dt.timedelta(minutes=1)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from gateway.model import Alarm, Fix, HeartRate, Why
 from gateway.told import AlarmRaised
 from portal.care.models import AuditEntry, Wearer
-from portal.care.track_window import Window, around, window_of
+from portal.care.track.window import Window, around, window_of
 from portal.db import db
 
 HOME = (31.15590, 121.10650)

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portal.care.track import gap_after_s, gaps, impossible, pieces, plane, rough, track_of
-from portal.care.track_lines import simplified
-from portal.care.track_stays import (
+from portal.care.track.lines import simplified
+from portal.care.track.stays import (
     STAY_LEAST_S,
     STAY_RADIUS_M,
     sections,
@@ -20,6 +19,7 @@ from portal.care.track_stays import (
     totals,
     travelled_m,
 )
+from portal.care.track.way import gap_after_s, gaps, impossible, pieces, plane, rough, track_of
 
 LAT, LON = 31.1553, 121.105
 steadily = settings(deadline=None)

@@ -29,9 +29,10 @@ from gateway.profile import Profile
 from gateway.rules.fence import FenceRule
 from gateway.rules.vitals import VitalsRule
 from gateway.told import AlarmRaised, CommandDone, ProfileInForce, Telemetry
-from portal.care import trial, trial_history
 from portal.care.models import AuditEntry, Wearer
-from portal.care.trial_text import TextError, tables_of
+from portal.care.trial import history as trial_history
+from portal.care.trial import run as trial
+from portal.care.trial.text import TextError, tables_of
 from portal.db import db
 
 HOME = {"id": "home", "name": "花园", "centre": [31.155, 121.105], "radius_m": 100}

@@ -20,8 +20,8 @@ from rigs import vitals
 from gateway.model import BloodPressure, BodyTemp, HeartRate, SpO2, Worn
 from portal.care.history import HistoryRows
 from portal.care.models import AuditEntry
-from portal.care.vitals_fhir import KINDS, Person, bundle
-from portal.care.vitals_history import Reading
+from portal.care.vitals.fhir import KINDS, Person, bundle
+from portal.care.vitals.history import Reading
 from portal.db import db, writing
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")

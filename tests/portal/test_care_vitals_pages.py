@@ -14,7 +14,7 @@ from rigs import vitals
 from gateway.model import BloodPressure, HeartRate, SpO2, Why, Worn
 from portal.care.history import HistoryRows
 from portal.care.models import AuditEntry, Consent, IncidentLine, VitalHistory
-from portal.care.vitals_history import read
+from portal.care.vitals.history import read
 from portal.db import db, writing
 
 

@@ -134,7 +134,7 @@ def test_without_the_libraries_the_page_says_what_else_there_is(people, wearer, 
     def missing(_html: str, _css: str) -> bytes:
         raise paper.Missing("libpango")
 
-    monkeypatch.setattr("portal.care.vitals_views.as_pdf", missing)
+    monkeypatch.setattr("portal.care.vitals.views.as_pdf", missing)
     answer = people["guardian"].get(f"/care/wearers/{wearer}/vitals.pdf", follow_redirects=True)
     assert answer.status_code == 200
     assert "这台服务器还不能生成 PDF" in answer.text

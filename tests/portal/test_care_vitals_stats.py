@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.care.vitals_history import once
-from portal.care.vitals_quality import doubts
-from portal.care.vitals_stats import (
+from portal.care.vitals.history import once
+from portal.care.vitals.quality import doubts
+from portal.care.vitals.stats import (
     HOUR_MS,
     LEAST_GAP_MS,
     borders,
@@ -28,7 +28,7 @@ from portal.care.vitals_stats import (
     spread,
     steps_made,
 )
-from portal.care.vitals_svg import thinned, ticks
+from portal.care.vitals.svg import thinned, ticks
 
 VALUES = st.floats(min_value=20, max_value=300, allow_nan=False)
 MINUTE_MS = 60_000

@@ -7,7 +7,7 @@ import logging
 import msgspec
 
 from gateway.model import FencePart, FenceView
-from portal.care.fence_areas import fence_areas
+from portal.care.fences.areas import fence_areas
 
 HOME = (31.15535, 121.1046)
 SQUARE = ((31.154, 121.103), (31.154, 121.107), (31.157, 121.107), (31.157, 121.103))

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.model import Fix
 from gateway.profile import FencePart, FenceTable
-from portal.care import fence_files
+from portal.care.fences import files as fence_files
 
 HOME = (31.15535, 121.1046)
 FENCE = "/care/wearers/1/profile/fence"

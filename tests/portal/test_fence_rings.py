@@ -11,8 +11,8 @@ from shapely.geometry import Point, shape
 from gateway.fences import shape_of, view_of
 from gateway.profile import FenceTable
 from gateway.rules.fence import FenceSettings, watch
-from portal.care.fence_effects import fence_effects, whole_words
-from portal.care.fence_rings import ground_of, limits_m, rings_of
+from portal.care.fences.effects import fence_effects, whole_words
+from portal.care.fences.rings import ground_of, limits_m, rings_of
 
 HOME = (31.15535, 121.1046)
 SQUARE = ((31.154, 121.103), (31.154, 121.107), (31.157, 121.107), (31.157, 121.103))

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from portal import retention, retention_desk
-from portal.care.lost_models import LostSearch, ShareLink, Sighting
+from portal.care.lost.models import LostSearch, ShareLink, Sighting
 from portal.care.models import (
     AlarmRecord,
     AuditEntry,

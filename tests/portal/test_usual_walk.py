@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geofence.shape import Corridor
-from portal.care.usual_walk import MOST_CORNERS, Seen, usual_walk
+from portal.care.track.usual_walk import MOST_CORNERS, Seen, usual_walk
 
 HOME = (31.15535, 121.1046)
 METRES_A_DEGREE = 111_195.0

@@ -1,0 +1,1 @@
+"""Fences as people draw them: the editor, its questions, what each number does, and pauses."""

@@ -1,0 +1,1 @@
+"""Guardianship: asked for, judged, objected to, ended, with the role that comes and goes."""

@@ -1,0 +1,1 @@
+"""The search for somebody lost, and the links for those who help without an account."""

@@ -1,0 +1,1 @@
+"""What other fences or limits would have alarmed: the gateway's own rules over stored history."""

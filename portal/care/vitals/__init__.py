@@ -1,0 +1,1 @@
+"""Vital signs: figures, charts, tables, the doctor's paper and the FHIR bundle."""
