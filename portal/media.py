@@ -20,7 +20,7 @@ import fsspec
 import pillow_heif
 import sqlalchemy as sa
 from flask import Blueprint, Response, abort, current_app
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.db import Model, db
@@ -97,6 +97,9 @@ def draw_anew(data: bytes) -> Picture:
             lazy = image.format in {"JPEG", "MPO"}
             if pixels > (MAX_JPEG_PIXELS if lazy else MAX_PIXELS):
                 raise PictureRefused("too_many_pixels")
+            ImageFile.LOAD_TRUNCATED_IMAGES = (
+                False  # the printing of papers (WeasyPrint) turns it on for everybody
+            )
             if lazy:
                 image.draft("RGB", (LONG_SIDE_PX, LONG_SIDE_PX))
             upright = _plain(ImageOps.exif_transpose(image))
