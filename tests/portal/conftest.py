@@ -14,7 +14,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -390,6 +390,12 @@ def streams(app: Flask) -> Iterator[Streams]:
     streams.close()
 
 
+def _read_whole(answer):
+    """Give an answer that is closed once it is read: werkzeug's server forgets to when a browser has gone."""
+    with closing(ClosingIterator(answer)) as parts:
+        yield from parts
+
+
 class Front:
     """A reverse proxy: `/care/stream` goes to the stream's process, everything else to the portal."""
 
@@ -398,7 +404,7 @@ class Front:
 
     def __call__(self, environ, start_response):
         if environ["PATH_INFO"] != "/care/stream":
-            return self.app.wsgi_app(environ, start_response)
+            return _read_whole(self.app.wsgi_app(environ, start_response))
         line = http.client.HTTPConnection("127.0.0.1", self.app.config["PORTAL"].stream_port, timeout=60)
         names = ("COOKIE", "LAST_EVENT_ID", "USER_AGENT", "HOST")
         told = {
