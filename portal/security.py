@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, abort, current_app, g, jsonify, redirect, render_template, request, session, url_for
-from flask_babel import gettext
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_security import Security, current_user, uia_phone_mapper
@@ -18,6 +17,7 @@ from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 
 from portal.db import db
+from portal.i18n import gettext
 from portal.people import second_factor, sign_ins
 from portal.people.forms import CodeLoginForm, CodeVerifyForm, PhoneLoginForm
 from portal.people.guarding import Accounts

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flask import current_app
-from flask_babel import gettext
 
 from portal.care.alarms.next_steps import Next, next_step
 from portal.care.alarms.why_words import rule_words, why_words
@@ -29,6 +28,7 @@ from portal.care.sentences import (
     what_words,
     where_words,
 )
+from portal.i18n import gettext
 from portal.words import now as clock_now
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from flask_babel import gettext, lazy_gettext, ngettext
+from flask_babel import lazy_gettext
 
 from gateway.model import Why
 from gateway.told import IncidentView, LegView
 from portal.care.places import Where
+from portal.i18n import gettext, ngettext
 from portal.people.language import chosen_language
 from portal.words import span
 

@@ -16,7 +16,6 @@ from flask import (
     request,
     url_for,
 )
-from flask_babel import gettext
 from flask_login import user_logged_out
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -53,6 +52,7 @@ from portal.care.trial import views as trial_views
 from portal.care.vitals import views as vitals_views
 from portal.care.wearer_page import wearer_page
 from portal.db import READING_METHODS, db, writing
+from portal.i18n import gettext
 from portal.policy import WATCHERS, Role, Viewer, declare, only
 from portal.security import local_path, viewer
 from portal.stream import RETRY_MS, retry

@@ -15,14 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, current_app, g, jsonify, render_template, request, url_for
+from flask import Blueprint, Response, current_app, jsonify, render_template, request, url_for
 
 from portal.care import queries
 from portal.care.cards import wearer_card
 from portal.care.consent.sights import sight_of
 from portal.db import db
 from portal.home.display import SIZES_PX
-from portal.people.language import DEFAULT_LANGUAGE, LANGUAGES
+from portal.people.language import LANGUAGES, chosen_language, speak
 from portal.policy import ANYONE, Role, Viewer, declare, only
 from portal.security import viewer
 from portal.words import clock, now
@@ -62,9 +62,8 @@ def worker() -> Response:
 @blueprint.get("/offline")
 @declare(ANYONE)
 def page() -> str:
-    """The page for when there is no network; the same for everybody, in `language` `zh` or `en`."""
-    wanted = request.args.get("language", "")
-    g.language = wanted if wanted in LANGUAGES else DEFAULT_LANGUAGE
+    """The page for when there is no network; alike for everybody who reads `language`, `zh` or `en`."""
+    speak(request.args.get("language") or chosen_language())
     return render_template("home/offline.html", smallest_px=SIZES_PX[0])
 
 

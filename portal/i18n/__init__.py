@@ -74,6 +74,8 @@ def html_lang() -> str:
 
 def gettext(text: str, **values: object) -> str:
     """Give a string in the reader's language, its `%(name)s` filled in."""
+    if chosen_language() == DEFAULT_LANGUAGE:  # the strings are Chinese: nothing is to be looked up
+        return text % values if values else text
     return str(flask_babel.gettext(text, **values))
 
 
@@ -98,6 +100,8 @@ def _in_page(page: EvalContext, text: str, /, **values: object) -> str:
 
 def ngettext(one: str, many: str, num: int, **values: object) -> str:
     """Give the singular or plural of a string in the reader's language; `%(num)s` is the count."""
+    if chosen_language() == DEFAULT_LANGUAGE:
+        return (one if num == 1 else many) % {"num": num, **values}
     return str(flask_babel.ngettext(one, many, num, **values))
 
 

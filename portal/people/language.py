@@ -11,11 +11,18 @@ DEFAULT_LANGUAGE = "zh"
 
 
 def chosen_language() -> str:
-    """`zh` or `en`: as the reader chose, or as `g.language` says on a page everybody gets alike."""
+    """`zh` or `en`: as the reader chose, or as `speak` said; asked of the session once a request."""
     if not has_request_context():
         return DEFAULT_LANGUAGE
-    chosen: str = g.get("language") or session.get("language", DEFAULT_LANGUAGE)
-    return chosen if chosen in LANGUAGES else DEFAULT_LANGUAGE
+    known: str | None = g.get("language")
+    return known or speak(session.get("language", DEFAULT_LANGUAGE))
+
+
+def speak(language: str) -> str:
+    """Answer the rest of this request in a language, Chinese where it is none of ours; gives which."""
+    spoken: str = language if language in LANGUAGES else DEFAULT_LANGUAGE
+    g.language = spoken
+    return spoken
 
 
 def chosen_locale() -> str:

@@ -35,6 +35,7 @@ SURVIVES: Final = frozenset({"language", "sign_up"})
 """What of a session from before signing in lives on, beside what Flask-Login and Flask-Security keep."""
 LIBRARY_KEYS: Final = ("_", "fs_")
 SEEN_EVERY: Final = timedelta(minutes=5)
+_NAMED: Final = sa.select(SignIn).where(SignIn.digest == sa.bindparam("digest"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ def current(store: Session) -> SignIn | None:
     name = session.get(NAME)
     if not isinstance(name, str):
         return None
-    return store.scalar(sa.select(SignIn).where(SignIn.digest == _digest(name)))
+    return store.scalar(_NAMED, {"digest": _digest(name)})
 
 
 def of_user(store: Session, user: User, at: datetime) -> list[SignIn]:

@@ -21,7 +21,7 @@ from portal.people import (
     register_views,
     signup,
 )
-from portal.people.language import LANGUAGES
+from portal.people.language import LANGUAGES, speak
 from portal.policy import ANYONE, REGISTRARS, SIGNED_IN, declare
 from portal.security import local_path, viewer
 
@@ -82,6 +82,6 @@ def language() -> ResponseReturnValue:
     """Switch the language of the pages (form fields `language`, `next`) and go back to the page."""
     wanted = request.form.get("language", "")
     if wanted in LANGUAGES:
-        session["language"] = wanted
+        session["language"] = speak(wanted)
         session.permanent = True
     return redirect(local_path(request.form.get("next"), url_for("people.me")))

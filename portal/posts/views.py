@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
+from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 from markupsafe import Markup
@@ -21,7 +23,7 @@ from portal.posts.models import Comment, Post, PostLike, PostRead
 from portal.posts.text import to_html
 from portal.posts.workflow import SEEN_BY_READERS, TABLE, Action, Standing, State, standing
 from portal.security import viewer
-from portal.words import SHANGHAI, fill, now
+from portal.words import SHANGHAI, fill, now, when
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -57,6 +59,20 @@ def post_html(post: Post) -> Markup:
 def post_lang(post: Post | queries.Heading) -> str:
     """Give the language `post_title` and `post_html` speak, for the `lang` attribute."""
     return "en" if chosen_language() == "en" and post.title_en else "zh-Hans"
+
+
+@blueprint.app_template_global()
+def post_row(item: queries.Listed, *, with_board: bool = False) -> Markup:
+    """Give a post's row of a list; drawn again only when something in it changed."""
+    published = when(item.post.publish_at or item.post.created_at)
+    shown = queries.Counts(likes=item.counts.likes, comments=item.counts.comments)
+    return _row(replace(item, counts=shown), published, with_board, chosen_language())
+
+
+@lru_cache(maxsize=2048)
+def _row(item: queries.Listed, published: Markup, with_board: bool, _language: str) -> Markup:  # noqa: FBT001  # a key
+    drawn: Any = current_app.jinja_env.get_template("posts/_row.html").module
+    return Markup(drawn.row(item, published, with_board))  # noqa: S704  # the template escaped it
 
 
 @blueprint.app_template_global()

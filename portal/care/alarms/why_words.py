@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from flask_babel import gettext, lazy_gettext, ngettext
+from flask_babel import lazy_gettext
 
 from gateway.model import Why
 from portal.care.sentences import number_words
+from portal.i18n import gettext, ngettext
 from portal.words import day, local, span
 
 RULE_WORDS: Mapping[str, object] = {

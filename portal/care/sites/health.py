@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
-from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from gateway.told import CarrierHealth, GatewayHealth
 from portal.care.alarms.story import carrier_words
 from portal.care.models import GatewayLine, HealthReport
 from portal.care.queries import visible_gateways
+from portal.i18n import gettext
 from portal.policy import WATCHERS, Viewer
 
 SILENT_AFTER = timedelta(minutes=3)
