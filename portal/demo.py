@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -111,33 +110,24 @@ def _community(places: dict[str, Organisation]) -> Organisation:
 
 def _contents(session: Session, settings: PortalSettings) -> None:
     """Notices and two reports, so that no page of the demonstration is empty."""
-    from portal.cases import demo as cases  # noqa: PLC0415  # only a demonstration needs them
-    from portal.posts import demo as posts  # noqa: PLC0415  # the same
-
-    accounts = {user.phone: user for user in session.scalars(sa.select(User))}
-    who = {login.role: accounts[login.phone] for login in LOGINS}
-    staff, resident = who[RoleName.STAFF], who[RoleName.RESIDENT]
-    readers = [resident.id, who[RoleName.GUARDIAN].id, who[RoleName.GRID_WORKER].id]
-    now = datetime.now(UTC)
-    posts.seed(session, community=settings.community, author=staff.id, residents=readers, now=now)
-    cases.seed(session, resident=resident.viewer, staff=staff.viewer, key=settings.secret_key, now=now)
+    who = {login.role: _known(session, login.phone) for login in LOGINS}
+    resident, staff = who[RoleName.RESIDENT], who[RoleName.STAFF]
+    readers = [who[role].id for role in (RoleName.RESIDENT, RoleName.GUARDIAN, RoleName.GRID_WORKER)]
+    posts.seed(session, community=settings.community, author=staff.id, residents=readers, now=now())
+    cases.seed(session, resident=resident.viewer, staff=staff.viewer, key=settings.secret_key, now=now())
 
 
-def furnish(app: Flask) -> None:
-    """Fill the demonstration with notices and cases where there are none; idempotent.
+def fill_duty(app: Flask) -> None:
+    """Put somebody on duty where nobody is; idempotent.
 
     Raises `DemoRefused` unless mode = "demo"; needs the accounts `seed` makes.
     """
     settings: PortalSettings = app.config["PORTAL"]
     if settings.mode != "demo":
         raise DemoRefused(f"mode is {settings.mode}")
+    staff = next(login.phone for login in LOGINS if login.role is RoleName.STAFF)
     with app.app_context(), writing() as session:
-        who = {login.role: _known(session, login.phone) for login in LOGINS}
-        resident, staff = who[RoleName.RESIDENT], who[RoleName.STAFF]
-        readers = [who[role].id for role in (RoleName.RESIDENT, RoleName.GUARDIAN, RoleName.GRID_WORKER)]
-        posts.seed(session, community=settings.community, author=staff.id, residents=readers, now=now())
-        cases.seed(session, resident=resident.viewer, staff=staff.viewer, key=settings.secret_key, now=now())
-        duty.seed(session, settings.community, staff=staff.viewer, now=now())
+        duty.seed(session, settings.community, staff=_known(session, staff).viewer, now=now())
 
 
 def _known(session: Session, phone: str) -> User:

@@ -89,7 +89,7 @@ def prepare(settings: PortalSettings) -> None:
     demo.prepare(app)
     if settings.mode == "demo":
         demo.seed(app)
-        demo.furnish(app)
+        demo.fill_duty(app)
     with app.app_context():
         db.db.engine.dispose()
 

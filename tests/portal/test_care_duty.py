@@ -203,8 +203,8 @@ def test_who_only_watches_reads_the_calendar_and_changes_nothing_and_others_find
 
 
 def test_the_demonstration_has_a_filled_calendar_and_fills_it_once(store_app, store_gateway, samples):
-    demo.furnish(store_app)
-    demo.furnish(store_app)
+    demo.fill_duty(store_app)
+    demo.fill_duty(store_app)
     with store_app.app_context():
         turns = store.turns(db.session, "xinhe", week_span(MONDAY))
         assert gaps(turns, Span(starts_at=at(23, 8), ends_at=at(30, 0))) == []

@@ -75,7 +75,7 @@ def test_a_turn_is_added_for_weeks_changed_and_removed_with_those_after_it(chrom
 def test_the_pages_of_the_staff_break_no_rule_of_accessibility(
     app, chromium, address, far, samples, name, options
 ):
-    far.call(demo.furnish, app)
+    far.call(demo.fill_duty, app)
     figures = GatewayFigures(
         version="1.4.0",
         started_at=dt.datetime.now(dt.UTC) - dt.timedelta(hours=30),
