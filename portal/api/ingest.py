@@ -149,7 +149,8 @@ class Projection:
         self._wearers = {wearer.code: wearer for wearer in known}
         ids = [row.id for row in self._wearers.values()]
         self._consented = consents.in_force(self.session, ids, self.now)
-        self._searched = {search.wearer_id for search in lost.open_searches(self.session, ids)}
+        searches = lost.open_searches(self.session, ids)
+        self._searched = {search.wearer_id for search in searches if search.shows(self.now)}
         found = organisations.find(self.session, self.community)
         self._place = found.path if found is not None else ""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
+from portal.care.lost.models import LostSearch
 from portal.care.models import Consent
 from portal.db import db
 from portal.policy import Data
@@ -54,6 +56,24 @@ def test_without_consent_no_page_leads_there_and_no_marker_has_a_place(app, shar
     (marker,) = people["guardian"].get("/care/markers.json").json["wearers"]
     assert "lat" not in marker
     assert marker["fences"] == []
+
+
+def test_a_search_shows_who_never_consented_for_a_day_and_once_more_when_begun_anew(
+    app, shared, people, samples
+):
+    withdraw(app, samples, Data.LOCATION)
+    assert "张桂兰最后在" in people["guardian"].get(LOST).text
+    with app.app_context():
+        db.session.execute(sa.update(LostSearch).values(started_at=samples.NOW - timedelta(hours=24)))
+        db.session.commit()
+    page = people["guardian"].get(LOST).text
+    assert "找张桂兰超过 24 小时了" in page
+    assert "最后在" not in page
+    assert people["guardian"].get(f"{LOST}.json").status_code == 404
+    assert app.test_client().get(shared).status_code == 404
+    people["guardian"].post(f"{LOST}/end", outcome="stopped")
+    people["guardian"].post(LOST, **TOLD)
+    assert "张桂兰最后在" in people["guardian"].get(LOST).text
 
 
 def test_an_emergency_opens_them_again(app, shared, people, gateway, samples):

@@ -42,7 +42,7 @@ def facts_of(wearer: Wearer, at: datetime | None = None) -> Facts:
         own=wearer.resident.user_id if wearer.resident is not None else None,
         consents=consented(wearer.consents, at),
         emergency=any(is_emergency(incident) for incident in wearer.open_incidents),
-        searched=bool(wearer.open_searches),
+        searched=any(search.shows(at) for search in wearer.open_searches),
     )
 
 

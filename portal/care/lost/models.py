@@ -10,6 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.care.models import BigId, Wearer
 from portal.db import Model
 
+SHOWS_FOR = dt.timedelta(hours=24)
+"""For so long a search shows where somebody is without a consent; then it is to be begun anew, on record."""
+
 
 class LostSearch(Model):
     """One search, from the press of the button until somebody ends it."""
@@ -36,6 +39,10 @@ class LostSearch(Model):
     note: Mapped[str] = mapped_column(sa.Text, default="")
 
     wearer: Mapped[Wearer] = relationship()
+
+    def shows(self, at: dt.datetime) -> bool:
+        """Whether it shows where she is without a consent: an emergency, and no watch that was forgotten."""
+        return self.open_for is not None and at - self.started_at < SHOWS_FOR
 
 
 class ShareLink(Model):
