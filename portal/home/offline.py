@@ -21,7 +21,6 @@ from portal.care import queries
 from portal.care.cards import wearer_card
 from portal.care.consent.sights import sight_of
 from portal.db import db
-from portal.home.display import SIZES_PX
 from portal.people.language import LANGUAGES, chosen_language, speak
 from portal.policy import ANYONE, Role, Viewer, declare, only
 from portal.security import viewer
@@ -62,9 +61,12 @@ def worker() -> Response:
 @blueprint.get("/offline")
 @declare(ANYONE)
 def page() -> str:
-    """The page for when there is no network; alike for everybody who reads `language`, `zh` or `en`."""
+    """The page for when there is no network: in `language` `zh` or `en`, without it in that of the visit.
+
+    The worker asks without any cookie, so that what a device keeps is the same for everybody.
+    """
     speak(request.args.get("language") or chosen_language())
-    return render_template("home/offline.html", smallest_px=SIZES_PX[0])
+    return render_template("home/offline.html")
 
 
 @blueprint.get("/me/last-known")

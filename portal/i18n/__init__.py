@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +44,7 @@ class PoDomain(Domain):  # type: ignore[misc]  # flask-babel carries no types
         super().__init__(domain="messages")
         self._english = Translations(domain="messages")
         for catalogue in catalogues:
-            self._english.merge(read_catalogue(catalogue))
+            self._english.merge(_read_once(catalogue))
         self._source = NullTranslations()
 
     def get_translations(self) -> NullTranslations:
@@ -60,6 +61,10 @@ def read_catalogue(path: Path) -> Translations:
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return Translations(fp=compiled, domain="messages")
+
+
+_read_once = cache(read_catalogue)
+"""Merging into another leaves what was read as it is."""
 
 
 def catalogues() -> list[Path]:

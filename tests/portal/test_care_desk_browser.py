@@ -157,10 +157,8 @@ def test_staff_see_who_a_drill_disturbs_before_they_begin_it_and_it_is_marked_an
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("wall", WALL),
         ("phone", PHONE),
-        ("dark", WALL | {"color_scheme": "dark"}),
-        ("english", WALL | {"english": True}),
+        ("english-dark-wall", WALL | {"color_scheme": "dark", "english": True}),
         ("elder", PHONE | {"display": "elder-24"}),
     ],
 )

@@ -137,13 +137,8 @@ def test_what_is_removed_is_asked_twice(chromium, address, far, samples):
     ("name", "options", "display", "least_px"),
     [
         ("phone", {"viewport": PHONE}, "standard", 44),
-        ("desktop", {"viewport": DESKTOP}, "standard", 44),
-        ("elder", {"viewport": PHONE}, "elder-24", 60),
-        ("elder-desktop", {"viewport": DESKTOP}, "elder-24", 60),
         ("largest", {"viewport": PHONE}, "elder-40", 60),
-        ("english", {"viewport": PHONE}, "standard", 44),
-        ("english-desktop", {"viewport": DESKTOP}, "standard", 44),
-        ("dark", {"viewport": DESKTOP, "color_scheme": "dark"}, "standard", 44),
+        ("english-dark-desktop", {"viewport": DESKTOP, "color_scheme": "dark"}, "standard", 44),
     ],
 )
 def test_the_settings_break_no_rule_of_accessibility(

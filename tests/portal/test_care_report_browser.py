@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from playwright.sync_api import Page
+from rigs.pages import DESKTOP
 
 from gateway.told import CarrierHealth, GatewayHealth, StoryLine
 from portal import demo
@@ -89,10 +90,8 @@ def sign_in(page: Page, phone: str) -> None:
     ("name", "options", "display", "lang"),
     [
         ("phone", {"viewport": PHONE}, "standard", "zh"),
-        ("dark", {"viewport": PHONE, "color_scheme": "dark"}, "standard", "zh"),
         ("elder", {"viewport": PHONE}, "elder-24", "zh"),
-        ("desktop", {"viewport": {"width": 1280, "height": 800}}, "standard", "zh"),
-        ("english", {"viewport": {"width": 1280, "height": 800}}, "standard", "en"),
+        ("english-dark-desktop", DESKTOP | {"color_scheme": "dark"}, "standard", "en"),
     ],
 )
 def test_story_report_and_banners_break_no_rule_of_accessibility(

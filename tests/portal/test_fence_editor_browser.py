@@ -392,13 +392,9 @@ def test_what_was_drawn_stays_when_somebody_else_was_first(visit, far, samples):
 @pytest.mark.parametrize(
     ("name", "options", "more", "least_px"),
     [
-        ("elder", FINGER, {"display": "elder-24"}, 60),
         ("elder-desktop", MOUSE, {"display": "elder-24"}, 60),
         ("largest", FINGER, {"display": "elder-40"}, 60),
-        ("english", FINGER, {"english": True}, 44),
-        ("english-desktop", MOUSE, {"english": True}, 44),
-        ("dark", FINGER | {"color_scheme": "dark"}, {}, 44),
-        ("dark-desktop", MOUSE | {"color_scheme": "dark"}, {}, 44),
+        ("english-dark-desktop", MOUSE | {"color_scheme": "dark"}, {"english": True}, 44),
     ],
 )
 def test_the_editor_breaks_no_rule_of_accessibility(visit, far, samples, name, options, more, least_px):

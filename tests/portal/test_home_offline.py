@@ -40,6 +40,14 @@ def test_asking_for_the_page_in_english_leaves_the_reader_their_own_language(cli
     assert '<html lang="zh-Hans"' in client.get("/").text
 
 
+def test_who_comes_to_the_page_themselves_reads_it_as_their_other_pages(browser):
+    browser.post("/language", language="en")
+    browser.client.set_cookie("display", "elder-28")
+    page = browser.get("/offline").text
+    assert '<html lang="en" data-mode="elder" data-size="28">' in page
+    assert "No connection now" in page
+
+
 def test_a_guardian_may_keep_what_their_cards_say_and_whom_to_call(people, gateway, samples):
     gateway.send(samples.ROSTER, samples.telemetry(HeartRate(heart_rate_bpm=70)))
     answer = people["guardian"].get("/me/last-known")

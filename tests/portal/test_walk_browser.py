@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-import msgspec
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from rigs.chromium import WEBGL, chromium_running
+from rigs.lived_in import CHOOSING, HALFWAY, INVITED, STRANGER, TABLE, TEXTED, lived_in
 from rigs.pages import DESKTOP, Reader, context_of, runs_of
 
-from gateway.model import Alarm, BloodPressure, Fix, HeartRate, Steps, Why
-from gateway.told import AlarmRaised
-from portal.care.models import Wearer
-from portal.cases.models import Case
 from portal.db import db
-from portal.people.models import Organisation, Resident, User
 from portal.policy import Role, declared
-from portal.posts.models import Post
 
 pytestmark = pytest.mark.slow
 
-HOME, PARK = (31.15590, 121.10650), (31.15430, 121.10400)
-STRANGER = "stranger"
-INVITED = "invited"
 DATA = "data for a script or a program, no page"
 PIECE = "a piece of a page, fetched by its script"
 FILE = "a file to keep"
-MIDST = "only in the midst of signing in; test_people_second_factor.py goes through it"
+MIDST = {CHOOSING: "/login/second/choose", HALFWAY: "/login/second"}
+"""Who would be thrown back to the beginning by any other page."""
 NOWHERE = "/nowhere"
+SHOTS = os.environ.get("SHOTS", "")
+"""A folder for a picture of every page; without it none is taken."""
 UNWALKED = {
     "api.commands": DATA,
     "api.health": DATA,
-    "account.phone_code": "comes after account.phone; test_people_sign_ins.py types the code",
     "coverage.table": FILE,
-    "intake.preview": "comes after a file was sent; test_people_import.py sends one",
     "intake.template": FILE,
     "intake.wrong": FILE,
     "invitations.code": FILE,
@@ -60,15 +52,12 @@ UNWALKED = {
     "care_api.wearers": DATA,
     "alarm_history.csv_table": FILE,
     "alarm_history.xlsx_table": FILE,
-    "guardians.object_to": "needs a confirmed guardianship; test_care_guardianships.py makes one and objects",
     "lost.data": DATA,
-    "own.page": "for who decides about the data, and asks for a fresh sign-in; test_care_own.py reads it",
     "home.manifest": DATA,
     "media.picture": FILE,
     "media.small": FILE,
     "roll.csv_table": FILE,
     "offline.last_known": DATA,
-    "offline.page": "kept on the device by its worker, in Chinese; shown without a network",
     "offline.worker": DATA,
     "openapi.document": DATA,
     "profile_api.read": DATA,
@@ -78,14 +67,8 @@ UNWALKED = {
     "reports.report_csv": FILE,
     "reports.short_link": "leads to care.incident, or to signing in",
     "cases.report": "leads to cases.apply",
-    "cases.receipt": "shown once after sending; test_home_browser.py sends a report",
-    "signup.code": "comes after signup.number; test_story_browser.py types the code",
     "security.static": FILE,
-    "security.mf_recovery": MIDST,
-    "security.tf_select": MIDST,
     "security.two_factor_rescue": "closed",
-    "security.two_factor_token_validation": MIDST,
-    "security.wan_signin": MIDST,
     "security.us_setup": "closed",
     "security.wan_delete": "leads to security.wan_register",
     "security.us_verify": "closed",
@@ -104,76 +87,6 @@ UNWALKED = {
 }
 
 
-def lived_in(app, gateway, people, samples) -> SimpleNamespace:
-    """A portal in which everything there is a page for has happened; gives the names it was given."""
-    now = datetime.now(UTC)
-    gateway.send(samples.ROSTER, *day_of(samples, now), samples.profile_told(source="file", by=""))
-    gateway.send(msgspec.structs.replace(samples.profile_told(2), at=now - timedelta(days=1)))
-    exit_ = Alarm(
-        alarm_id="a1",
-        wearer="zhang-guilan",
-        kind="fence",
-        severity="warning",
-        why=Why(code="fence_exit", place="家和花园"),
-        at=now - timedelta(hours=2),
-        lat=PARK[0],
-        lon=PARK[1],
-    )
-    gateway.send(AlarmRaised(alarm=exit_, incident=None))
-    gateway.send(
-        samples.incident("notifying", samples.leg(1, "text", "delivered"), samples.leg(1, "call", "ringing")),
-        samples.incident("exhausted", incident_id="inc2", ref="QX3M", wearer="wang-deshun"),
-        samples.incident("resolved", incident_id="inc3", ref="B2B2", resolved_by="李晓梅", note="平安"),
-    )
-    staff = people["staff"]
-    search = "/care/wearers/2/lost"
-    staff.post(
-        search, token=staff.token("/me/"), called="王爷爷", description="灰色外套", phone="13800138090"
-    )
-    staff.post(f"{search}/links", token=staff.token("/me/"), purpose="志愿者", hours="2")
-    with app.app_context():
-        post = db.session.scalar(sa.select(Post.id).order_by(Post.id).limit(1))
-        zhang = db.session.scalar(sa.select(Wearer).where(Wearer.code == "zhang-guilan"))
-        zhang.resident_id = db.session.scalar(sa.select(Resident.id).where(Resident.name == zhang.name))
-        resident = zhang.resident_id
-        place = db.session.scalar(sa.select(Organisation.id).where(Organisation.kind == "community"))
-        db.session.commit()
-        case = db.session.scalar(sa.select(Case.number).order_by(Case.id).limit(1))
-    with app.app_context():
-        account = db.session.scalar(sa.select(User.id).where(User.phone == samples.PHONES["staff"]))
-    turn = {"person": f"u{account}", "day": f"{now:%Y-%m-%d}", "shift": "day", "place": "0", "weeks": "1"}
-    staff.post("/care/duty/turns", token=staff.token("/me/"), **turn)
-    made = staff.post("/invitations/", token=staff.token("/me/"), what="home", place=place, uses=50, days=14)
-    poster = made.location
-    door = "/join/" + staff.get(poster).text.split("/join/", 1)[1].split("<", 1)[0].strip()
-    return SimpleNamespace(
-        post=post,
-        case=case,
-        place=place,
-        poster=poster,
-        door=door,
-        resident=resident,
-        share=staff.get(search).text.split("/s/", 1)[1].split('"', 1)[0].split("<", 1)[0].strip(),
-    )
-
-
-def day_of(samples, now):
-    """A day of both wearers, a fix every ten minutes, with a way to the park and back."""
-    for wearer in ("zhang-guilan", "wang-deshun"):
-        for ago in range(6 * 24, -1, -1):
-            share = max(0.0, 1 - abs(ago - 20) / 6)
-            lat, lon = (home + share * (park - home) for home, park in zip(HOME, PARK, strict=True))
-            readings = [
-                Fix(lat=lat, lon=lon, valid=True, accuracy_m=9.0, source="gnss"),
-                HeartRate(heart_rate_bpm=66 + ago * 7 % 23),
-                Steps(steps=(144 - ago) * 20),
-            ]
-            if ago % 12 == 0:
-                readings.append(BloodPressure(systolic_mmhg=128 + ago % 30, diastolic_mmhg=80))
-            told = samples.telemetry(*readings, wearer=wearer)
-            yield msgspec.structs.replace(told, received_at=now - timedelta(minutes=10 * ago))
-
-
 def paths_of(ids: SimpleNamespace) -> dict[str, tuple[tuple[str, str], ...]]:
     """Endpoint -> who walks where, for pages whose address or reader does not follow from the page alone."""
     return {
@@ -188,6 +101,17 @@ def paths_of(ids: SimpleNamespace) -> dict[str, tuple[tuple[str, str], ...]]:
         "security.us_signin": ((STRANGER, "/login/code"),),
         "share.page": ((STRANGER, f"/s/{ids.share}"),),
         "signup.number": ((INVITED, "/join/number"),),
+        "signup.code": ((TEXTED, "/join/code"),),
+        "security.mf_recovery": ((HALFWAY, "/login/recovery"),),
+        "security.tf_select": ((CHOOSING, "/login/second/choose"),),
+        "security.two_factor_token_validation": ((HALFWAY, "/login/second"),),
+        "security.wan_signin": ((HALFWAY, "/login/passkey"),),
+        "account.phone_code": (("guardian", "/me/phone/code"),),
+        "guardians.mine": (("property", "/me/guardians"), ("volunteer", "/me/guardians")),
+        "guardians.object_to": (("wearer", f"/care/guardians/{ids.guardianship}/object"),),
+        "own.page": (("wearer", "/care/wearers/1/kept"), ("staff", "/care/wearers/1/kept")),
+        "intake.preview": (("staff", ids.table),),
+        "cases.receipt": (("resident", ids.receipt),),
         "consents.decide": (
             ("wearer", "/care/wearers/1/consents/face/guardians"),
             ("staff", "/care/wearers/1/consents/health/guardians"),
@@ -232,14 +156,11 @@ def _fill(rule, values) -> str:
 @pytest.fixture
 def world(app, real_clock, gateway, people, samples) -> SimpleNamespace:
     """The portal after a while, and the cookies of whoever reads it."""
-    ids = lived_in(app, gateway, people, samples)
-    people[INVITED] = samples.Browser(app)
-    people[INVITED].post(f"{ids.door}/begin")
-    return ids
+    return lived_in(app, gateway, people, samples)
 
 
 def written(app: Flask) -> set[str]:
-    """What is no word of the portal: every text in its store, and the names on its map."""
+    """What is no word of the portal: every text in its store, the table sent to it, the names on its map."""
     with app.app_context(), db.engine.connect() as connection:
         tables = sa.inspect(db.engine).get_table_names()
         values = [
@@ -248,7 +169,7 @@ def written(app: Flask) -> set[str]:
             for row in connection.execute(sa.text(f'SELECT * FROM "{table}"'))
             for value in row
         ]
-    return runs_of(values) | runs_of(path.read_text("utf-8") for path in _map_files(app))
+    return runs_of([*values, TABLE]) | runs_of(path.read_text("utf-8") for path in _map_files(app))
 
 
 def _map_files(app: Flask):
@@ -270,7 +191,8 @@ def steps(app, world, people, samples, mode) -> list[tuple[str, str, str]]:
     way = walk(app, world, MODES[mode]["order"])
     people[STRANGER] = samples.Browser(app)
     for who in dict.fromkeys(who for who, _ in way):
-        people[who].post("/language", language="en" if MODES[mode].get("english") else "zh")
+        token = people[who].token(MIDST.get(who, "/login"))
+        people[who].post("/language", token=token, language="en" if MODES[mode].get("english") else "zh")
     return [
         (who, people[who].client.get_cookie(app.config["SESSION_COOKIE_NAME"]).value, path)
         for who, path in way
@@ -302,6 +224,10 @@ def test_no_page_breaks_a_rule(app, steps, address, mode):
                 [{"name": name, "value": value, "url": address} for name, value in jar.items()]
             )
             faults = faults_at(reader, path, elder=elder, allowed=allowed)
+            if SHOTS:
+                reader.page.screenshot(
+                    path=f"{SHOTS}/{mode}{path.replace('/', '-')}-{who}.png", full_page=True
+                )
             if faults:
                 found[f"{path} as {who}"] = faults
         context.close()
