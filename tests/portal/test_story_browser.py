@@ -304,11 +304,10 @@ def unconsented(app) -> None:
         db.session.commit()
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("language", list(WORDS))
 @pytest.mark.parametrize(
-    ("name", "options", "language"),
-    [("phone", PHONE, "zh"), ("desktop", DESKTOP, "en")],
-    ids=["phone", "desktop"],
+    ("name", "options"), [("phone", PHONE), ("desktop", DESKTOP)], ids=["phone", "desktop"]
 )
 def test_a_son_is_let_in_and_a_fence_of_his_guards_his_mother(
     chromium, app, address, far, samples, name, options, language
@@ -316,6 +315,7 @@ def test_a_son_is_let_in_and_a_fence_of_his_guards_his_mother(
     evening = Evening(far, samples)
     evening.lived()
     far.call(unconsented, app)
+    name = f"{name}-{language}"
     story = Story(chromium, address, evening, name=name, language=language, options=options)
     sign_in(story.desk, samples, "staff", english=False)
     story.invited(story.poster())
