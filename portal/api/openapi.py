@@ -16,6 +16,7 @@ from gateway.profile import Profile
 from gateway.told import CommandPage, SyncAnswer, SyncBatch
 from portal.api.gateway import MAX_NUMBER, answer
 from portal.care import care_api
+from portal.care.consent.purposes import CHOICES
 from portal.care.models import MOST_ID
 from portal.policy import ANYONE, declare
 
@@ -136,7 +137,7 @@ def _care_paths() -> dict[str, Any]:
         f"{root}/session": {"get": _get("session", "who is signed in", care_api.Session, found=False)},
         f"{root}/wearers": {"get": _get("wearers", "everybody this account may see", care_api.Wearers)},
         f"{root}/wearers/{{wearer_id}}": {
-            "get": _get("wearer", "one wearer as they are now", care_api.WearerNow, _wearer_id())
+            "get": _get("wearer", "one wearer as they are now", care_api.WearerNow, _wearer_id(), _why())
         },
         f"{root}/alarms": {"get": _get("alarms", "open alarms, the worst first", care_api.Alarms)},
         f"{root}/alarms/{{code}}/acknowledge": {
@@ -247,6 +248,12 @@ def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def _path(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _why() -> dict[str, Any]:
+    words = "what vital signs are looked at for; who is not of the family sees none without it"
+    schema = {"type": "string", "enum": list(CHOICES)}
+    return {"name": "why", "in": "query", "required": False, "description": words, "schema": schema}
 
 
 def _wearer_id() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     GET  /api/care/v1/session                     who is signed in, and the token that a POST needs
     GET  /api/care/v1/wearers                     everybody this account may see, as they are now
-    GET  /api/care/v1/wearers/<id>                one of them
+    GET  /api/care/v1/wearers/<id>                one of them; who is not of the family says `why`
     GET  /api/care/v1/alarms                      open alarms, the worst first
     POST /api/care/v1/alarms/<code>/acknowledge   "I take it on"
 
@@ -25,6 +25,7 @@ from portal.care import queries
 from portal.care.alarms.orders import order
 from portal.care.consent.looks import record_look
 from portal.care.consent.sights import sight_of
+from portal.care.consent.why import purpose_of
 from portal.care.models import Wearer, WearerState
 from portal.care.queries import Case
 from portal.db import db
@@ -133,14 +134,15 @@ def wearers() -> Response:
 @blueprint.get("/api/care/v1/wearers/<int:wearer_id>")
 @declare(CARERS)
 def wearer(wearer_id: int) -> Response:
-    """One wearer with vital signs; the look is recorded."""
+    """One wearer with vital signs, for the family or with `why`; the look is recorded."""
     row = queries.find_wearer(db.session, viewer(), wearer_id)
     if row is None:
         abort(HTTPStatus.NOT_FOUND)
     alarms = queries.alarming_wearers(db.session, [row.id])
-    body = _now(row, alarms.get(row.id), vitals=True)
+    purpose = purpose_of(row)
+    body = _now(row, alarms.get(row.id), vitals=bool(purpose))
     if body.vitals:
-        record_look(row)
+        record_look(row, purpose=purpose)
     return answer(body)
 
 

@@ -30,9 +30,10 @@ from portal.care.bands import orders as band_orders
 from portal.care.bands.order_words import order_rows
 from portal.care.cards import incident_card
 from portal.care.changes import account_changed, newest_change
-from portal.care.consent import mine_views, own_views
+from portal.care.consent import mine_views, own_views, why_views
 from portal.care.consent import views as consent_views
 from portal.care.consent.looks import record_look
+from portal.care.consent.why import purpose_of
 from portal.care.duty import views as duty_views
 from portal.care.fences import editor as fence_editor
 from portal.care.fences import suspension_views
@@ -94,6 +95,7 @@ PARTS = (
     roll_views,
     test_call_views,
     guardian_views,
+    why_views,
 )
 """The parts of care with a blueprint of their own."""
 
@@ -173,7 +175,9 @@ def wearer(wearer_id: int) -> str:
     found = queries.find_wearer(db.session, viewer(), wearer_id)
     if found is None:
         abort(HTTPStatus.NOT_FOUND)
-    record_look(found)
+    purpose = purpose_of(found)
+    if purpose:
+        record_look(found, purpose=purpose)
     return wearer_page(found)
 
 

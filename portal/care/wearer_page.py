@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from flask import render_template
@@ -17,6 +17,7 @@ from portal.care.cards import incident_card, since, wearer_card
 from portal.care.changes import newest_change
 from portal.care.consent.masking import shown_why
 from portal.care.consent.sights import facts_of, sight_of
+from portal.care.consent.why import choices, purpose_of
 from portal.care.fences import suspensions
 from portal.care.models import Wearer
 from portal.care.sentences import what_words
@@ -51,12 +52,17 @@ def wearer_page(wearer: Wearer, typed: Typed = Typed()) -> str:
     alarms = queries.alarming_wearers(db.session, [wearer.id])
     day_ago = since(now(), hours=VITALS_HOURS)
     sight = sight_of(viewer(), wearer)
+    asks = sight.health and not purpose_of(wearer)
+    if asks:
+        sight = replace(sight, health=False)
     pulses = queries.recent_vitals(db.session, wearer, "heart_rate", day_ago) if sight.health else []
     pressures = queries.recent_vitals(db.session, wearer, "blood_pressure", day_ago) if sight.health else []
     return render_template(
         "care/wearer.html",
         wearer=wearer,
         sight=sight,
+        asks=asks,
+        choices=choices(),
         card=wearer_card(wearer, alarm=alarms.get(wearer.id), now=now(), sight=sight),
         incidents=[incident_card(case) for case in queries.cases_of(db.session, viewer(), wearer)],
         pulses=pulses[:VITALS_SHOWN],

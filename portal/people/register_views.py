@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, abort, current_app, flash, redirect, render_template, request, url_for
 
 from portal import audit
+from portal.care.consent.purposes import NUMBER_CHOICES, PURPOSES
+from portal.care.consent.sights import facts_of
 from portal.care.models import AuditEntry, Wearer
 from portal.care.vitals.views import download
 from portal.db import db, writing
@@ -35,7 +37,6 @@ READERS = only(*REGISTER_READERS)
 KEEPERS = only(*REGISTRARS)
 AGES = (60, 70, 80, 90)
 MOST_PAGES = 10_000
-PURPOSES = ("service", "emergency", "authority", "correct")
 IDENTITY_LIMIT = "30 per minute; 200 per hour"
 EXPORT_LIMIT = "20 per minute; 100 per hour"
 HISTORY = 20
@@ -47,12 +48,7 @@ def _who() -> str:
 
 def purpose_words() -> dict[str, str]:
     """What somebody may open an identity number for."""
-    return {
-        "service": gettext("替本人办事"),
-        "emergency": gettext("紧急救助"),
-        "authority": gettext("公安、民政等依法核对"),
-        "correct": gettext("核对和更正登记"),
-    }
+    return {name: str(PURPOSES[name]) for name in NUMBER_CHOICES}
 
 
 @blueprint.get("/register/")
@@ -129,8 +125,8 @@ def edit(resident_id: int) -> ResponseReturnValue:
 def identity_number(resident_id: int) -> ResponseReturnValue:
     """Show the identity number once, for a purpose (`purpose`) that goes on record first."""
     found = _found(resident_id)
-    purpose = request.form.get("purpose", "")
-    if purpose not in PURPOSES or found.id_number_sealed is None:
+    purpose = "emergency" if _in_need(found) else request.form.get("purpose", "")
+    if purpose not in NUMBER_CHOICES or found.id_number_sealed is None:
         flash(gettext("请先选择查看的用途。"), "warning")
         return redirect(url_for("register.person", resident_id=found.id))
     register.note(db.session, found, "view_id_number", by=viewer(), at=now(), detail=purpose)
@@ -209,7 +205,8 @@ def _page(found: Resident, shown: str | None = None) -> str:
         age=age_of(found.birth_date, _today()),
         home=_homes().labels.get(found.household_id or 0, ""),
         mates=_mates(found),
-        wearers=list(db.session.scalars(sa.select(Wearer).where(Wearer.resident_id == found.id))),
+        wearers=_wearers(found),
+        in_need=_in_need(found),
         shown=shown,
         masked=_masked(found) if keeps else "",
         purposes=purpose_words(),
@@ -219,6 +216,15 @@ def _page(found: Resident, shown: str | None = None) -> str:
         history=_history(found) if keeps else [],
         sees_place=found.household is not None and keeps_place(viewer(), found.household.path),
     )
+
+
+def _wearers(found: Resident) -> list[Wearer]:
+    return list(db.session.scalars(sa.select(Wearer).where(Wearer.resident_id == found.id)))
+
+
+def _in_need(found: Resident) -> bool:
+    """Whether they call for help now: then that is what their number is needed for."""
+    return any(facts_of(wearer).emergency for wearer in _wearers(found))
 
 
 def _masked(found: Resident) -> str:

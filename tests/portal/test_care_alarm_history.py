@@ -151,9 +151,9 @@ def test_nobody_else_sees_it_and_looks_and_exports_are_on_record(app, people, we
     with app.app_context():
         entries = db.session.scalars(sa.select(AuditEntry).order_by(AuditEntry.seq)).all()
         assert [(one.action, one.detail) for one in entries] == [
-            ("view_alarms", "张桂兰"),
-            ("export_alarms", "csv"),
-            ("export_alarms", "xlsx"),
+            ("view_alarms", "care"),
+            ("export_alarms", "care csv"),
+            ("export_alarms", "care xlsx"),
         ]
 
 

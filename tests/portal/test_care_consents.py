@@ -148,7 +148,7 @@ def test_alarms_are_the_same_with_and_without(app, told, people, samples):
 def test_a_wearer_sees_themself_who_may_see_them_and_who_looked(app, told, people):
     people["guardian"].get("/care/wearers/1/track?day=2026-11-23")
     page = people["wearer"].get("/care/mine").text
-    for words in ("张桂兰，您好", "76", "132/84", "李晓梅", "周敏", "看了行踪", "日常照护", "全部收回"):
+    for words in ("张桂兰，您好", "76", "132/84", "李晓梅", "周敏", "看了行踪", "家人照护", "全部收回"):
         assert words in page, words
     assert people["guardian"].get("/care/mine").status_code == 404
 

@@ -216,7 +216,7 @@ def test_nobody_else_gets_it_and_a_download_is_on_record(app, people, wearer):
     people["guardian"].get(f"/care/wearers/{wearer}/vitals.fhir.json?span=month")
     with app.app_context():
         (entry,) = db.session.scalars(sa.select(AuditEntry)).all()
-        assert (entry.action, entry.detail) == ("export_vitals", "fhir R4 2026-11-23 30 d")
+        assert (entry.action, entry.detail) == ("export_vitals", "care fhir R4 2026-11-23 30 d")
 
 
 READINGS = st.builds(

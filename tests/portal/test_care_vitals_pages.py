@@ -161,8 +161,8 @@ def test_a_stranger_is_told_not_found_and_a_look_is_on_record(app, people, weare
     with app.app_context():
         entries = db.session.scalars(sa.select(AuditEntry).order_by(AuditEntry.seq)).all()
         assert [(one.action, one.detail) for one in entries] == [
-            ("view_vitals", "2026-11-23 1 d"),
-            ("export_vitals", "csv 2026-11-23 30 d"),
+            ("view_vitals", "care 2026-11-23 1 d"),
+            ("export_vitals", "care csv 2026-11-23 30 d"),
         ]
 
 
@@ -178,7 +178,7 @@ def test_without_a_consent_to_health_nothing_of_the_body_is_found_and_alarms_are
     assert [guardian.get(f"/care/wearers/{wearer}/{path}").status_code for path in paths] == [404] * 4
     assert f"/care/wearers/{wearer}/vitals" not in guardian.get(f"/care/wearers/{wearer}/").text
     assert guardian.get(f"/care/wearers/{wearer}/alarms").status_code == 200
-    assert people["staff"].get(f"/care/wearers/{wearer}/vitals").status_code == 200
+    assert people["staff"].get(f"/care/wearers/{wearer}/vitals?why=watch").status_code == 200
 
 
 # ---------------------------------------------------------------- the table

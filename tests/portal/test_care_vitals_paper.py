@@ -93,7 +93,7 @@ def test_drills_are_no_alarms_and_a_paper_is_on_record(app, people, wearer, samp
     assert "按下求救" not in text_of(answer.data, tmp_path)
     with app.app_context():
         entry = db.session.scalars(sa.select(AuditEntry).order_by(AuditEntry.seq.desc())).first()
-        assert (entry.action, entry.detail) == ("export_vitals", "pdf 2026-11-23 30 d")
+        assert (entry.action, entry.detail) == ("export_vitals", "care pdf 2026-11-23 30 d")
     assert people["resident"].get(f"/care/wearers/{wearer}/vitals.pdf").status_code == 404
     assert people["guardian"].get(f"/care/wearers/{wearer + 1}/vitals.pdf").status_code == 404
 

@@ -11,6 +11,7 @@ from portal.care.alarms.history import KINDS, SEVERITIES, Asked, asked_of, every
 from portal.care.consent.looks import record_look
 from portal.care.consent.sight import visible
 from portal.care.consent.sights import sight_of
+from portal.care.consent.why import purpose_or
 from portal.care.models import Wearer
 from portal.care.vitals.views import CARERS, EXPORT_LIMIT, download
 from portal.db import db
@@ -36,7 +37,7 @@ def page(wearer_id: int) -> str:
     """Alarms by pages: `kind`, `severity`, `since`, `until`, `drills=1`, `page`."""
     wearer = visible(wearer_id)
     asked = asked_of(request.args)
-    record_look(wearer, "view_alarms")
+    record_look(wearer, "view_alarms", purpose=purpose_or(wearer, "alarm"))
     found = find(db.session, wearer, asked, sight_of(viewer(), wearer))
     return render_template(
         "care/alarm_history.html",
@@ -74,7 +75,7 @@ def xlsx_table(wearer_id: int) -> Response:
 def _table(wearer_id: int, form: str, mimetype: str, chunks: Callable[[Any], Iterator[bytes]]) -> Response:
     """Read while it is sent; that it is sent is on record first."""
     wearer = visible(wearer_id)
-    record_look(wearer, "export_alarms", detail=form, every=True)
+    record_look(wearer, "export_alarms", purpose=purpose_or(wearer, "alarm"), detail=form, every=True)
     rows = sheet(every(db.session, wearer, asked_of(request.args), sight_of(viewer(), wearer)))
     name = f"{wearer.name}-alarms-{local(now()):%Y%m%d}.{form}"
     return download(stream_with_context(chunks(rows)), mimetype, name)

@@ -14,14 +14,15 @@ ONE_LOOK = timedelta(minutes=10)
 
 
 def record_look(
-    wearer: Wearer, action: str = "view_vitals", *, detail: str = "", every: bool = False
+    wearer: Wearer, action: str = "view_vitals", *, purpose: str, detail: str = "", every: bool = False
 ) -> None:
-    """Record that this viewer looked, where it is news; for a request that only reads.
+    """Record that this viewer looked and what for, where it is news; for a request that only reads.
 
-    `detail` says at what and what for: another one is another look. With `every` each look is news.
+    `purpose` is a key of `purposes.PURPOSES`; `detail` says at what: another one is another look.
+    With `every` each look is news.
     """
     entry = {"actor": f"user:{viewer().user}", "action": action, "subject": f"wearer:{wearer.id}"}
-    entry |= {"detail": detail or wearer.name}
+    entry |= {"detail": f"{purpose} {detail}".strip()}
     if not every and audit.recorded_since(db.session, **entry, since=now() - ONE_LOOK):
         return
     with writing() as session:

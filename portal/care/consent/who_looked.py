@@ -17,6 +17,8 @@ from portal.people.models import User
 
 PAST = timedelta(days=90)
 MOST = 100
+NUMBER_LOOK = "view_id_number"
+"""A look into the register: it is on record with the resident, not with the band."""
 ACTION_WORDS: Mapping[str, object] = {
     "view_track": lazy_gettext("看了行踪"),
     "view_vitals": lazy_gettext("看了身体情况"),
@@ -24,7 +26,7 @@ ACTION_WORDS: Mapping[str, object] = {
     "view_profile": lazy_gettext("看了照护设置"),
     "view_lost": lazy_gettext("看了寻找页面"),
     "view_shared": lazy_gettext("打开了寻找链接"),
-    "view_identity": lazy_gettext("看了身份证号"),
+    NUMBER_LOOK: lazy_gettext("看了身份证号"),
     "export_track_gpx": lazy_gettext("下载了行踪"),
     "export_track_kml": lazy_gettext("下载了行踪"),
     "export_track_csv": lazy_gettext("下载了行踪"),
@@ -50,7 +52,7 @@ def looks_at(session: Session, wearer: Wearer, now: datetime) -> list[Look]:
     query = (
         sa.select(AuditEntry)
         .where(
-            AuditEntry.subject == f"wearer:{wearer.id}",
+            _at(wearer),
             AuditEntry.action.in_(ACTION_WORDS),
             AuditEntry.at_ms >= milliseconds(now - PAST),
         )
@@ -68,6 +70,15 @@ def looks_at(session: Session, wearer: Wearer, now: datetime) -> list[Look]:
         )
         for row in rows
     ]
+
+
+def _at(wearer: Wearer) -> sa.ColumnElement[bool]:
+    """What is on record about a wearer; of their entry in the register the looks at their number alone."""
+    theirs = AuditEntry.subject == f"wearer:{wearer.id}"
+    if wearer.resident_id is None:
+        return theirs
+    number = sa.and_(AuditEntry.subject == f"resident:{wearer.resident_id}", AuditEntry.action == NUMBER_LOOK)
+    return sa.or_(theirs, number)
 
 
 def actor_names(session: Session, rows: Sequence[AuditEntry]) -> dict[str, str]:

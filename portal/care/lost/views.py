@@ -81,7 +81,7 @@ def page(wearer_id: int) -> str:
     """The search that goes on; where none does, what one means and how it begins."""
     wearer = visible(wearer_id)
     search = lost.open_search(db.session, wearer)
-    record_look(wearer, "view_lost", detail="lost")
+    record_look(wearer, "view_lost", purpose="lost")
     return _page(wearer, search) if search is not None else _start(wearer, _offered(wearer))
 
 

@@ -22,6 +22,7 @@ from flask import Blueprint, jsonify, request
 from portal.api.gateway import ring
 from portal.care.consent.looks import record_look
 from portal.care.consent.sight import located, sees_location, visible
+from portal.care.consent.why import purpose_or
 from portal.care.models import ProfileVersion
 from portal.care.profile import versions as profiles
 from portal.care.profile.check import read_profile
@@ -55,7 +56,7 @@ def read(wearer_id: int) -> ResponseReturnValue:
     Whoever may edit is also told the newest change that waits or was refused (`standing`).
     """
     wearer = visible(wearer_id)
-    record_look(wearer, LOOK)
+    record_look(wearer, LOOK, purpose=purpose_or(wearer, "settings"))
     row, found = profiles.in_force(db.session, wearer), profiles.current(db.session, wearer)
     standing = profiles.standing(db.session, wearer) if may_edit(wearer) else None
     return jsonify(
@@ -100,7 +101,7 @@ def change(wearer_id: int) -> ResponseReturnValue:
 def versions(wearer_id: int) -> ResponseReturnValue:
     """Every version, newest first; telephone numbers of old ones are masked for who may not edit."""
     wearer = visible(wearer_id)
-    record_look(wearer, LOOK)
+    record_look(wearer, LOOK, purpose=purpose_or(wearer, "settings"))
     rows, open_, at = profiles.versions(db.session, wearer), may_edit(wearer), sees_location(wearer)
     told = [_version(row, masked=place > 0 and not open_, located=at) for place, row in enumerate(rows)]
     return jsonify(versions=told)

@@ -18,6 +18,7 @@ from flask import Blueprint, abort, current_app, render_template, request
 from gateway.profile import ContactTable, FenceTable, Profile
 from portal.care.consent.looks import record_look
 from portal.care.consent.sight import located
+from portal.care.consent.why import purpose_or
 from portal.care.fences.answers import fence_of, fence_raw
 from portal.care.fences.page import Begun, editor
 from portal.care.fences.questions import fence_form
@@ -181,7 +182,7 @@ def _answer(
     if request.method == "GET":
         if name and piece(known.profile) is None and not draft:
             abort(HTTPStatus.NOT_FOUND)
-        record_look(wearer, LOOK)
+        record_look(wearer, LOOK, purpose=purpose_or(wearer, "settings"))
         typed = profiles.find_order(db.session, wearer, draft) if draft else known.profile
         form = shown(fields, raw(typed or known.profile))
         return form_page(wearer, part, name, fields, form, seen=seen, draft=draft)

@@ -17,6 +17,7 @@ from portal.api.gateway import ring
 from portal.care import queries
 from portal.care.consent.looks import record_look
 from portal.care.consent.sight import located
+from portal.care.consent.why import purpose_or
 from portal.care.models import Wearer
 from portal.care.profile import versions as profiles
 from portal.care.profile.page import is_silent, may_edit, not_theirs, profile_page
@@ -51,7 +52,7 @@ def page(wearer_id: int) -> str:
     wearer = queries.find_wearer(db.session, viewer(), wearer_id)
     if wearer is None:
         abort(HTTPStatus.NOT_FOUND)
-    record_look(wearer, LOOK)
+    record_look(wearer, LOOK, purpose=purpose_or(wearer, "settings"))
     return profile_page(wearer)
 
 

@@ -5,7 +5,7 @@ Each look is recorded with its purpose. A guardian looks in order to care; who i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -24,11 +24,11 @@ from flask import (
     stream_with_context,
     url_for,
 )
-from flask_babel import lazy_gettext
 
 from portal.care.consent.looks import record_look
 from portal.care.consent.sight import located, sees_health
-from portal.care.consent.sights import facts_of, sight_of
+from portal.care.consent.sights import sight_of
+from portal.care.consent.why import ask, evident, purpose_of
 from portal.care.fences.areas import fence_areas
 from portal.care.history import milliseconds
 from portal.care.models import FixHistory, Wearer
@@ -40,7 +40,7 @@ from portal.care.track.export import as_csv, as_gpx, as_kml
 from portal.care.track.window import Window, around, day_after, day_before, window_of
 from portal.care.track.words import Line, clock_words, lasting_words, lines, metres_words
 from portal.db import db, reading
-from portal.policy import Role, declare, guards, only
+from portal.policy import Data, Role, declare, only
 from portal.security import viewer
 from portal.words import day, local, now
 
@@ -48,13 +48,6 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
 CARERS = only(Role.GUARDIAN, Role.STAFF, Role.GRID_WORKER, Role.ADMIN)
-PURPOSES: Mapping[str, object] = {
-    "care": lazy_gettext("日常照护"),
-    "alarm": lazy_gettext("核实报警"),
-    "lost": lazy_gettext("寻找走失的人"),
-    "family": lazy_gettext("家属请我们看"),
-}
-"""What a track may be looked at for, in words; the name is what is recorded."""
 SPEEDS = (1, 5, 10, 30, 60)
 AROUND_HOURS = 2
 FORMATS = {
@@ -73,21 +66,13 @@ blueprint.add_app_template_filter(day_after, "day_after")
 @blueprint.get("/care/wearers/<int:wearer_id>/track")
 @declare(CARERS)
 def page(wearer_id: int) -> ResponseReturnValue:
-    """The way of some hours: totals, map, play-back, list; who is on duty is asked why first."""
+    """The way of some hours: totals, map, play-back, list; who is not of the family says why first."""
     wearer = located(wearer_id)
     if "around" in request.args:
         return _around(wearer)
-    window, why = _window(), _purpose(wearer)
-    shared: dict[str, Any] = {
-        "wearer": wearer,
-        "window": window,
-        "why": why,
-        "purposes": PURPOSES,
-        "today": local(now()).date(),
-        "asks": not _own(wearer),
-    }
+    window, why = _window(), purpose_of(wearer)
     if not why:
-        return render_template("care/track_why.html", **shared)
+        ask(wearer, Data.LOCATION)
     _record(wearer, "view_track", window, why)
     found, told = _told(wearer, window)
     start_ms, end_ms = milliseconds(window.start), milliseconds(window.end)
@@ -97,7 +82,10 @@ def page(wearer_id: int) -> ResponseReturnValue:
     last_ms = None if len(found.exact) else track_read.newest_before(db.session, wearer, window.start)
     return render_template(
         "care/track.html",
-        **shared,
+        wearer=wearer,
+        window=window,
+        why=None if evident(wearer) else why,
+        today=local(now()).date(),
         found=found,
         told=told,
         curve=curve,
@@ -116,7 +104,7 @@ def page(wearer_id: int) -> ResponseReturnValue:
 def data(wearer_id: int) -> Response:
     """The same as columns, for the map and the play-back; heart rate only for who may see it."""
     wearer = located(wearer_id)
-    window, why = _window(), _purpose(wearer)
+    window, why = _window(), purpose_of(wearer)
     if not why:
         abort(HTTPStatus.NOT_FOUND)
     _record(wearer, "view_track", window, why)
@@ -135,9 +123,9 @@ def data(wearer_id: int) -> Response:
 def export(wearer_id: int, kind: str) -> Response:
     """The same as a file, sent as it is made; every download is recorded."""
     wearer = located(wearer_id)
-    window, why = _window(), _purpose(wearer)
+    window, why = _window(), purpose_of(wearer)
     if not why:
-        abort(HTTPStatus.NOT_FOUND)
+        ask(wearer, Data.LOCATION)
     _record(wearer, f"export_track_{kind}", window, why, every=True)
     name = f"{wearer.name} {window.day.isoformat()}"
     if kind == "csv":
@@ -168,20 +156,9 @@ def _window() -> Window:
     return window_of(*asked, today=local(now()).date())
 
 
-def _own(wearer: Wearer) -> bool:
-    """Whether who looks is one of the wearer's own people."""
-    return guards(viewer(), facts_of(wearer))
-
-
-def _purpose(wearer: Wearer) -> str:
-    """Why who looks does so; empty where that has to be said first."""
-    said = request.args.get("why", "")
-    return said if said in PURPOSES else "care" if _own(wearer) else ""
-
-
 def _record(wearer: Wearer, action: str, window: Window, why: str, *, every: bool = False) -> None:
-    detail = f"{why} {window.start:%Y-%m-%dT%H:%MZ}/{window.end:%Y-%m-%dT%H:%MZ}"
-    record_look(wearer, action, detail=detail, every=every)
+    detail = f"{window.start:%Y-%m-%dT%H:%MZ}/{window.end:%Y-%m-%dT%H:%MZ}"
+    record_look(wearer, action, purpose=why, detail=detail, every=every)
 
 
 def _told(wearer: Wearer, window: Window) -> tuple[track_read.Way, list[Line]]:

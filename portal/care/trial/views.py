@@ -18,6 +18,7 @@ from gateway.errors import Problem
 from portal.care.consent.looks import record_look, record_trial
 from portal.care.consent.sight import located, measured, visible, withhold
 from portal.care.consent.sights import sight_of
+from portal.care.consent.why import purpose_or
 from portal.care.models import Wearer
 from portal.care.places import LAYERS, read_layer
 from portal.care.trial import run as trial
@@ -58,7 +59,7 @@ def page(wearer_id: int) -> str:
     sight = sight_of(viewer(), wearer)
     if not sight.location and not sight.health:
         withhold(wearer, Data.LOCATION)
-    record_look(wearer)
+    record_look(wearer, purpose=purpose_or(wearer, "trial"))
     return _page(wearer, Typed())
 
 

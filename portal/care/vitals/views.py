@@ -27,6 +27,7 @@ from portal.care.alarms.history import Asked, every
 from portal.care.consent.looks import record_look
 from portal.care.consent.sight import measured
 from portal.care.consent.sights import sight_of
+from portal.care.consent.why import ask, purpose_of
 from portal.care.models import Wearer
 from portal.care.profile.page import may_edit
 from portal.care.vitals.fhir import VERSIONS, Person, bundle
@@ -38,7 +39,7 @@ from portal.care.vitals.words import dates_words, summary
 from portal.db import db
 from portal.i18n import gettext
 from portal.paper import PDF_TYPE, Busy, Missing, as_pdf
-from portal.policy import Role, declare, only
+from portal.policy import Data, Role, declare, only
 from portal.security import limiter, viewer
 from portal.sheets import CSV_TYPE, csv_chunks
 from portal.words import local, now
@@ -63,10 +64,10 @@ def _who() -> str:
 @limiter.limit(PAGE_LIMIT, key_func=_who)
 def page(wearer_id: int) -> ResponseReturnValue:
     """A day, seven days or thirty of a wearer's vital signs (`span`, `date` of the last day)."""
-    wearer = measured(wearer_id)
+    wearer, purpose = _purposed(wearer_id)
     period = asked_period()
     today = local(now()).date()
-    record_look(wearer, detail=f"{period.last.isoformat()} {period.days} d")
+    record_look(wearer, purpose=purpose, detail=f"{period.last.isoformat()} {period.days} d")
     vitals = vitals_of(db.session, wearer, period, sight_of(viewer(), wearer))
     return render_template(
         "care/vitals.html",
@@ -90,9 +91,9 @@ def page(wearer_id: int) -> ResponseReturnValue:
 @limiter.limit(EXPORT_LIMIT, key_func=_who)
 def table(wearer_id: int) -> Response:
     """Every reading of the period for a spreadsheet; every download is recorded."""
-    wearer = measured(wearer_id)
+    wearer, purpose = _purposed(wearer_id)
     period = asked_period()
-    vitals = exported(wearer, period, "csv")
+    vitals = exported(wearer, period, "csv", purpose)
     rows = stream_with_context(csv_chunks(sheet(vitals.charts, vitals.steps)))
     return download(rows, CSV_TYPE, f"{wearer.name}-vitals-{period.last:%Y%m%d}-{period.days}d.csv")
 
@@ -102,9 +103,9 @@ def table(wearer_id: int) -> Response:
 @limiter.limit(PAPER_LIMIT, key_func=_who)
 def for_doctor(wearer_id: int) -> ResponseReturnValue:
     """Thirty days up to `date` on paper, for a doctor; every paper is recorded."""
-    wearer = measured(wearer_id)
+    wearer, purpose = _purposed(wearer_id)
     period = Period(span="month", last=asked_period().last)
-    vitals = exported(wearer, period, "pdf")
+    vitals = exported(wearer, period, "pdf", purpose)
     days = Asked(since=period.first, until=period.last)
     alarms = list(islice(every(db.session, wearer, days, sight_of(viewer(), wearer)), MOST_ALARMS + 1))
     name = f"{wearer.name}-vitals-{period.last:%Y%m%d}.pdf"
@@ -127,9 +128,9 @@ def fhir(wearer_id: int) -> ResponseReturnValue:
     release = request.args.get("release", "R4")
     if release not in VERSIONS:
         abort(HTTPStatus.NOT_FOUND)
-    wearer = measured(wearer_id)
+    wearer, purpose = _purposed(wearer_id)
     period = asked_period()
-    vitals = exported(wearer, period, f"fhir {release}")
+    vitals = exported(wearer, period, f"fhir {release}", purpose)
     root = current_app.config["PORTAL"].public_url.rstrip("/")
     address = f"{root}{url_for('care.wearer', wearer_id=wearer.id, _external=False)}"
     person = Person(address=address, name=wearer.name, birth_year=wearer.birth_year)
@@ -139,10 +140,19 @@ def fhir(wearer_id: int) -> ResponseReturnValue:
     return download(pieces, f"application/fhir+json; fhirVersion={VERSIONS[release]}", name)
 
 
-def exported(wearer: Wearer, period: Period, form: str) -> Vitals:
+def _purposed(wearer_id: int) -> tuple[Wearer, str]:
+    """The wearer, and what their health is looked at for; who has not said is asked, and the request ends."""
+    wearer = measured(wearer_id)
+    purpose = purpose_of(wearer)
+    if not purpose:
+        ask(wearer, Data.HEALTH)
+    return wearer, purpose
+
+
+def exported(wearer: Wearer, period: Period, form: str, purpose: str) -> Vitals:
     """Read a period for a file that leaves the house; that it does is on record first."""
     detail = f"{form} {period.last.isoformat()} {period.days} d"
-    record_look(wearer, "export_vitals", detail=detail, every=True)
+    record_look(wearer, "export_vitals", purpose=purpose, detail=detail, every=True)
     return vitals_of(db.session, wearer, period, sight_of(viewer(), wearer))
 
 
