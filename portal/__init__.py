@@ -19,6 +19,7 @@ FEATURES = (
     "portal.posts.views",
     "portal.cases.views",
     "portal.care.views",
+    "portal.audits.views",
     "portal.api.views",
 )
 """The features in the order they are wired; each module has a `blueprint`."""

@@ -7,7 +7,8 @@ so that entries cut off the end are missed, too. The database itself refuses cha
 Who has the database but not the key can switch the triggers off and then change, insert or remove entries,
 and make every seal fit again, for a seal needs no key; but not the anchor, so `verify` tells.
 They can put the whole record and its anchor back as both once were:
-for that `shouwang portal audit anchor` says the anchor as a line to keep elsewhere, and `verify` takes it.
+for that the portal says the anchor once a day in its log (`portal.audits.check`), which leaves the machine
+with the other logs, and `shouwang portal audit anchor` says it at any time; `verify` takes such a line.
 Who has the key too can rewrite everything but the lines kept elsewhere.
 """
 

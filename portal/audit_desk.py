@@ -27,18 +27,20 @@ def add_to(commands: Any, settings_of: SettingsOf) -> None:
     parser: argparse.ArgumentParser = commands.add_parser("audit", help=words, description=words)
     parser.add_argument("what", choices=("verify", "anchor"))
     parser.add_argument("--config", type=Path, default=Path("config.toml"))
-    parser.add_argument("--told", default="", metavar="LINE", help="what `audit anchor` once said")
+    parser.add_argument("--told", default="", metavar="LINE", help="what `audit anchor` or the log said")
     parser.set_defaults(run=lambda options: run(options, settings_of))
 
 
 def run(options: argparse.Namespace, settings_of: SettingsOf) -> int:
     """0: whole; 1: tampered with, the first broken entry is named; 2: cannot be checked."""
     from portal import audit, create_app  # noqa: PLC0415  # only who asks pays for the portal
+    from portal.audits.check import line_of  # noqa: PLC0415  # the same
     from portal.db import db, reading  # noqa: PLC0415  # the same
 
-    told = options.told.split()
-    if told and not (len(told) == 3 and told[0].isdecimal() and told[1].isdecimal()):  # noqa: PLR2004  # its three words
-        print("--told: expected a line of `shouwang portal audit anchor`", file=sys.stderr)
+    try:
+        told = line_of(options.told) if options.told else ""
+    except ValueError as error:
+        print(f"--told: {error}", file=sys.stderr)
         return 2
     settings = settings_of(options.config)
     if settings is None:
@@ -51,7 +53,7 @@ def run(options: argparse.Namespace, settings_of: SettingsOf) -> int:
                 if options.what == "anchor":
                     print(audit.anchor_line(session))
                     return 0
-                broken = audit.verify(session, key=settings.secret_key, told=options.told)
+                broken = audit.verify(session, key=settings.secret_key, told=told)
                 count = audit.length(session)
         finally:
             db.engine.dispose()

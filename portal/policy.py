@@ -319,6 +319,15 @@ KEEPERS = frozenset({Role.STAFF, Role.STREET, Role.DISTRICT, Role.ADMIN})
 REGISTRARS = frozenset({Role.STAFF, Role.ADMIN})
 """Who keeps the register of residents and may open an identity number."""
 
+AUDITORS = frozenset({Role.ADMIN})
+"""Who reads the audit record."""
+
+
+def reads_audit(viewer: Viewer) -> bool:
+    """Whether this viewer reads the audit record of their community; above all communities nobody does."""
+    return bool(viewer.roles & AUDITORS and viewer.community)
+
+
 REGISTER_READERS = REGISTRARS | {Role.GRID_WORKER}
 """Who reads the register; a grid worker only of their part, without identity numbers."""
 

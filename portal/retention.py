@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import audit, media
+from portal.audits import check
 from portal.care.consent import record as consents
 from portal.care.history import milliseconds
 from portal.care.lost.models import LostSearch, ShareLink, Sighting
@@ -75,9 +76,10 @@ class Over:
 
 
 def keep_swept(app: Flask, stop: Event) -> None:
-    """Sweep now, where none was done today, and once a day, until told to stop; for a thread of its own.
+    """Do the work of the day, where it was not done today, until told to stop; for a thread of its own.
 
-    A sweep that fails is said in the log and tried again an hour later.
+    It is to sweep, and then to say in the log where the audit record ends (`check.anchor_daily`).
+    What fails is said in the log and tried again an hour later.
     """
     while not stop.is_set():
         try:
@@ -86,6 +88,11 @@ def keep_swept(app: Flask, stop: Event) -> None:
                     log.info("kept no longer than needed: %s", told(sweep(app.config["PORTAL"], now())))
         except (SQLAlchemyError, OSError):
             log.exception("what is over its time could not be deleted")
+        try:
+            with app.app_context():
+                check.anchor_daily(now())
+        except (SQLAlchemyError, OSError):
+            log.exception("the end of the audit record could not be told")
         stop.wait(LOOK_EVERY_S)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import current_app, request, url_for
 
 from portal.i18n import gettext
-from portal.policy import KEEPERS, REGISTER_READERS, WATCHERS, Viewer
+from portal.policy import AUDITORS, KEEPERS, REGISTER_READERS, WATCHERS, Viewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,7 @@ CURRENT = {
     "people": "people.me",
     "security": "people.me",
     "account": "people.me",
+    "audits": "audits.page",
     "join": "people.me",
     "capacity": "people.me",
 }
@@ -62,6 +63,8 @@ def doors(viewer: Viewer) -> list[Door]:
             ("duty.page", "calendar", gettext("值班表"), {"rail_only": True}),
             ("cases.desk", "inbox", gettext("办件处理"), {"rail_only": True}),
         ]
+    if viewer.roles & AUDITORS:
+        wanted.append(("audits.page", "history", gettext("操作记录"), {"rail_only": True}))
     if viewer.roles & REGISTER_READERS:
         wanted.append(("register.index", "users", gettext("居民和房屋"), {"rail_only": True}))
     elif viewer.roles & KEEPERS:
