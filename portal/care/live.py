@@ -8,13 +8,15 @@ from typing import Any
 from sqlalchemy.orm import Session, sessionmaker
 
 from portal.care.changes import can_replay, changes_after, newest_change
+from portal.care.consent.sights import first_end, sight_of
 from portal.care.models import Change, Incident, Wearer
-from portal.care.queries import alarming_wearers, visible_sights
+from portal.care.queries import alarming_wearers, visible_sights, visible_wearers
 from portal.care.sentences import initials
 from portal.db import READ_ONLY
 from portal.policy import Sight, Viewer
 from portal.stream import RESET, LiveEvent, Source, ping
 from portal.streaming.hub import Admission
+from portal.words import now
 
 REPLAY_CHANGES = 2_000
 """More missed changes than this are cheaper to reload than to replay."""
@@ -50,14 +52,21 @@ def admit(session: Session, who: Viewer, after: int | None) -> Admission:
     The newest change is read before the rights are: whatever changes rights later ends the stream.
     """
     judged_at = newest_change(session)
-    seen_by = sees(session, who)
+    rows = visible_wearers(session, who, absent=True)
+    seen_by = {row.id: sight_of(who, row).location for row in rows}
     if after is None:
-        return Admission(
-            viewer=who, sees=seen_by, judged_at=judged_at, seen=judged_at, first=(ping(judged_at),)
-        )
-    seen, events = missed(session, after)
-    first = [RESET] if events is None else told(events, seen_by)
-    return Admission(viewer=who, sees=seen_by, judged_at=judged_at, seen=seen, first=(*first, ping(seen)))
+        seen, first = judged_at, []
+    else:
+        seen, events = missed(session, after)
+        first = [RESET] if events is None else told(events, seen_by)
+    return Admission(
+        viewer=who,
+        sees=seen_by,
+        judged_at=judged_at,
+        seen=seen,
+        first=(*first, ping(seen)),
+        rights_until=first_end(rows, now()),
+    )
 
 
 def told(events: list[LiveEvent], seen_by: Mapping[int, bool]) -> list[str]:

@@ -6,6 +6,7 @@ An event is encoded once for those who may see where somebody is and once for th
 A viewer's life: `enter` (hears already, is told nothing yet), `admit` with the rights judged meanwhile,
 told of what happens, ended. A stream ends
   - when rights change: a new roster ends all, `rights` of a wearer whoever sees them, `account` its person;
+  - when a consent or a guardianship it rests on is over its time, within a second;
   - after `STREAM_LIFE_S`, so that rights are judged anew whatever was announced;
   - when its backlog grows over `MAX_BACKLOG_BYTES`: the browser comes back and hears what it missed.
 """
@@ -16,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from portal.policy import NOBODY, Viewer
@@ -54,6 +56,7 @@ class Admission:
     """What the doors found: who it is, whom they may see (True: also where), and what they missed.
 
     `judged_at`: the newest change before rights were read; `seen`: the newest change told in `first`.
+    `rights_until`: when the first of what was judged ends by itself, such as a consent given for a year.
     """
 
     viewer: Viewer = NOBODY
@@ -61,6 +64,7 @@ class Admission:
     judged_at: int = 0
     seen: int = 0
     first: tuple[str, ...] = ()
+    rights_until: datetime | None = None
 
 
 Rejudge = Callable[[list[Viewer]], Awaitable[list[Mapping[int, bool]]]]
@@ -142,7 +146,7 @@ class Hub:
     """The viewers of this process; everything here runs on its one event loop.
 
     `source` is called in a worker thread; `rejudge` gives whom these viewers may see now;
-    `frame` wraps a piece of text as the sockets want it.
+    `frame` wraps a piece of text as the sockets want it; `clock` is the one rights end by.
     """
 
     def __init__(
@@ -152,9 +156,10 @@ class Hub:
         rejudge: Rejudge,
         frame: Callable[[str], bytes] = str.encode,
         max_viewers: int = MAX_VIEWERS,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._source, self._rejudge, self._frame = source, rejudge, frame
-        self._max_viewers = max_viewers
+        self._max_viewers, self._clock = max_viewers, clock
         self._viewers: set[Subscription] = set()
         self._people: dict[int | None, int] = {}
         self._entered = 0
@@ -281,8 +286,16 @@ class Hub:
             for viewer in tuple(self._viewers):
                 if now_s >= viewer.ends_at:
                     viewer.ended.set()
+                elif self._is_over(viewer):
+                    viewer.send(self._frame(LOOK_AGAIN))
+                    viewer.ended.set()
                 elif viewer.slot == slot and viewer.waiting is None and not viewer.ended.is_set():
                     self.cut += not viewer.send(frame)
+
+    def _is_over(self, viewer: Subscription) -> bool:
+        """Whether something this viewer's rights rest on has ended by itself."""
+        until = viewer.admission.rights_until
+        return until is not None and not viewer.ended.is_set() and self._clock() >= until
 
     def figures(self) -> dict[str, Any]:
         """What the process can say of itself."""

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
@@ -73,7 +73,7 @@ async def serving(
     app, source, engine = await asyncio.to_thread(_portal, settings)
     app.config["NOW"] = clock
     doors = Doors(app)
-    hub = Hub(source, rejudge=partial(rejudge, doors), frame=frame)
+    hub = Hub(source, rejudge=partial(rejudge, doors), frame=frame, clock=clock or _system_time)
     loop = asyncio.get_running_loop()
     notices = None
     if listens(settings.database_url):
@@ -113,6 +113,10 @@ def _portal(settings: PortalSettings) -> tuple[Flask, Source, Engine]:
     app = create_app(settings)
     with app.app_context():
         return app, source_of(db.sessionmaker), db.engine
+
+
+def _system_time() -> datetime:
+    return datetime.now(UTC)
 
 
 def _from_thread(loop: asyncio.AbstractEventLoop, hub: Hub) -> None:

@@ -176,3 +176,27 @@ def test_a_stream_that_is_open_ends_within_two_seconds_of_a_withdrawal(app, stre
 
 def test_nothing_is_consented_to_for_face_by_what_was_given_for_others(app, told, people):
     assert Data.FACE.value not in {row[0] for row in rows(app)}
+
+
+def test_a_stream_that_is_open_ends_within_two_seconds_of_a_consent_being_over_its_time(
+    app, streams, told, people, samples
+):
+    with app.app_context():
+        ends = samples.NOW + timedelta(days=90)
+        db.session.execute(sa.update(Consent).where(Consent.data == "location").values(until=ends))
+        db.session.commit()
+    guardian = people["guardian"]
+    cookie = guardian.client.get_cookie("shouwang").value
+    line = http.client.HTTPConnection("127.0.0.1", streams.settings.stream_port, timeout=10)
+    line.request("GET", "/care/stream?after=0", headers={"Cookie": f"shouwang={cookie}"})
+    answer = line.getresponse()
+    assert answer.status == 200
+    assert b"data:" in answer.read1()
+    assert streams.call(lambda: streams.hub.viewers) == 1
+    app.config["NOW"] = lambda: ends - timedelta(microseconds=1)
+    assert not streams.call(lambda: any(streams.hub._is_over(one) for one in streams.hub._viewers))
+    began = time.monotonic()
+    app.config["NOW"] = lambda: ends
+    assert b"event: roster" in answer.read()
+    assert time.monotonic() - began < 2
+    line.close()

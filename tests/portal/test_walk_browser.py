@@ -36,6 +36,7 @@ UNWALKED = {
     "intake.template": FILE,
     "intake.wrong": FILE,
     "invitations.code": FILE,
+    "audits.table": FILE,
     "care.alarm_list": PIECE,
     "care.cards": PIECE,
     "care.changes": DATA,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -49,6 +50,15 @@ def facts_of(wearer: Wearer, at: datetime | None = None) -> Facts:
 def sight_of(viewer: Viewer, wearer: Wearer) -> Sight:
     """What this viewer may see of this wearer now; of one they may not see at all, nothing."""
     return sight(viewer, facts_of(wearer)) or NOTHING
+
+
+def first_end(wearers: Iterable[Wearer], at: datetime) -> datetime | None:
+    """When the first consent or guardianship that holds at a time ends by itself; None where none does."""
+    ends: list[datetime] = []
+    for wearer in wearers:
+        ends += [row.until for row in wearer.consents if row.until is not None and row.holds(at)]
+        ends += [row.until for row in wearer.guardianships if row.until is not None and row.holds(at)]
+    return min(ends, default=None)
 
 
 def consented(consents: list[Consent], at: datetime) -> frozenset[tuple[Data, Audience]]:
