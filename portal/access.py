@@ -21,6 +21,8 @@ ROW_RULES: Final = {
     ("care", "code"): "wearer",
     ("care_api", "code"): "wearer",
     ("reports", "code"): "wearer",
+    ("devices", "device"): "band",
+    ("device_orders", "order_id"): "band",
     ("places", "place_id"): "place",
     ("register", "resident_id"): "resident",
     ("intake", "import_id"): "own table",
@@ -41,6 +43,7 @@ ENDPOINT_RULES: Final = {"signup.number": "token", "signup.code": "token"}
 """Addresses without an argument that still depend on something: an invitation the session remembers."""
 RULE_WORDS: Final = {
     "wearer": "`policy.sees_wearer`: watchers of the place, guardians of the wearer, the wearer",
+    "band": "`policy.provisions`: the office of the place its wearer lives in",
     "place": "`policy.keeps_place`, `policy.changes_place`: inside the viewer's own place",
     "resident": "`people.register.readable`: the viewer's community, or their part of it",
     "own table": "only who sent the table, for a day",

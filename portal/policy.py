@@ -313,6 +313,18 @@ def tunes_rules(viewer: Viewer, facts: Facts) -> bool:
     return Role.STAFF in viewer.roles and watches(viewer, facts)
 
 
+PROVISIONERS = frozenset({Role.STAFF, Role.ADMIN})
+"""Who registers bands, gives them keys and revokes them."""
+
+
+def provisions(viewer: Viewer, facts: Facts) -> bool:
+    """Whether this viewer may register, rekey and revoke the bands of this wearer: the office of the place.
+
+    A band that is revoked calls nobody any more, so neither a family nor a grid worker may do it.
+    """
+    return bool(viewer.roles & PROVISIONERS) and watches(viewer, facts)
+
+
 KEEPERS = frozenset({Role.STAFF, Role.STREET, Role.DISTRICT, Role.ADMIN})
 """Who keeps the tree of places, each inside their own place."""
 

@@ -31,6 +31,8 @@ from portal.care.models import (
     WearerState,
 )
 from portal.care.partitions import drop_older, make_months
+from portal.care.sites.models import BandKey
+from portal.care.sites.told import KEY_KEPT
 from portal.db import db, reading, writing
 from portal.people.account_models import SignIn
 from portal.people.join_models import Invitation
@@ -179,6 +181,7 @@ def _overs(settings: PortalSettings, at: datetime) -> list[Over]:
             table=Command,
             where=sa.and_(Command.name == "send_text", Command.state != "queued", Command.ended_at < texted),
         ),
+        Over(name="band_keys", table=BandKey, where=BandKey.at < at - KEY_KEPT),
     ]
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-import re
 import sqlite3
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -17,6 +15,7 @@ import msgspec
 
 from gateway.bands.allow_list import Admitted, Known, StoredDevice, admitted
 from gateway.bands.keys import Keys, derive
+from gateway.bands.naming import ID_WORDS, MOST_CHARACTERS, is_id, is_line
 from gateway.bands.registry import Device
 from gateway.bands.store import Change, DeviceStore
 from gateway.config import Settings
@@ -24,10 +23,6 @@ from gateway.desk.in_force import settings_in_force
 from gateway.errors import NeedsHuman, ShouwangError
 from gateway.paths import devices_path
 from gateway.roster import configured, known_to
-
-ID = re.compile(r"[^\s/+#$]{1,64}")
-ID_WORDS = "1 to 64 visible characters, none of full width, without spaces and / + # $ (it stands in topics)"
-MOST_CHARACTERS = 64
 
 T = TypeVar("T")
 
@@ -125,12 +120,12 @@ class Page:
         found += [
             Wrong(column, value, ID_WORDS)
             for value, column in {row.device: "device", row.wire_id: "id"}.items()
-            if not (ID.fullmatch(value) and value.isprintable() and unicodedata.is_normalized("NFKC", value))
+            if not is_id(value)
         ]
         found += [
             Wrong(column, value, f"at most {MOST_CHARACTERS} characters on one line")
             for column, value in (("serial", row.serial), ("name", row.name))
-            if len(value) > MOST_CHARACTERS or not value.isprintable()
+            if not is_line(value)
         ]
         other = self._of_wire_id.get(row.wire_id)
         if other not in (None, row.device):

@@ -49,6 +49,12 @@ CARE: Mapping[str, object] = {
     "drop_profile": lazy_gettext("撤回了照护设置的修改"),
     "suspend_fences": lazy_gettext("暂停了安全区域报警"),
     "resume_fences": lazy_gettext("恢复了安全区域报警"),
+    "register_band": lazy_gettext("登记了手环"),
+    "rekey_band": lazy_gettext("给手环换了密钥"),
+    "revoke_band": lazy_gettext("停用了手环"),
+    "drop_band_order": lazy_gettext("撤回了手环的登记或停用"),
+    "show_band_key": lazy_gettext("看了手环的密钥"),
+    "put_away_band_key": lazy_gettext("抄好了手环的密钥"),
 }
 REGISTER: Mapping[str, object] = {
     "add_resident": lazy_gettext("登记了居民"),

@@ -25,7 +25,7 @@ from portal.care.alarms import drill_views, report_views
 from portal.care.alarms import history_views as alarm_history_views
 from portal.care.alarms.orders import order
 from portal.care.alarms.story import story_rows
-from portal.care.bands import order_views
+from portal.care.bands import device_views, key_views, order_views
 from portal.care.bands import orders as band_orders
 from portal.care.bands.order_words import order_rows
 from portal.care.cards import incident_card
@@ -77,6 +77,8 @@ CARERS = only(Role.GUARDIAN, Role.STAFF, Role.GRID_WORKER, Role.ADMIN)
 PARTS = (
     report_views,
     order_views,
+    device_views,
+    key_views,
     suspension_views,
     profile_views,
     profile_forms,

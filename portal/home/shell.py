@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import current_app, request, url_for
 
 from portal.i18n import gettext
-from portal.policy import AUDITORS, KEEPERS, REGISTER_READERS, WATCHERS, Viewer
+from portal.policy import AUDITORS, KEEPERS, PROVISIONERS, REGISTER_READERS, WATCHERS, Viewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,13 @@ CURRENT = {
 KEEPING = frozenset({"places", "register", "intake", "bands", "invitations", "claims", "coverage"})
 """Blueprints of the pages about places and people, which share one door."""
 
-OF_STAFF = {"reports": "care.alarms", "drills": "care.alarms", "duty": "duty.page"}
+OF_STAFF = {
+    "reports": "care.alarms",
+    "drills": "care.alarms",
+    "duty": "duty.page",
+    "devices": "devices.page",
+    "device_orders": "devices.page",
+}
 """The same for what only watchers open."""
 
 
@@ -60,6 +66,7 @@ def doors(viewer: Viewer) -> list[Door]:
             ("care.alarms", "siren", gettext("值班台"), {"rail_only": True, "gap": True}),
             ("roll.page", "watch", gettext("佩戴者"), {"rail_only": True}),
             ("roll.gateways", "radio", gettext("守望设备"), {"rail_only": True}),
+            *_office(viewer),
             ("duty.page", "calendar", gettext("值班表"), {"rail_only": True}),
             ("cases.desk", "inbox", gettext("办件处理"), {"rail_only": True}),
         ]
@@ -83,6 +90,15 @@ def doors(viewer: Viewer) -> list[Door]:
         for endpoint, icon, words, kinds in wanted
         if endpoint in current_app.view_functions
     ]
+
+
+def _office(viewer: Viewer) -> list[tuple[str, str, str, dict[str, bool]]]:
+    """The door of those watchers who register bands."""
+    return (
+        [("devices.page", "key-round", gettext("手环设备"), {"rail_only": True})]
+        if viewer.roles & PROVISIONERS
+        else []
+    )
 
 
 def _lit(*, on_duty: bool, viewer_reads: bool) -> str:

@@ -10,7 +10,7 @@ from portal.care.sites.gateway_page import gateway_cards
 from portal.care.sites.roll import FILTERS, ICONS, Row, counts, roll, sheet
 from portal.care.vitals.views import EXPORT_LIMIT, download
 from portal.db import db, writing
-from portal.policy import WATCHERS, declare, only
+from portal.policy import PROVISIONERS, WATCHERS, declare, only
 from portal.security import limiter, viewer
 from portal.sheets import CSV_TYPE, csv_chunks
 from portal.words import local, now
@@ -43,6 +43,7 @@ def page() -> str:
         grave=sum(row.grave for row in rows),
         counts=counts(rows),
         need=need,
+        may_provision=bool(viewer().roles & PROVISIONERS),
         filters=FILTERS,
         icons=ICONS,
     )

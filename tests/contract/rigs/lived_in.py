@@ -16,6 +16,7 @@ from passlib.totp import TOTP
 from gateway.model import Alarm, Battery, BloodPressure, Fix, HeartRate, Steps, Why
 from gateway.told import AlarmRaised, CarrierHealth, GatewayHealth
 from gateway.told_health import GatewayFigures, Modem
+from gateway.told_orders import BandsTold, BandView
 from portal import demo
 from portal.care.models import Guardianship, Wearer
 from portal.cases.models import Case
@@ -46,6 +47,15 @@ REPORT = {
     "contact_name": "王秀英",
     "contact_phone": "13800138092",
 }
+BAND = BandView(
+    device="band-zhang",
+    wire_id="band-zhang",
+    protocol="senml",
+    wearer="zhang-guilan",
+    state="active",
+    key="set",
+    source="store",
+)
 GUARDIANSHIP = {"named": "张桂兰", "home": "3 号楼 2 单元 401", "relation": "侄女", "basis": "appointed"}
 
 
@@ -65,6 +75,8 @@ def lived_in(app, gateway, people, samples) -> SimpleNamespace:
     staff = people["staff"]
     turn = {"person": f"u{account}", "day": f"{datetime.now(UTC):%Y-%m-%d}", "shift": "day", "place": "0"}
     staff.post("/care/duty/turns", token=staff.token("/me/"), weeks="1", **turn)
+    rekey = "/care/devices/gw-xinhe-1/band-zhang/rekey"
+    ids.order = staff.post(rekey, token=staff.token("/me/"), reason="没有抄下来").location
     ids.guardianship = guarded(app, people)
     form = {"csrf_token": staff.token("/me/"), "table": (io.BytesIO(TABLE.encode()), "居民.csv")}
     ids.table = staff.client.post("/register/import", data=form, content_type="multipart/form-data").location
@@ -95,7 +107,7 @@ def cared_for(gateway, samples, now: datetime) -> None:
         lat=PARK[0],
         lon=PARK[1],
     )
-    gateway.send(AlarmRaised(alarm=left, incident=None))
+    gateway.send(AlarmRaised(alarm=left, incident=None), BandsTold(bands=(BAND,)))
     gateway.send(
         samples.incident("notifying", samples.leg(1, "text", "delivered"), samples.leg(1, "call", "ringing")),
         samples.incident("exhausted", incident_id="inc2", ref="QX3M", wearer="wang-deshun"),
