@@ -44,7 +44,7 @@ def _sheet(rows: list[Built]) -> Iterator[list[object]]:
         gettext("总户数"),
         gettext("已认领户数"),
         gettext("认领比例（百分比）"),
-        gettext("登记居民"),
+        gettext("登记的居民"),
         gettext("已开通账号"),
     ]
     for row in [*rows, total(rows)]:

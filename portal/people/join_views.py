@@ -16,6 +16,7 @@ from flask_security import current_user
 from portal.db import db
 from portal.i18n import gettext
 from portal.people import claims, invitations, signup
+from portal.people.address_words import building_words, household_words
 from portal.people.addresses import natural, split_name
 from portal.people.join_models import ClaimNotice, HouseholdClaim, Invitation
 from portal.people.models import ROLES, Organisation, User
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
 blueprint = Blueprint("join", __name__, template_folder="templates")
+blueprint.app_template_filter("building")(building_words)
+blueprint.app_template_filter("household")(household_words)
 LOOK_LIMIT: Final = "60 per minute; 600 per hour"
 CLAIM_LIMIT: Final = "20 per hour"
 TOKEN_CHARACTERS: Final = 64
@@ -230,7 +233,8 @@ def _step(place: Organisation) -> Step:
     building = place if place.kind == "building" else by_id.get(request.args.get("building", ""))
     if building is None or building.kind != "building":
         buildings = sorted((row for row in rows if row.kind == "building"), key=lambda row: natural(row.name))
-        return Step(ask="building", choices=tuple((row.name, {"building": str(row.id)}) for row in buildings))
+        choices = tuple((building_words(row.name), {"building": str(row.id)}) for row in buildings)
+        return Step(ask="building", choices=choices)
     return _doors(building, [row for row in rows if row.parent_id == building.id])
 
 

@@ -29,22 +29,22 @@ FENCE = "夜里不出门"
 HOME, MARKET = (31.15590, 121.10650), (31.15330, 121.10420)
 WORDS = {
     "zh": {
+        "building": "3栋",
         "live": "实时更新中",
         "tried": re.compile(r"会报警 [1-9]\d* 次"),
         "sent": "已发出，等守望设备确认",
         "left": "离开了「夜里不出门」",
-        "telling": "正在告诉守望设备",
         "taken": "已有人接手",
-        "over": "处理完毕",
+        "over": "李建国 已处理完毕",
     },
     "en": {
+        "building": "Building 3",
         "live": "Live",
         "tried": re.compile(r"[1-9]\d* alarm"),
         "sent": "Sent",
         "left": "left “夜里不出门”",
-        "telling": "Telling",
-        "taken": "Somebody has it",
-        "over": "Done",
+        "taken": "Taken on",
+        "over": "李建国 has closed it",
     },
 }
 
@@ -162,7 +162,7 @@ class Story:
         assert self.page.evaluate("globalThis.refused ?? []") == []
         assert self.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         assert self.reader.complaints == []
-        self.page.screenshot(path=SHOTS / f"story-{self.name}-{step}.png")
+        self.page.screenshot(path=SHOTS / f"story-{self.name}-{step}.png", animations="disabled")
         self.reader.complaints.clear()  # the camera was refused its inline styles
         self.page.evaluate("delete globalThis.refused")
 
@@ -201,7 +201,7 @@ class Story:
         page, desk = self.page, self.desk
         page.wait_for_selector(".big-choices")
         self.look("05-home")
-        page.get_by_role("link", name="3栋", exact=True).click()
+        page.get_by_role("link", name=self.words["building"], exact=True).click()
         page.locator(".big-choices a").nth(1).click()
         page.get_by_role("link", name="401", exact=True).click()
         page.fill("#said", "我是她儿子")
@@ -221,6 +221,7 @@ class Story:
         page.goto("/care/")
         expect(page.locator(".wearer")).to_have_count(1)
         expect(page.locator(".wearer")).not_to_contain_text("78")
+        page.wait_for_selector("#map[data-ready]", timeout=40_000)
         self.look("08-no-consent")
         for data in ("location", "health"):
             desk.goto(f"/care/wearers/1/consents/{data}/guardians")
@@ -231,9 +232,8 @@ class Story:
             desk.click("#agree")
             expect(desk.locator(f"#consent-{data}-guardians.consent-given")).to_have_count(1)
         desk.screenshot(path=SHOTS / f"story-{self.name}-09-consents.png")
-        page.goto("/care/")
+        expect(page.locator(".wearer")).to_contain_text("78")  # the open page learns of it by itself
         page.wait_for_selector("#map[data-ready]", timeout=40_000)
-        expect(page.locator(".wearer")).to_contain_text("78")
         self.look("10-map")
 
     def fenced(self) -> None:
@@ -245,6 +245,7 @@ class Story:
         page.fill("#name", FENCE)
         page.fill("#radius_m", "90")
         expect(page.locator("#fence-whole")).to_have_attribute("data-kind", "good")
+        page.evaluate("scrollTo(0, 0)")
         self.look("11-drawn")
         page.click("#try")
         expect(page.locator("#trial")).to_contain_text(words["tried"])
@@ -275,13 +276,15 @@ class Story:
         taken = evening.incident("acknowledged", acknowledged_by="李建国")
         assert evening.answer("acknowledge", taken)["by"] == "李建国"
         expect(card.locator("#resolve-out1")).to_be_visible()
+        expect(card).to_contain_text(self.words["taken"])
         self.look("15-taken")
         page.fill("#note-out1", "接到妈妈了，一起回家")
         page.click("#resolve-out1")
         expect(card.locator(".spinner")).to_be_visible()
         over = evening.incident("resolved", resolved_by="李建国", note="接到妈妈了，一起回家")
         assert evening.answer("resolve", over)["note"] == "接到妈妈了，一起回家"
-        expect(page.locator("#resolve-out1")).to_have_count(0)
+        expect(card.locator(".spinner")).to_have_count(0)
+        expect(page.locator("main")).to_contain_text(self.words["over"])
         self.look("16-over")
 
     def followed(self) -> None:
@@ -294,6 +297,7 @@ class Story:
         jump.click()
         expect(page.locator("#track-where")).to_contain_text(FENCE)
         expect(page.locator(".track-row-alarm")).to_have_attribute("aria-current", "true")
+        page.locator("#track-map").scroll_into_view_if_needed()
         self.look("17-way")
 
 

@@ -71,7 +71,7 @@ def metres_words(metres: float) -> str:
 
 def lasting_words(seconds: float) -> str:
     """Say how long without seconds: "5 分钟", "1 小时 28 分"."""
-    if seconds < MINUTE_S:
+    if 1 <= seconds < MINUTE_S:
         return span(seconds)
     minutes = round(seconds / MINUTE_S)
     return ngettext("%(num)s 分钟", "%(num)s 分钟", minutes) if minutes < 60 else span(minutes * 60)  # noqa: PLR2004

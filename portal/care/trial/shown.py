@@ -77,23 +77,18 @@ def _picture(found: Any, layers: Mapping[str, Any], lang: Lang, *, phone: bool) 
 def _fences_summary(found: Any) -> str:
     """How many alarms there would have been, and how many there were."""
     both = len(found.compared.both)
-    return _would(found) + gettext(
-        "当时实际报过 %(was)s 次，其中 %(both)s 次这样设也会报。",
-        was=both + len(found.compared.only_raised),
-        both=both,
-    )
+    return _would(found) + _were(both + len(found.compared.only_raised), both=both)
 
 
 def _limits_summary(found: Any) -> str:
-    return (
-        _would(found)
-        + gettext("现在的限值会报 %(count)s 次。", count=found.in_force)
-        + gettext(
-            "当时实际报过 %(was)s 次，其中 %(both)s 次这样设也会报。",
-            was=found.raised,
-            both=sum(one.was for one in found.found),
-        )
-    )
+    in_force = gettext("现在的限值会报 %(count)s 次。", count=found.in_force)
+    return _would(found) + in_force + _were(found.raised, both=sum(one.was for one in found.found))
+
+
+def _were(raised: int, *, both: int) -> str:
+    if not raised:
+        return gettext("当时没有报过警。")
+    return gettext("当时实际报过 %(was)s 次，其中 %(both)s 次这样设也会报。", was=raised, both=both)
 
 
 def _would(found: Any) -> str:

@@ -9,9 +9,11 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 GONE_S = 30
+EXPECTED_WITHIN_MS = 20_000
+"""How long a page may take to say what is expected of it while the machine does much else."""
 QUIET = (
     "--no-sandbox",
     "--disable-background-networking",
@@ -33,6 +35,7 @@ def chromium_running(*flags: str) -> Iterator[Browser]:
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not program:
         pytest.fail("Debian's chromium is not installed (make test installs it)")
+    expect.set_options(timeout=EXPECTED_WITHIN_MS)
     manager = sync_playwright()
     playwright = manager.start()
     loop, driver = manager._loop, manager._client._transport._proc
