@@ -19,7 +19,7 @@ from flask_wtf.csrf import CSRFError
 from portal.db import db
 from portal.i18n import gettext
 from portal.people import second_factor, sign_ins
-from portal.people.forms import CodeLoginForm, CodeVerifyForm, PhoneLoginForm
+from portal.people.forms import CodeLoginForm, CodeVerifyForm, PhoneLoginForm, RecoveryForm
 from portal.people.guarding import Accounts
 from portal.people.models import Passkey, Role, User
 from portal.people.sign_ins import PRIVATE_KEPT
@@ -166,6 +166,7 @@ def init_app(app: Flask, settings: PortalSettings) -> None:
         login_form=PhoneLoginForm,
         us_signin_form=CodeLoginForm,
         us_verify_form=CodeVerifyForm,
+        mf_recovery_form=RecoveryForm,
         totp_cls=PortalTotp,
     )
     for endpoint in LIMITED:

@@ -84,7 +84,8 @@ class Wearer(Model):
 class Guardianship(Model):
     """Who says to be a wearer's guardian, on what proof, and what the committee found.
 
-    `state` is `claimed`, then `confirmed` or `refused`, then `ended`; only one confirmed and in time counts.
+    `state` is `claimed`, then `confirmed` or `refused`, then `ended`, or `left` where they stepped down.
+    Only one confirmed and in time counts.
     """
 
     __tablename__ = "guardianship"

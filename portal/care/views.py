@@ -37,6 +37,7 @@ from portal.care.consent.why import purpose_of
 from portal.care.duty import views as duty_views
 from portal.care.fences import editor as fence_editor
 from portal.care.fences import suspension_views
+from portal.care.guardians import leaving
 from portal.care.guardians import roles as guardian_roles
 from portal.care.guardians import views as guardian_views
 from portal.care.live import admit
@@ -97,6 +98,7 @@ PARTS = (
     roll_views,
     test_call_views,
     guardian_views,
+    leaving,
     why_views,
 )
 """The parts of care with a blueprint of their own."""

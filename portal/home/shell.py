@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import current_app, request, url_for
 
 from portal.i18n import gettext
-from portal.policy import AUDITORS, KEEPERS, PROVISIONERS, REGISTER_READERS, WATCHERS, Viewer
+from portal.policy import AUDITORS, KEEPERS, PROVISIONERS, REGISTER_READERS, WATCHERS, Role, Viewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,9 @@ CURRENT = {
     "security": "people.me",
     "account": "people.me",
     "audits": "audits.page",
+    "mine": "mine.page",
+    "leaving": "people.me",
+    "account_data": "people.me",
     "join": "people.me",
     "capacity": "people.me",
 }
@@ -58,7 +61,9 @@ def doors(viewer: Viewer) -> list[Door]:
         ("home.index", "house", gettext("首页"), {}),
         ("posts.index", "newspaper", gettext("社区"), {"minor": True}),
         ("cases.services", "clipboard-list", gettext("办事"), {"minor": True}),
-        ("care.index", "shield-check", gettext("守护"), {}),
+        ("mine.page", "shield-check", gettext("我自己"), {})
+        if is_only_worn(viewer)
+        else ("care.index", "shield-check", gettext("守护"), {}),
         ("people.me", "user-round", gettext("我的"), {}),
     ]
     if viewer.roles & WATCHERS:
@@ -99,6 +104,11 @@ def _office(viewer: Viewer) -> list[tuple[str, str, str, dict[str, bool]]]:
         if viewer.roles & PROVISIONERS
         else []
     )
+
+
+def is_only_worn(viewer: Viewer) -> bool:
+    """Whether this is a wearer who watches over nobody: their door of care leads to themselves."""
+    return Role.WEARER in viewer.roles and not viewer.roles & (WATCHERS | {Role.GUARDIAN})
 
 
 def _lit(*, on_duty: bool, viewer_reads: bool) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from flask import current_app
 from flask_babel import gettext, lazy_gettext
 from flask_security import LoginForm, UnifiedSigninForm, UnifiedVerifyForm, current_user, lookup_identity
+from flask_security.recovery_codes import MfRecoveryForm
 from wtforms import StringField
 from wtforms.validators import DataRequired, Length
 
@@ -95,6 +96,21 @@ class CodeLoginForm(UnifiedSigninForm):
             return False
         self.user = account
         return True
+
+
+class RecoveryForm(MfRecoveryForm):
+    """Take a recovery code in place of the second factor; a wrong one counts like a wrong password."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Judge the code; a locked account takes none, and its answer is the same as to a wrong one."""
+        assert isinstance(self.user, User)
+        if self.user.is_locked():
+            self.code.errors = [gettext("这个恢复码不对，或已经用过。")]
+            return False
+        if super().validate(**kwargs):
+            return True
+        self.user.track_failed_authn("recovery", tfa=True)
+        return False
 
 
 class CodeVerifyForm(UnifiedVerifyForm):

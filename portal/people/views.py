@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
 
 from portal.people import (
+    account_data_views,
     account_views,
     band_views,
     capacity_views,
@@ -34,6 +35,7 @@ blueprint = Blueprint("people", __name__, template_folder="templates")
 PARTS = (
     signup,
     account_views,
+    account_data_views,
     card_views,
     place_views,
     register_views,

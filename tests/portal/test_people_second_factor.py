@@ -176,3 +176,24 @@ def test_an_office_cannot_switch_its_second_factor_off(app, clerk):
     with app.app_context():
         kept = db.session.scalars(sa.select(User.tf_totp_secret).where(User.phone == "+86" + PHONE)).one()
     assert kept
+
+
+def test_wrong_recovery_codes_lock_the_account_and_then_the_right_one_is_not_taken(app, clerk):
+    set_up(clerk, app)
+    page = clerk.post("/me/recovery-codes", token=clerk.token("/me/recovery-codes"), generate_new_codes="y")
+    right = re.findall(r"[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}", page.text)[0]
+    browser = Browser(app)
+    browser.post("/login", phone=PHONE, password=PASSWORD)
+    token = browser.token("/login/recovery")
+    for _ in range(5):
+        refused = browser.post("/login/recovery", token=token, code="0000-0000-0000")
+        assert (refused.status_code, "这个恢复码不对" in refused.text) == (200, True)
+    with app.app_context():
+        query = sa.select(User.failed_sign_ins, User.locked_until).where(User.phone == "+86" + PHONE)
+        failures, until = db.session.execute(query).one()
+    assert failures == 5
+    assert until == app.config["NOW"]() + timedelta(minutes=1)
+    locked = browser.post("/login/recovery", token=token, code=right)
+    assert (locked.status_code, "这个恢复码不对" in locked.text) == (200, True)
+    later(app, 1.1)
+    assert browser.post("/login/recovery", token=token, code=right).status_code == 302

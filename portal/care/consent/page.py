@@ -12,6 +12,7 @@ from portal import media
 from portal.care.consent.sights import facts_of
 from portal.care.consent.who_looked import looks_at
 from portal.care.consent.words import AUDIENCE_WORDS, DATA_WORDS, Asked, asked, basis_words
+from portal.care.guardians.record import LATELY, ended_since
 from portal.care.models import Consent, Guardianship, Wearer
 from portal.db import db
 from portal.policy import REGISTRARS, Audience, Data, Role, consents_as, guards, is_paused, is_wearer
@@ -100,9 +101,10 @@ def history(wearer: Wearer, *, papers: bool) -> list[Past]:
 
 
 def guardians(wearer: Wearer) -> list[Guardianship]:
-    """Whoever guards this wearer now, or asks to."""
+    """Whoever guards this wearer now, or asks to; then who did until a while ago."""
+    live = Guardianship.state.in_(("claimed", "confirmed"))
     query = sa.select(Guardianship).where(
-        Guardianship.wearer_id == wearer.id, Guardianship.state.in_(("claimed", "confirmed"))
+        Guardianship.wearer_id == wearer.id, sa.or_(live, ended_since(now() - LATELY))
     )
-    rows = list(db.session.scalars(query.order_by(Guardianship.id)))
-    return [row for row in rows if row.state == "claimed" or row.holds(now())]
+    rows = db.session.scalars(query.order_by(Guardianship.ended_at.is_not(None), Guardianship.id))
+    return [row for row in rows if row.state != "confirmed" or row.holds(now())]

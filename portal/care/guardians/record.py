@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from portal import audit
 from portal.care.changes import account_changed, rights_changed
@@ -26,6 +26,8 @@ OPEN_AT_ONCE: Final = 3
 FAMILY: Final = "family"
 """The role of a contact who is family; whoever is on duty is called for their office."""
 RECENT: Final = 30
+LATELY: Final = dt.timedelta(days=90)
+"""For so long one that ended is still shown."""
 
 
 class TooMany(Exception):
@@ -149,6 +151,32 @@ def end(session: Session, row: Guardianship, *, reason: str, by: Viewer, at: dt.
     session.flush()
     _take_role(session, row.user_id, row.wearer.community, at=at)
     _changed(session, row, "end_guardianship", actor=by.user, at=at)
+
+
+def leave(session: Session, row: Guardianship, *, by: Viewer, at: dt.datetime) -> None:
+    """A guardian steps down, at once: the role goes as when the committee ends it."""
+    row.state, row.ended_at = "left", at
+    session.flush()
+    _take_role(session, row.user_id, row.wearer.community, at=at)
+    _changed(session, row, "leave_guardianship", actor=by.user, at=at)
+
+
+def lately_ended(session: Session, viewer: Viewer, at: dt.datetime) -> list[Guardianship]:
+    """Those of this viewer's place that ended a while ago, newest first."""
+    query = sa.select(Guardianship).where(judges_of(viewer), ended_since(at - LATELY))
+    query = query.options(joinedload(Guardianship.user), joinedload(Guardianship.wearer))
+    return list(session.scalars(query.order_by(Guardianship.ended_at.desc()).limit(RECENT)))
+
+
+def ended_since(since: dt.datetime) -> sa.ColumnElement[bool]:
+    """Guardianships that ended after a time, not those replaced by another of the same person."""
+    other = aliased(Guardianship)
+    again = sa.exists().where(
+        other.wearer_id == Guardianship.wearer_id,
+        other.user_id == Guardianship.user_id,
+        other.state == "confirmed",
+    )
+    return sa.and_(Guardianship.state.in_(("ended", "left")), Guardianship.ended_at > since, ~again)
 
 
 def may_object(viewer: Viewer, row: Guardianship, facts: Facts) -> bool:

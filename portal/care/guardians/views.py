@@ -13,6 +13,7 @@ from portal.api.gateway import ring
 from portal.care import queries
 from portal.care.consent.sights import facts_of
 from portal.care.guardians import record as guardianships
+from portal.care.guardians import texts
 from portal.care.guardians.forms import basis_choices, fields, reason_of, until_of
 from portal.care.guardians.models import GuardianClaim
 from portal.care.models import MOST_ID, Guardianship
@@ -83,7 +84,10 @@ def claim() -> ResponseReturnValue:
         return redirect(url_for("guardians.mine"))
     if paper is not None and kept is made:
         paper.subject_kind, paper.subject_id, paper.purpose = PAPERS, made.id, "proof"
+    if kept is made:
+        texts.tell_of_claim(db.session, made, at=now())
     db.session.commit()
+    ring()
     flash(gettext("已提交，居委会核对材料后，结果会写在这里。"), "good")
     return redirect(url_for("guardians.mine"))
 
@@ -117,6 +121,7 @@ def queue() -> str:
         alike={one.id: guardianships.alike(one, wearers) for one in waiting},
         objected=guardianships.objected(db.session, who, now()),
         in_force=guardianships.in_force(db.session, who, now()),
+        ended=guardianships.lately_ended(db.session, who, now()),
     )
 
 
@@ -139,6 +144,7 @@ def confirm(claim_id: int) -> ResponseReturnValue:
     guardianships.confirm(
         db.session, found, wearers[chosen], until=until, decides=decides, by=viewer(), at=now()
     )
+    texts.tell_of_answer(db.session, found, at=now())
     return _done(gettext("已确认 %(name)s 的监护身份，马上生效。", name=found.user.name))
 
 
@@ -150,6 +156,7 @@ def refuse(claim_id: int) -> ResponseReturnValue:
     if not reason:
         return _no_reason()
     guardianships.refuse(db.session, found, reason=reason, by=viewer(), at=now())
+    texts.tell_of_answer(db.session, found, at=now())
     return _done(gettext("已退回，原因会告诉 %(name)s。", name=found.user.name))
 
 
@@ -161,6 +168,7 @@ def end(guardianship_id: int) -> ResponseReturnValue:
     if not reason:
         return _no_reason()
     guardianships.end(db.session, found, reason=reason, by=viewer(), at=now())
+    texts.tell_of_end(db.session, found, at=now())
     return _done(gettext("已结束 %(name)s 的监护，现在就看不到了。", name=found.user.name))
 
 
