@@ -297,11 +297,13 @@ PHONES = {login.role.value: login.phone for login in demo.LOGINS}
 
 @pytest.fixture
 def people(app: Flask) -> dict[str, Browser]:
-    """A signed-in browser of each demonstration role, made when asked for."""
+    """A signed-in browser of each demonstration role at an address of its own, made when asked for."""
 
     class People(dict):
         def __missing__(self, role: str) -> Browser:
-            self[role] = Browser(app).sign_in(PHONES[role])
+            browser = Browser(app)
+            browser.client.environ_base["REMOTE_ADDR"] = f"127.0.1.{1 + len(self)}"
+            self[role] = browser.sign_in(PHONES[role])
             return self[role]
 
     return People()
@@ -446,9 +448,14 @@ class Front:
         return ClosingIterator(iter(lambda: answer.read1(65_536), b""), [answer.close, line.close])
 
 
+STATIC_KEPT_S = 3600
+"""So that a browser of a test asks for a style or a script once, not again with every page."""
+
+
 @contextmanager
 def served(app: Flask, *, behind_proxy: bool = True) -> Iterator[str]:
     """The portal on a port of its own, its live pages under the same address or on a port of theirs."""
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = STATIC_KEPT_S
     server = make_server("127.0.0.1", 0, Front(app) if behind_proxy else app, threaded=True)
     address = f"http://127.0.0.1:{server.port}"
     url = "/care/stream" if behind_proxy else ""

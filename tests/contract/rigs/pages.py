@@ -29,6 +29,7 @@ def context_of(browser: Browser, address: str, *, english: bool = False, **optio
     options = PHONE | {"locale": "en-GB" if english else "zh-CN", "timezone_id": "Asia/Shanghai"} | options
     context = browser.new_context(base_url=address, **options)
     context.add_init_script(REFUSED)
+    context.add_init_script(path=AXE)
     context.set_default_timeout(20_000)
     return context
 
@@ -60,7 +61,6 @@ class Reader:
         found += judged["refused"] + judged["small"] + judged["fine"] + judged["wide"]
         if allowed is not None:
             found += [f"Chinese: {words}" for words in judged["words"] if strange(words, allowed)]
-        self.page.evaluate(AXE.read_text("utf-8"))
         found += [f"axe {fault}" for fault in self.page.evaluate(FAULTS)]
         self.complaints.clear()  # axe itself was refused its inline styles
         self.page.evaluate("delete globalThis.refused")
