@@ -17,10 +17,11 @@ from sqlalchemy.orm import Session
 
 from portal import audit
 from portal.audit import Broken
+from portal.audits.words import VERIFIED
 from portal.care.models import AuditEntry
 from portal.db import reading, writing
 
-ACTION, SUBJECT, ACTOR = "verify_audit", "portal", "portal"
+ACTION, SUBJECT, ACTOR = VERIFIED, "portal", "portal"
 EVERY = timedelta(days=1)
 MOST_AT_ONCE = 50_000
 """So many entries are checked while somebody waits: a second or two."""

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from flask_babel import gettext
 from sqlalchemy.orm import Session
 
-from portal.audits.words import GROUPS, ORDER, action_words
+from portal.audits.words import GROUPS, ORDER, REASONS, VERIFIED, action_words
 from portal.care.consent.purposes import PURPOSES, split
 from portal.care.consent.who_looked import actor_names
 from portal.care.guardians.models import GuardianClaim
@@ -33,7 +33,8 @@ MOST_ROWS = 20_000
 MOST_NAMED = 200
 """So many people of a name are looked for."""
 SYSTEM = "portal"
-TELEPHONE = re.compile(r"(?<![\w-])\+?\d[\d -]{5,14}\d(?![\w-])")
+NUMBERS = re.compile(r"(?P<day>\b\d{4}-\d\d-\d\d(?:T[\d:]+Z?)?)|(?<![\w-])\+?\d[\d -]{5,14}\d(?![\w-])")
+"""A day stays as it is; anything else of so many digits may be a telephone number."""
 DEGREES = re.compile(r"(-?\d{1,3})\.\d{3,}")
 SHOWN_DIGITS = 2
 DIGITS = 7
@@ -84,9 +85,19 @@ def in_words(session: Session, entries: Sequence[AuditEntry]) -> Iterator[Row]:
             what=action_words(entry.action),
             about=subjects.get(entry.subject, ""),
             purpose=str(PURPOSES[purpose]) if purpose else "",
-            detail=masked(rest),
+            detail=_detail_words(entry.action, rest),
             seal=entry.seal,
         )
+
+
+def _detail_words(action: str, detail: str) -> str:
+    """What an entry says beyond its deed: of a check its finding in words, else as it stands, masked."""
+    if action != VERIFIED:
+        return masked(detail)
+    finding, _, seq = detail.partition(" ")
+    if finding == "whole":
+        return str(gettext("完整，到第 %(seq)s 条", seq=seq))
+    return str(REASONS.get(finding, gettext("太长，没有核对")))
 
 
 def masked(text: str) -> str:
@@ -94,19 +105,11 @@ def masked(text: str) -> str:
 
     def hidden(found: re.Match[str]) -> str:
         digits = re.sub(r"\D", "", found.group())
-        if len(digits) < DIGITS or _is_date(found.group()):
+        if found["day"] or len(digits) < DIGITS:
             return found.group()
         return "***" + digits[-SHOWN_DIGITS:]
 
-    return TELEPHONE.sub(hidden, DEGREES.sub(r"\1.***", text))
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text.strip())
-    except ValueError:
-        return False
-    return "-" in text
+    return NUMBERS.sub(hidden, DEGREES.sub(r"\1.***", text))
 
 
 def _seen_by(viewer: Viewer) -> sa.ColumnElement[bool]:

@@ -84,10 +84,12 @@ ACCOUNTS: Mapping[str, object] = {
     "accept_invitation": lazy_gettext("接受了邀请"),
     "end_invitation": lazy_gettext("停用了邀请"),
 }
+VERIFIED = "verify_audit"
+"""The deed of checking the record."""
 RECORD: Mapping[str, object] = {
     "retention": lazy_gettext("到期清理"),
     "view_audit": lazy_gettext("看了操作记录"),
-    "verify_audit": lazy_gettext("核对了操作记录"),
+    VERIFIED: lazy_gettext("核对了操作记录"),
 }
 GROUPS: Mapping[str, Mapping[str, object]] = {
     "looks": {name: words for name, words in LOOKS.items() if name.startswith("view_")},

@@ -180,6 +180,8 @@ def test_no_telephone_and_no_place_is_shown(reader, put):
 
 def test_masking_leaves_dates_and_counts(store_app):
     assert masked("trial 30 d 2026-11-23T16:00Z") == "trial 30 d 2026-11-23T16:00Z"
+    assert masked("csv 2026-11-23 30 d") == "csv 2026-11-23 30 d"
+    assert masked("2026-11-23 13800138002") == "2026-11-23 ***02"
     assert masked("138 0013 8002") == "***02"
     assert masked("telemetry 1200000") == "telemetry ***00"
 
