@@ -67,3 +67,40 @@ def test_nobody_rings_strangers_and_strangers_ring_nobody(people, gateway, sampl
     for role in ("resident", "grid_worker", "admin"):
         assert begin(people[role]).status_code == 404
     assert gateway.commands() == []
+
+
+def test_the_ladder_of_the_care_settings_rings_a_contact_and_tells_there_how_far_it_got(
+    people, gateway, samples
+):
+    gateway.send(samples.ROSTER, samples.profile_told())
+    guardian, page = people["guardian"], f"{PAGE}profile"
+    shown = guardian.get(page).text
+    assert 'id="test-li-jianguo"' in shown
+    token = guardian.token("/me/")
+    fields = {"contact": "li-jianguo", "once": "0123456789abcdef", "next": f"{page}#test-calls"}
+    sent = guardian.post(f"{PAGE}test-calls", token=token, **fields)
+    assert sent.location == f"{page}#test-calls"
+    (command,) = gateway.commands()
+    gateway.send(told(samples, command, "ringing"))
+    assert "正在拨打" in guardian.get(page).text
+    fields = fields | {"once": "0123456789abcdee", "next": "//evil.example/"}
+    assert guardian.post(f"{PAGE}test-calls", token=token, **fields).location == f"{PAGE}#test-calls"
+
+
+def test_whoever_only_watches_finds_no_button_to_ring(people, gateway, samples):
+    gateway.send(samples.ROSTER, samples.profile_told())
+    assert "test-li-jianguo" not in people["grid_worker"].get(f"{PAGE}profile").text
+
+
+def test_a_contact_whose_change_waits_is_not_rung_by_its_old_number(people, gateway, samples):
+    gateway.send(samples.ROSTER, samples.profile_told())
+    guardian = people["guardian"]
+    changed = {"name": "李建国", "phone": "13900139001", "relation": "儿子", "lang": "zh"}
+    form = guardian.get(f"{PAGE}profile/contact?id=li-jianguo").text
+    hidden = {name: form.split(f'name="{name}" value="', 1)[1].split('"', 1)[0] for name in ("once", "seen")}
+    token = form.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
+    sent = guardian.post(f"{PAGE}profile/contact?id=li-jianguo", token=token, **hidden, **changed)
+    assert sent.status_code == 302, sent.text
+    shown = guardian.get(f"{PAGE}profile").text
+    assert 'id="test-li-jianguo"' not in shown
+    assert 'id="test-li-xiaomei"' in shown

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from portal.care.bands import provisioning
 from portal.care.bands.makes import line_words, make_words
 from portal.care.bands.notices import standing
-from portal.care.bands.provisioning import RECENT, REFUSED, WAITS, Order
+from portal.care.bands.provisioning import DONE, RECENT, REFUSED, WAITS, Order
 from portal.care.bands.refusals import refusal_words
 from portal.care.models import Wearer
 from portal.care.sites.models import Band
@@ -29,7 +29,7 @@ STATES: Mapping[str, tuple[object, str, str]] = {
     "low_battery": (lazy_gettext("电量低"), "warning", "battery-low"),
     "never": (lazy_gettext("还没有连上过"), "warning", "wifi-off"),
     "good": (lazy_gettext("正常"), "good", "circle-check"),
-    "revoked": (lazy_gettext("已停用"), "quiet", "circle-x"),
+    "revoked": (lazy_gettext("停用了"), "quiet", "circle-x"),
 }
 """How a band stands, in words, its tone and icon; whoever needs a look first comes first."""
 WAITING_WORDS: Mapping[str, object] = {
@@ -100,13 +100,14 @@ def device_rows(
 ) -> list[Row]:
     """Every band this viewer looks after; who needs a look first, then by whose it is."""
     wearers = provisioning.provisioned_wearers(session, viewer)
-    given = provisioning.orders(session, viewer)
+    given = provisioning.orders(session, wearers)
+    keyed = keyed_at(given)
     newest: dict[tuple[str, str], Order] = {}
     for one in given:
         newest.setdefault((one.gateway, one.device), one)
     bands = list(session.scalars(sa.select(Band).where(Band.wearer_id.in_(wearers))))
     rows = [
-        band_row(band, newest.get((band.gateway, band.device)), key_words(band, given), rules=rules, now=now)
+        band_row(band, newest.get((band.gateway, band.device)), key_words(band, keyed), rules=rules, now=now)
         for band in bands
     ]
     rows += [row for one in newest.values() for row in _ordered(one, now)]
@@ -149,12 +150,20 @@ def band_row(
     )
 
 
-def key_words(band: Band, given: Sequence[Order]) -> str:
+def keyed_at(given: Sequence[Order]) -> Mapping[tuple[str, str], datetime]:
+    """When each band got its last key by an order, by gateway and identity."""
+    return {
+        (one.gateway, one.device): one.ended_at
+        for one in reversed(given)
+        if one.state == DONE and one.name != "revoke_band" and one.ended_at is not None
+    }
+
+
+def key_words(band: Band, keyed: Mapping[tuple[str, str], datetime]) -> str:
     """How old a band's key is, as far as it is known."""
     if band.key != "set":
         return gettext("这种线路没有")
-    own = (one for one in given if (one.gateway, one.device) == (band.gateway, band.device))
-    since = next((one.ended_at for one in own if one.state == "done" and one.name != "revoke_band"), None)
+    since = keyed.get((band.gateway, band.device))
     if since is not None:
         return gettext("%(when)s换的", when=ago(since))
     if band.changed_at is not None:
@@ -176,7 +185,7 @@ def _stands(
         return "never", str(STATES["never"][0]), ""
     notices = standing(_Charge(band.heard_at, band.battery_pct, band.battery_at), rules, now)
     if notices:
-        return notices[0].kind, str(STATES[notices[0].kind][0]), notices[0].words
+        return notices[0].kind, str(STATES[notices[0].kind][0]), ""
     return "good", str(STATES["good"][0]), ""
 
 

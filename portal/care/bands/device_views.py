@@ -11,7 +11,7 @@ from flask import Blueprint, abort, current_app, redirect, render_template, requ
 from portal.api.gateway import ring
 from portal.care import queries
 from portal.care.bands import device_forms, key_pairs, provisioning
-from portal.care.bands.device_list import STATES, Row, band_row, counts, device_rows, key_words
+from portal.care.bands.device_list import STATES, Row, band_row, counts, device_rows, key_words, keyed_at
 from portal.care.bands.makes import protocol_of
 from portal.care.bands.order_rows import told_orders
 from portal.care.bands.provisioning import find_band, find_order, provisioned_wearers
@@ -25,6 +25,8 @@ from portal.security import limiter, viewer
 from portal.words import fill, now
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask.typing import ResponseReturnValue
 
     from portal.care.models import Wearer
@@ -90,7 +92,7 @@ def register() -> str:
     band = find_band(db.session, viewer(), request.args.get("gateway", ""), request.args.get("band", ""))
     order = find_order(db.session, viewer(), request.args.get("order", 0, type=int))
     form = device_forms.begun(request.args.get("wearer", ""), band, order)
-    return _register_page(form, key_pairs.begin())
+    return _register_page(form, key_pairs.begin(), provisioned_wearers(db.session, viewer()))
 
 
 @blueprint.post("/care/devices/register")
@@ -104,11 +106,11 @@ def give_register() -> ResponseReturnValue:
     wearer = wearers.get(int(str(form.values.get("wearer", 0))))
     number = str(form.values.get("number", ""))
     if wearer is not None and not form.errors and not _given_already(wearer, once):
-        given = provisioning.orders(db.session, viewer())
+        given = provisioning.orders(db.session, wearers)
         problem = device_forms.taken(db.session, wearer, number, seen=wearers, given=given)
         form.errors |= {"number": problem} if problem else {}
     if form.errors or wearer is None:
-        return _register_page(form, once), HTTPStatus.UNPROCESSABLE_ENTITY
+        return _register_page(form, once, wearers), HTTPStatus.UNPROCESSABLE_ENTITY
     protocol, model = protocol_of(str(form.values["make"]))
     return _ordered(
         wearer,
@@ -128,8 +130,8 @@ def _given_already(wearer: Wearer, once: str) -> bool:
     return provisioning.known_order(db.session, wearer, once=once, who=viewer()) is not None
 
 
-def _register_page(form: Filled, once: str) -> str:
-    fields = device_forms.register_fields(provisioned_wearers(db.session, viewer()))
+def _register_page(form: Filled, once: str, wearers: Mapping[int, Wearer]) -> str:
+    fields = device_forms.register_fields(wearers)
     form.labels = {question.name: question.label for question in fields}
     return render_template("care/device_register.html", form=form, fields=fields, once=once)
 
@@ -140,11 +142,10 @@ def one(gateway: str, device: str) -> str:
     """One band: how it is, what may be done, what was."""
     seen = newest_change(db.session)
     band = _band(gateway, device)
-    given = provisioning.orders(db.session, viewer())
-    own = [order for order in given if (order.gateway, order.device) == (gateway, device)]
+    own = provisioning.orders_of_band(db.session, viewer(), band)
     rules = current_app.config["PORTAL"].community_rules
     newest = own[0] if own else None
-    row = band_row(band, newest, key_words(band, given), rules=rules, now=now())
+    row = band_row(band, newest, key_words(band, keyed_at(own)), rules=rules, now=now())
     return render_template("care/device.html", seen=seen, band=band, row=row, orders=told_orders(own[:20]))
 
 

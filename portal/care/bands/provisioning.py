@@ -6,7 +6,7 @@ An order holds no secret; its key comes back sealed to the pair of the session t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ from gateway.told import PortalCommand
 from portal import audit
 from portal.api import commands
 from portal.care.changes import announce
-from portal.care.consent.sights import facts_of
+from portal.care.consent.sights import RESTS_ON, facts_of
 from portal.care.models import MOST_ID, Command, Wearer
 from portal.care.queries import visible_wearers
 from portal.care.sites.models import Band, BandKey
@@ -117,15 +117,25 @@ def known_order(session: Session, wearer: Wearer, *, once: str, who: Viewer) -> 
     return session.scalar(sa.select(Command).where(Command.gateway == wearer.gateway, named))
 
 
-def orders(session: Session, viewer: Viewer, *, limit: int = 500) -> list[Order]:
-    """The newest orders about bands this viewer looks after, newest first."""
-    wearers = provisioned_wearers(session, viewer)
+def orders(session: Session, wearers: Mapping[int, Wearer], *, limit: int = 500) -> list[Order]:
+    """The newest orders about the bands of these wearers, newest first."""
+    rows = _newest(session, {row.gateway for row in wearers.values()}, limit)
     known = {(row.gateway, row.code): row for row in wearers.values()}
-    query = sa.select(Command).where(
-        Command.name.in_(NAMES), Command.gateway.in_({row.gateway for row in wearers.values()})
-    )
-    found = (_order(row, known) for row in session.scalars(query.order_by(Command.id.desc()).limit(limit)))
-    return [one for one in found if one is not None]
+    return [one for row in rows if (one := _order(row, known)) is not None]
+
+
+def orders_of_band(session: Session, viewer: Viewer, band: Band, *, limit: int = 500) -> list[Order]:
+    """The newest orders about one band, newest first, those of whoever wore it before too."""
+    rows = _newest(session, {band.gateway}, limit)
+    codes = {msgspec.json.decode(row.body, type=PortalCommand).wearer for row in rows}
+    query = sa.select(Wearer).where(Wearer.gateway == band.gateway, Wearer.code.in_(codes))
+    known = {
+        (row.gateway, row.code): row
+        for row in session.scalars(query.options(*RESTS_ON))
+        if provisions(viewer, facts_of(row))
+    }
+    found = (_order(row, known) for row in rows)
+    return [one for one in found if one is not None and one.device == band.device]
 
 
 def find_order(session: Session, viewer: Viewer, order_id: int) -> Order | None:
@@ -197,6 +207,11 @@ def drop_old_keys(session: Session, now: datetime) -> None:
 def has_old_keys(session: Session, now: datetime) -> bool:
     """Whether there are any."""
     return session.scalar(sa.select(BandKey.at).where(BandKey.at < now - SHOWN_FOR).limit(1)) is not None
+
+
+def _newest(session: Session, gateways: Collection[str], limit: int) -> list[Command]:
+    query = sa.select(Command).where(Command.name.in_(NAMES), Command.gateway.in_(gateways))
+    return list(session.scalars(query.order_by(Command.id.desc()).limit(limit)))
 
 
 def _command(wearer: Wearer, once: str, who: Viewer) -> str:

@@ -117,6 +117,7 @@ def profile_page(wearer: Wearer) -> str:
         standing=_standing(wearer, told) if may_edit(wearer) else None,
         history=version_rows(rows[: SHOWN_VERSIONS + 1], located=located)[:SHOWN_VERSIONS],
         may_edit=editing,
+        ringable={contact.code for contact in wearer.contacts},
         silent=is_silent(wearer.gateway),
         once=secrets.token_hex(ONCE_BYTES),
         seen=newest_change(db.session),

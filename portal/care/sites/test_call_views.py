@@ -27,7 +27,7 @@ from portal.care.wearer_page import ONCE_BYTES, may_command
 from portal.db import db
 from portal.i18n import gettext
 from portal.policy import Role, declare, only
-from portal.security import limiter, viewer
+from portal.security import limiter, local_path, viewer
 from portal.words import now
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ def begin(wearer_id: int) -> ResponseReturnValue:
     db.session.commit()
     ring()
     flash(gettext("正在试拨 %(name)s，进展见「试拨」。", name=contact.name), "good")
-    return redirect(url_for("care.wearer", wearer_id=wearer.id, _anchor="test-calls"))
+    there = url_for("care.wearer", wearer_id=wearer.id, _anchor="test-calls")
+    return redirect(local_path(asked.form.get("next"), there))
 
 
 def _contact(wearer: Wearer, code: str) -> Contact:
