@@ -194,7 +194,9 @@ def test_the_table_has_every_column_and_the_seals(store_app, reader, put):
     assert [row[3] for row in rows[1:]] == ["看了身体情况"]
     assert rows[1][4:6] == ["张桂兰", "家人照护"]
     with store_app.app_context():
-        assert rows[1][7] == db.session.scalar(sa.select(AuditEntry.seal).where(AuditEntry.seq == rows[1][0]))
+        assert rows[1][7] == db.session.scalar(
+            sa.select(AuditEntry.seal).where(AuditEntry.seq == int(rows[1][0]))
+        )
 
 
 def test_every_deed_of_a_group_has_words():
