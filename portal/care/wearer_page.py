@@ -22,7 +22,7 @@ from portal.care.fences import suspensions
 from portal.care.models import Wearer
 from portal.care.sentences import what_words
 from portal.db import db
-from portal.policy import commands_band
+from portal.policy import commands_band, provisions
 from portal.security import viewer
 from portal.words import now
 
@@ -60,6 +60,7 @@ def wearer_page(wearer: Wearer, typed: Typed = Typed()) -> str:
     return render_template(
         "care/wearer.html",
         wearer=wearer,
+        may_provision=provisions(viewer(), facts_of(wearer)),
         sight=sight,
         asks=asks,
         choices=choices(),

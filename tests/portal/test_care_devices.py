@@ -326,3 +326,16 @@ def test_the_list_says_who_needs_a_look_first_and_finds_by_any_word(app, site, g
 def test_a_place_without_bands_says_how_they_come(people, gateway, samples):
     gateway.send(samples.ROSTER)
     assert "还没有手环" in people["admin"].get(LIST).text
+
+
+def test_the_pages_of_a_wearer_and_of_all_lead_there_for_the_office_only(people, gateway, samples):
+    gateway.send(samples.ROSTER, BandsTold(bands=(BAND,)))
+    for role in ("staff", "admin"):
+        assert 'id="to-devices"' in people[role].get("/care/wearers/1/").text
+        assert f'href="{LIST}register?wearer=2"' in people[role].get("/care/roll/").text
+        assert "手环设备" in people[role].get("/me/").text
+    assert 'value="2" selected' in people["admin"].get(f"{LIST}register?wearer=2").text
+    for role in ("guardian", "grid_worker"):
+        assert 'id="to-devices"' not in people[role].get("/care/wearers/1/").text
+    assert "register?wearer" not in people["grid_worker"].get("/care/roll/").text
+    assert "手环设备" not in people["grid_worker"].get("/me/").text
