@@ -20,6 +20,7 @@ import json
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
@@ -72,7 +73,7 @@ def recorded_since(
     return session.scalar(query.limit(1)) is not None
 
 
-def seal_of(entry: AuditEntry) -> str:
+def seal_of(entry: AuditEntry | sa.Row[Any]) -> str:
     """SHA-256 over the entry and the seal before it."""
     parts = [entry.previous, entry.at_ms, entry.actor, entry.action, entry.subject, entry.detail]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
@@ -139,11 +140,12 @@ def _outside(session: Session, told: str) -> Broken | None:
     return None
 
 
-def _chain(session: Session) -> tuple[Broken | None, tuple[AuditEntry | None, int]]:
+def _chain(session: Session) -> tuple[Broken | None, tuple[sa.Row[Any] | None, int]]:
     """The first entry that does not fit, else the last one and how many there are."""
-    previous, last, entries = FIRST_SEAL, None, 0
-    query = sa.select(AuditEntry).order_by(AuditEntry.seq).execution_options(yield_per=1_000)
-    with closing(session.scalars(query)) as rows:
+    previous, entries = FIRST_SEAL, 0
+    last: sa.Row[Any] | None = None
+    query = sa.select(*AuditEntry.__table__.columns).order_by(AuditEntry.seq)
+    with closing(session.execute(query.execution_options(yield_per=1_000))) as rows:
         for entry in rows:
             if entry.seal != seal_of(entry):
                 return Broken(seq=entry.seq, reason="changed"), (last, entries)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
+from gateway.telemetry import masked
 from portal.care.models import AuditEntry, Contact, Guardianship, Wearer
 from portal.db import db
 from portal.people.models import User
@@ -73,6 +75,16 @@ def test_the_family_is_texted_once_about_a_claim_and_never_who_asked(store_app, 
     }
     assert len(sent) == 3
     assert all("王秀英 申请做张桂兰的监护人" in words for _, words in sent)
+
+
+def test_no_log_names_a_number_that_was_texted(told, people, caplog, samples):
+    caplog.set_level(logging.DEBUG)
+    ask(people)
+    judge(people, "claims/1/confirm", wearer="1")
+    assert len(texts(told)) == 7
+    logged = masked(caplog.text)
+    for phone in (samples.SON.phone, samples.DAUGHTER.phone, samples.PHONES["resident"]):
+        assert phone.removeprefix("+86") not in logged
 
 
 def test_an_english_reader_texts_the_family_in_chinese(told, people):
