@@ -477,15 +477,23 @@ def address(app: Flask, real_clock: None) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def chromium(address: str) -> Iterator[object]:
-    """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
-    from rigs.chromium import chromium_running  # only who needs a browser pays for Playwright
+@pytest.fixture(scope="module")
+def chromium_of_module() -> Iterator[object]:
+    """One browser for the tests of a module."""
+    from rigs.chromium import WEBGL, chromium_running  # only who needs a browser pays for Playwright
 
     if not AXE.exists():
         pytest.fail("needs `npm ci`")
-    with chromium_running() as browser:
+    with chromium_running(*WEBGL) as browser:
         yield browser
+
+
+@pytest.fixture
+def chromium(address: str, chromium_of_module) -> Iterator[object]:
+    """A browser nobody has used yet; whatever was opened in it is closed before the portal ends."""
+    yield chromium_of_module
+    for context in chromium_of_module.contexts:
+        context.close()
 
 
 @pytest.fixture

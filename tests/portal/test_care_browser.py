@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from playwright.sync_api import Page, expect
-from rigs.chromium import WEBGL, chromium_running
 
 from gateway.model import Fix
 from gateway.told import CommandDone
@@ -34,16 +33,6 @@ RINGS = """([layer, wanted]) => new Promise((done) => {
 """Gives what a layer draws as soon as it is what is wanted: a map draws in its own time."""
 MOVED = [["桂兰", 31.165]]
 MAPLIBRE = Path(__file__).parents[2] / "portal" / "static" / "vendor" / "maplibre-gl" / "maplibre-gl.mjs"
-
-
-@pytest.fixture
-def chromium(address) -> Iterator[object]:
-    """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
-    del address
-    if not MAPLIBRE.exists():
-        pytest.fail("the front-end libraries are not collected: npm ci && python -m portal.collect_vendor")
-    with chromium_running(*WEBGL) as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from rigs.chromium import WEBGL, chromium_running
 
 from portal import demo
 
@@ -21,14 +19,6 @@ SHOTS = ROOT / "tests" / "browser" / "shots"
 WALL = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}}
 FAULTS = "axe.run().then((r) => r.violations.map((v) => [v.id, v.nodes[0].html]))"
-
-
-@pytest.fixture
-def chromium(address) -> Iterator[object]:
-    """As the wall of a desk has it: a page may sound only after a press, as browsers have it by default."""
-    del address
-    with chromium_running(*WEBGL) as browser:
-        yield browser
 
 
 def desk(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 from playwright.sync_api import expect
-from rigs.chromium import WEBGL, chromium_running
 
 from gateway.model import Battery, Fix
 from portal import demo
@@ -31,13 +29,6 @@ RESTS = """() => new Promise((done) => {
   if (map.loaded() && !map.isMoving()) done();
   else map.once("idle", () => done());
 })"""
-
-
-@pytest.fixture
-def chromium(address) -> Iterator[object]:
-    del address
-    with chromium_running(*WEBGL) as browser:
-        yield browser
 
 
 def at(samples, lat, lon, *, ago_s=0):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 from playwright.sync_api import expect
-from rigs.chromium import WEBGL, chromium_running
 
 from gateway.model import Battery, Fix
 from portal import demo
@@ -37,13 +35,6 @@ RESTS = """() => new Promise((done) => {
   const look = () => (map.isMoving() ? requestAnimationFrame(look) : done(map.getCenter()));
   requestAnimationFrame(look);
 })"""
-
-
-@pytest.fixture
-def chromium(address) -> Iterator[object]:
-    del address
-    with chromium_running(*WEBGL) as browser:
-        yield browser
 
 
 def told(samples, number, lat, lon, **more):

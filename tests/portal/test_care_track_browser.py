@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 from playwright.sync_api import expect
-from rigs.chromium import WEBGL, chromium_running
 
 from gateway.model import Alarm, Fix, HeartRate, Why
 from gateway.told import AlarmRaised
@@ -74,13 +72,6 @@ CLOCK = """async ({ url, cases }) => {
   }
   return "";
 }"""
-
-
-@pytest.fixture
-def chromium(address) -> Iterator[object]:
-    del address
-    with chromium_running(*WEBGL) as browser:
-        yield browser
 
 
 def walked(far, samples) -> datetime:

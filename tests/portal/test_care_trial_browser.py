@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from playwright.sync_api import expect
-from rigs.chromium import chromium_running
 from rigs.pages import DESKTOP
 
 from gateway.model import BloodPressure, FenceView, Fix, HeartRate
@@ -62,16 +61,6 @@ def week(samples):
             upper = round(138 + chance.gauss(0, 8))
             readings.append(BloodPressure(systolic_mmhg=upper, diastolic_mmhg=round(upper * 0.6)))
         yield samples.telemetry(*readings, ago_s=timedelta(minutes=10 * ago).total_seconds())
-
-
-@pytest.fixture
-def chromium(address) -> Iterator[object]:
-    """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
-    del address
-    if not AXE.exists():
-        pytest.fail("needs `npm ci`")
-    with chromium_running() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page
@@ -39,7 +40,7 @@ def wearer(app, real_clock, gateway, samples) -> int:
     found = vitals.wearer_id(app)
     now = datetime.now(UTC)
     vitals.month(app, found, now)
-    vitals.evening(app, found, now - timedelta(hours=26))
+    vitals.evening(app, found, evening())
     return found
 
 
@@ -51,8 +52,14 @@ def sign_in(page: Page, phone: str) -> None:
     page.wait_for_url("**/")
 
 
+def evening() -> datetime:
+    """Eight in the evening of yesterday, where the portal is."""
+    here = datetime.now(ZoneInfo("Asia/Shanghai")) - timedelta(days=1)
+    return here.replace(hour=20, minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
 def yesterday() -> str:
-    return f"{datetime.now(UTC) + timedelta(hours=8) - timedelta(hours=26):%Y-%m-%d}"
+    return f"{evening():%Y-%m-%d}"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,7 @@ def test_vital_signs_break_no_rule_of_accessibility(
         found = page.evaluate("axe.run().then((r) => r.violations.map((v) => [v.id, v.nodes[0].html]))")
         assert (span, found) == (span, [])
         assert (span, page.evaluate("document.documentElement.scrollWidth - innerWidth")) == (span, 0)
-        if name == "elder":
+        if name == "elder" and span != "card":
             assert (span, page.evaluate(SMALL_TEXT), page.evaluate(LOW_TARGETS)) == (span, [], [])
         complaints.clear()  # the camera and axe themselves were refused their inline styles
     context.close()

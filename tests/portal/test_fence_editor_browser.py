@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from playwright.sync_api import Page, expect
-from rigs.chromium import WEBGL, chromium_running
 
 from gateway.model import Fix
 from portal import demo
@@ -35,12 +34,6 @@ SMALL = """([targets, least]) => [...document.querySelectorAll(targets)]
   .filter((thing) => thing.getBoundingClientRect().height > 0)
   .filter((thing) => thing.getBoundingClientRect().height < least)
   .map((thing) => thing.outerHTML.slice(0, 90))"""
-
-
-@pytest.fixture
-def chromium(address: str):
-    with chromium_running(*WEBGL) as browser:
-        yield browser
 
 
 def off(east_m: float, north_m: float) -> tuple[float, float]:

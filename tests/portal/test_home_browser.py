@@ -11,7 +11,6 @@ import pytest
 from flask import Flask
 from PIL import Image
 from playwright.sync_api import Browser, Page
-from rigs.chromium import WEBGL, chromium_running
 from werkzeug.serving import make_server
 
 from portal import demo
@@ -47,16 +46,6 @@ def address(app: Flask) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-@pytest.fixture
-def chromium(address: str) -> Iterator[Browser]:
-    """A browser that begins after the portal and ends before it: Playwright holds this thread's loop."""
-    del address
-    if not AXE.exists():
-        pytest.fail("needs `npm ci`")
-    with chromium_running(*WEBGL) as browser:
-        yield browser
 
 
 class Desk:

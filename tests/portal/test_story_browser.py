@@ -12,7 +12,6 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Page, expect
-from rigs.chromium import WEBGL, chromium_running
 from rigs.pages import DESKTOP, PHONE, ROOT, Reader, context_of
 
 from gateway.model import Alarm, FenceView, Fix, HeartRate, Why
@@ -47,12 +46,6 @@ WORDS = {
         "over": "李建国 has closed it",
     },
 }
-
-
-@pytest.fixture
-def chromium(address):
-    with chromium_running(*WEBGL) as browser:
-        yield browser
 
 
 class Evening:

@@ -27,6 +27,20 @@ export function tick(root = document) {
   }
 }
 
+// A form that was sent takes the page along: to load it anew would cost the answer, to fetch it the answer's words.
+const LEAVING_MS = 20_000;
+let sent = 0;
+window.addEventListener("submit", (event) => {
+  if (!event.defaultPrevented) sent = Date.now();
+});
+window.addEventListener("pageshow", () => (sent = 0));
+const leaving = () => Date.now() - sent < LEAVING_MS;
+
+/** Load the page anew, unless it is being left for the answer to a form. */
+export function anew() {
+  if (!leaving()) location.reload();
+}
+
 function clock() {
   return new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }).format(new Date());
 }
@@ -185,9 +199,10 @@ export function follow(handlers) {
 
 // Puts a fetched piece of page in place of what is there; typed words, open details and the focus stay.
 export async function refresh(container, url, { part = null } = {}) {
+  if (leaving()) return false;
   const answer = await fetch(url, { headers: { Accept: "text/html" }, credentials: "same-origin" });
   if (answer.redirected || answer.status === 401) {
-    location.reload();
+    anew();
     return false;
   }
   if (!answer.ok) return false;

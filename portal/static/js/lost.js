@@ -3,7 +3,7 @@
 
 import { circle, collection, colour, feature, fenceLayers, fit, FONT, makeMap, point, ringPicture, calm } from "./maps.js";
 import { lines, whole } from "./track_clock.js";
-import { calmly, follow, refresh, tick } from "./live.js";
+import { anew, calmly, follow, refresh, tick } from "./live.js";
 
 const DOTS = 40;
 const TICK_MS = 15_000;
@@ -101,7 +101,7 @@ function see() {
 function over() {
   const live = document.getElementById("share-live");
   if (!live) {
-    location.reload();
+    anew();
     return;
   }
   live.remove();
@@ -183,7 +183,7 @@ ask()
       wearer: (told) => {
         if (String(told.id) === board.dataset.wearer) show();
       },
-      roster: () => location.reload(),
+      roster: anew,
       reload: show,
     });
   });

@@ -3,7 +3,7 @@
 // those in alarm stand for themselves, the others gather into clusters where they are many.
 
 import { collection, colour, feature, fenceLayers, fit, FONT, makeMap, point as at, ringPicture, calm, dark } from "./maps.js";
-import { ago, calmly, follow, refresh, tick } from "./live.js";
+import { ago, anew, calmly, follow, refresh, tick } from "./live.js";
 
 const FRESH_MS = 3 * 60_000;
 const FADING_MS = 15 * 60_000;
@@ -429,7 +429,7 @@ const handlers = {
   },
   incident: () => showBriefs(),
   health: () => showBriefs(),
-  roster: () => location.reload(),
+  roster: anew,
   reload,
 };
 
