@@ -26,7 +26,14 @@ from sqlalchemy import event
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from portal.settings import MAX_POLLS, PAGE_THREADS
+
 BUSY_TIMEOUT_MS = 10_000
+MOST_CONNECTIONS = 2 * (PAGE_THREADS + MAX_POLLS)
+"""Two for each thread: the request's own session, and one beside it (`writing`, `reading`).
+
+With fewer, threads that hold one and want another could wait for each other for ever.
+"""
 CHANNEL = "shouwang_changes"
 """What PostgreSQL's NOTIFY rings on when something was committed that others may be waiting for."""
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -87,9 +94,9 @@ def init_app(app: Flask, database_url: str) -> None:
     options: dict[str, Any] = {"url": url}
     if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
         options["url"] = url.set(database=str(Path(str(url.database)).absolute()))
-        options |= {"pool_size": 16, "max_overflow": 48}
+        options |= {"pool_size": 16, "max_overflow": MOST_CONNECTIONS - 16}
     elif url.get_backend_name() == "postgresql":
-        options |= {"pool_size": 8, "max_overflow": 24, "pool_pre_ping": True}
+        options |= {"pool_size": 8, "max_overflow": MOST_CONNECTIONS - 8, "pool_pre_ping": True}
     app.config["SQLALCHEMY_ENGINES"] = {"default": options}
     folder = Path(__file__).parent / "migrations"
     app.config["ALEMBIC"] = {

@@ -22,6 +22,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from portal.settings import MAX_POLLS, PAGE_THREADS
 from portal.streaming.bells import Datagrams, Notices, listens
 from portal.streaming.keeper import Keeper
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from portal.settings import PortalSettings
     from portal.stream import Bell
 
-PAGE_THREADS = 24
-MAX_POLLS = 16
 MAX_CONNECTIONS = 2_048
 """Granian counts connections, not requests: a browser that stays connected without asking takes no thread."""
 KILL_AFTER_S = 2

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
+
+PAGE_THREADS: Final = 24
+"""Requests a process answers at once, beside gateways that wait."""
+MAX_POLLS: Final = 16
+"""Gateways that may wait at once; one more is answered at once, empty or not."""
 
 
 class PortalSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,6 +17,7 @@ from portal.api import commands
 from portal.api.ingest import BatchError, store
 from portal.care.models import GatewayLine
 from portal.db import db, writing
+from portal.settings import MAX_POLLS
 from portal.words import now
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 MAX_NUMBER = 2**53
 """The largest whole number every JSON reader keeps exactly (RFC 8259, section 6)."""
 MAX_WAIT_S = 25.0
-MAX_POLLS = 16
-"""Gateways that may wait at once; one more is answered at once, empty or not."""
-
 HEARD_EVERY = timedelta(seconds=20)
 """A gateway that only asks is alive too; noted at most so often."""
 

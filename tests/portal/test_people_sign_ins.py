@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from portal.care.models import Change
-from portal.db import db
+from portal.db import db, writing
 from portal.people.account_models import SignIn
 from portal.people.models import Grant, User
 from portal.people.sign_ins import browser_of, masked
+from portal.settings import MAX_POLLS, PAGE_THREADS
 
 from .conftest import NOW, PHONES, Browser, Gateway
 
@@ -37,6 +40,13 @@ def later(app, **time: float) -> None:
     app.config["NOW"] = lambda: at
 
 
+def wait_until(true) -> None:
+    ends_at = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < ends_at, db.engine.pool.status()
+        time.sleep(0.01)
+
+
 def cookie(browser: Browser) -> str:
     return browser.client.get_cookie("shouwang").value
 
@@ -53,6 +63,20 @@ def test_the_page_names_browser_network_and_way(store_app):
     browser.get("/")
     assert "个人身份" in browser.get("/me/sign-ins").text
     assert "工作身份" in person(store_app, "staff").get("/me/sign-ins").text
+
+
+def test_as_many_at_once_as_there_are_threads_do_not_wait_for_each_other_for_ever(store_app):
+    """Each notes that the sign-in is in use, in a session beside its own, while somebody holds that row."""
+    known = {"Cookie": f"shouwang={cookie(person(store_app))}"}
+    later(store_app, hours=1)
+    count = PAGE_THREADS + MAX_POLLS
+    with store_app.app_context(), ThreadPoolExecutor(count) as threads:
+        with writing() as holding:
+            holding.execute(sa.update(SignIn).values(way=SignIn.way))
+            clients = [store_app.test_client(use_cookies=False) for _ in range(count)]
+            asked = [threads.submit(client.get, "/me/", headers=known) for client in clients]
+            wait_until(lambda: db.engine.pool.checkedout() == 2 * count)
+        assert {one.result().status_code for one in asked} == {200}
 
 
 def test_ending_one_signs_that_browser_out_at_its_next_request(store_app):
