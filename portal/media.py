@@ -19,13 +19,16 @@ from typing import Any, Final, Literal
 import fsspec
 import pillow_heif
 import sqlalchemy as sa
-from flask import Blueprint, Response, abort, current_app
+from flask import Blueprint, Response, abort, current_app, request
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.db import Model, db
+from portal.fields import Filled
+from portal.i18n import gettext
 from portal.policy import ANYONE, Viewer, declare
 from portal.security import viewer
+from portal.words import now
 
 pillow_heif.register_heif_opener()
 
@@ -203,6 +206,20 @@ def keep(session: Session, data: bytes, *, owner_id: int | None, now: dt.datetim
     )
     session.add(kept)
     return kept
+
+
+def sent(form: Filled, name: str, label: str) -> Media | None:
+    """Keep the one picture a form brought, if it did; writes what is wrong with it into the form."""
+    upload = request.files.get(name)
+    if upload is None or not upload.filename:
+        return None
+    try:
+        data = upload.stream.read(MAX_FILE_BYTES + 1)
+        return keep(db.session, data, owner_id=viewer().user, now=now())
+    except PictureRefused:
+        form.errors[name] = gettext("这张照片没有收：请选 JPG、PNG 或 HEIC 照片，不超过 20 MB。")
+        form.labels[name] = label
+        return None
 
 
 def pending(session: Session, names: list[str], *, owner_id: int | None) -> list[Media]:

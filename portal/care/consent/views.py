@@ -71,7 +71,7 @@ def decide(wearer_id: int, data: str, audience: str) -> ResponseReturnValue:
         flash(gettext("没有同意，什么都没有改变。"), "information")
         return _back(wearer)
     form = fill(fields, request.form.to_dict(flat=False))
-    paper = _paper(form) if basis is Basis.PAPER else None
+    paper = media.sent(form, "paper", gettext("纸面的照片")) if basis is Basis.PAPER else None
     if form.errors:
         return _decision(wearer, data, audience, basis, form), HTTPStatus.UNPROCESSABLE_ENTITY
     days, at = UNTIL_DAYS[str(form.values["until"])], now()
@@ -162,21 +162,6 @@ def _back(wearer: Wearer) -> ResponseReturnValue:
     if Role.WEARER in viewer().roles and consents_as(viewer(), facts_of(wearer)) is Basis.OWN:
         return redirect(url_for("mine.page"))
     return redirect(url_for("consents.page", wearer_id=wearer.id))
-
-
-def _paper(form: Filled) -> media.Media | None:
-    """The photograph of the paper; writes what is wrong with it into the form."""
-    upload = request.files.get("paper")
-    if upload is None or not upload.filename:
-        return None
-    try:
-        return media.keep(
-            db.session, upload.stream.read(media.MAX_FILE_BYTES + 1), owner_id=viewer().user, now=now()
-        )
-    except media.PictureRefused:
-        form.errors["paper"] = gettext("这张照片没有收：请选 JPG、PNG 或 HEIC 照片，不超过 20 MB。")
-        form.labels["paper"] = gettext("纸面的照片")
-        return None
 
 
 def _may_see_paper(who: Viewer, consent_id: int) -> bool:

@@ -27,7 +27,6 @@ from portal.words import fill, now
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
-    from portal.fields import Filled
 
 JUDGES = only(*REGISTRARS)
 OBJECTORS = only(Role.WEARER, Role.GUARDIAN)
@@ -64,7 +63,7 @@ def claim() -> ResponseReturnValue:
     if request.method == "GET":
         form.errors.clear()
         return render_template("care/guardian_claim.html", form=form, fields=fields())
-    paper = None if form.errors else _paper(form)
+    paper = None if form.errors else media.sent(form, "paper", gettext("材料的照片"))
     if form.errors:
         page = render_template("care/guardian_claim.html", form=form, fields=fields())
         return page, HTTPStatus.UNPROCESSABLE_ENTITY
@@ -244,20 +243,6 @@ def _judged(guardianship_id: int) -> Guardianship:
     if found is None or not found.holds(now()):
         abort(HTTPStatus.NOT_FOUND)
     return found
-
-
-def _paper(form: Filled) -> media.Media | None:
-    """The photograph of the proof; writes what is wrong with it into the form."""
-    upload = request.files.get("paper")
-    if upload is None or not upload.filename:
-        return None
-    try:
-        data = upload.stream.read(media.MAX_FILE_BYTES + 1)
-        return media.keep(db.session, data, owner_id=viewer().user, now=now())
-    except media.PictureRefused:
-        form.errors["paper"] = gettext("这张照片没有收：请选 JPG、PNG 或 HEIC 照片，不超过 20 MB。")
-        form.labels["paper"] = gettext("材料的照片")
-        return None
 
 
 def _may_see_paper(who: Viewer, claim_id: int) -> bool:

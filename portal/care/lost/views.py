@@ -105,7 +105,7 @@ def begin(wearer_id: int) -> ResponseReturnValue:
     wearer = _commanded(wearer_id)
     search = lost.open_search(db.session, wearer)
     form = fill(told_fields(), request.form.to_dict(flat=False))
-    picture = _picture(form)
+    picture = media.sent(form, "picture", gettext("照片"))
     if form.errors:
         shown = _start(wearer, form) if search is None else _page(wearer, search, form)
         return shown, HTTPStatus.UNPROCESSABLE_ENTITY
@@ -246,20 +246,6 @@ def _address(link: ShareLink, key: str) -> str:
         return ""
     root: str = current_app.config["PORTAL"].public_url.rstrip("/")
     return root + url_for("share.page", token=token)
-
-
-def _picture(form: Filled) -> media.Media | None:
-    """The picture sent along; writes what is wrong with it into the form."""
-    upload = request.files.get("picture")
-    if upload is None or not upload.filename:
-        return None
-    try:
-        data = upload.stream.read(media.MAX_FILE_BYTES + 1)
-        return media.keep(db.session, data, owner_id=viewer().user, now=now())
-    except media.PictureRefused:
-        form.errors["picture"] = gettext("这张照片没有收：请选 JPG、PNG 或 HEIC 照片，不超过 20 MB。")
-        form.labels["picture"] = gettext("照片")
-        return None
 
 
 def _replace_picture(search: LostSearch, picture: media.Media) -> None:
