@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import http.client
 import os
 import pwd
 import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,44 +22,19 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jinja2.bccache import BytecodeCache
 from passlib.hash import argon2
+from rigs import neighbourhood
+from rigs.neighbourhood import NOW
+from rigs.portal_served import Streams, free_port, served
 from sqlalchemy import make_url
-from werkzeug.serving import make_server
-from werkzeug.wsgi import ClosingIterator
 
-from gateway.model import (
-    Battery,
-    BloodPressure,
-    ContactView,
-    FenceView,
-    Fix,
-    HeartRate,
-    Reading,
-    WearerView,
-    Why,
-)
-from gateway.profile import ContactTable, FenceTable, Profile
-from gateway.told import (
-    CommandDone,
-    IncidentChanged,
-    IncidentView,
-    LegView,
-    ProfileInForce,
-    Roster,
-    SyncBatch,
-    SyncEvent,
-    SyncPayload,
-    Telemetry,
-)
+from gateway.told import SyncBatch, SyncEvent, SyncPayload
 from portal import create_app, demo
 from portal.db import db, upgrade
-from portal.serve import join_bells
 from portal.settings import PortalSettings
-from portal.streaming.process import serving
 
 GATEWAY = "gw-xinhe-1"
 TOKEN = "gateway-token-for-tests"
 TWILIO_TOKEN = "twilio-token-for-tests"
-NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 ROOT = Path(__file__).parents[2]
 MAP = ROOT / "data" / "seed"
@@ -364,110 +335,12 @@ def real_clock(app: Flask) -> None:
     app.config["NOW"] = lambda: datetime.now(UTC)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Streams:
-    """The stream's process, as a thread of this one: the same code on a loop and a port of its own."""
-
-    def __init__(self, app: Flask, **changed) -> None:
-        changed = {"stream_port": free_port(), **changed}
-        self.settings = msgspec.structs.replace(app.config["PORTAL"], **changed)
-        app.config["PORTAL"] = self.settings
-        self.clock = lambda: app.config["NOW"]()  # noqa: PLW0108  # a test may set another later
-        self.hub = None
-        self.loop = None
-        self.began = threading.Event()
-        self.thread = threading.Thread(target=lambda: asyncio.run(self.serve()), name="streams-under-test")
-        self.thread.start()
-        assert self.began.wait(20)
-        self.leave = join_bells(self.settings, app.extensions["bell"])
-
-    async def serve(self) -> None:
-        self.loop, self.ended = asyncio.get_running_loop(), asyncio.Event()
-        async with serving(self.settings, clock=self.clock) as self.hub:
-            await self.hub.opened.wait()
-            self.began.set()
-            await self.ended.wait()
-
-    def call(self, work, *arguments):
-        """Do something on the loop of the streams and give its answer."""
-
-        async def do():
-            return work(*arguments)
-
-        return asyncio.run_coroutine_threadsafe(do(), self.loop).result(timeout=20)
-
-    def close(self) -> None:
-        if self.thread.is_alive():
-            self.leave()
-            self.loop.call_soon_threadsafe(self.ended.set)
-            self.thread.join(timeout=20)
-
-
 @pytest.fixture
 def streams(app: Flask) -> Iterator[Streams]:
     """Live pages held as they are in life."""
     streams = Streams(app)
     yield streams
     streams.close()
-
-
-def _read_whole(answer):
-    """Give an answer that is closed once it is read: werkzeug's server forgets to when a browser has gone."""
-    with closing(ClosingIterator(answer)) as parts:
-        yield from parts
-
-
-class Front:
-    """A reverse proxy: `/care/stream` goes to the stream's process, everything else to the portal."""
-
-    def __init__(self, app: Flask) -> None:
-        self.app = app
-
-    def __call__(self, environ, start_response):
-        if environ["PATH_INFO"] != "/care/stream":
-            return _read_whole(self.app.wsgi_app(environ, start_response))
-        line = http.client.HTTPConnection("127.0.0.1", self.app.config["PORTAL"].stream_port, timeout=60)
-        names = ("COOKIE", "LAST_EVENT_ID", "USER_AGENT", "HOST")
-        told = {
-            name.replace("_", "-"): environ[f"HTTP_{name}"] for name in names if f"HTTP_{name}" in environ
-        }
-        try:
-            line.request("GET", f"/care/stream?{environ['QUERY_STRING']}", headers=told)
-            answer = line.getresponse()
-        except OSError:
-            line.close()
-            start_response("502 Bad Gateway", [])
-            return [b""]
-        kind = answer.headers.get("Content-Type", "text/plain")
-        start_response(f"{answer.status} {answer.reason}", [("Content-Type", kind)])
-        return ClosingIterator(iter(lambda: answer.read1(65_536), b""), [answer.close, line.close])
-
-
-STATIC_KEPT_S = 3600
-"""So that a browser of a test asks for a style or a script once, not again with every page."""
-
-
-@contextmanager
-def served(app: Flask, *, behind_proxy: bool = True) -> Iterator[str]:
-    """The portal on a port of its own, its live pages under the same address or on a port of theirs."""
-    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = STATIC_KEPT_S
-    server = make_server("127.0.0.1", 0, Front(app) if behind_proxy else app, threaded=True)
-    address = f"http://127.0.0.1:{server.port}"
-    url = "/care/stream" if behind_proxy else ""
-    streams = app.extensions["streams"] = Streams(app, port=server.port, stream_url=url)
-    serving = threading.Thread(target=server.serve_forever, name="portal-under-test")
-    serving.start()
-    yield address
-    app.extensions["bell"].close()
-    streams.close()
-    server.shutdown()
-    serving.join(timeout=20)
-    server.server_close()
 
 
 @pytest.fixture
@@ -514,132 +387,15 @@ def far(gateway: Gateway) -> Iterator[object]:
         yield Far()
 
 
-# ---------------------------------------------------------------- believable things
-
-
-DAUGHTER = ContactView(contact="li-xiaomei", name="李晓梅", phone="+8613800138002", relation="女儿")
-SON = ContactView(contact="li-jianguo", name="李建国", phone="+8613800138001", relation="儿子")
-ZHANG = WearerView(
-    wearer="zhang-guilan",
-    name="张桂兰",
-    birth_year=1943,
-    home="3栋2单元401",
-    devices=("band-zhang",),
-    contacts=(SON, DAUGHTER),
-)
-WANG = WearerView(
-    wearer="wang-deshun",
-    name="王德顺",
-    birth_year=1947,
-    home="5栋1单元102",
-    devices=("4700186508",),
-    contacts=(ContactView(contact="wang-fang", name="王芳", phone="+8613800138003", relation="女儿"),),
-    fences=(FenceView(fence="home", name="5栋与中心花园", centre=(31.15535, 121.1046), radius_m=90),),
-)
-ROSTER = Roster(community="xinhe", wearers=(ZHANG, WANG))
-
-
-def telemetry(
-    *readings: Reading, wearer: str = "zhang-guilan", ago_s: float = 0, backlog: bool = False
-) -> Telemetry:
-    return Telemetry(
-        device=f"band-{wearer}",
-        wearer=wearer,
-        received_at=NOW - timedelta(seconds=ago_s),
-        backlog=backlog,
-        readings=readings,
-    )
-
-
-def at_home(*, ago_s: float = 0) -> Telemetry:
-    """张桂兰 near building 3 with pulse, pressure and charge."""
-    return telemetry(
-        Fix(lat=31.15590, lon=121.10650, valid=True, accuracy_m=12.0, source="gnss"),
-        HeartRate(heart_rate_bpm=76),
-        BloodPressure(systolic_mmhg=132, diastolic_mmhg=84),
-        Battery(battery_pct=64),
-        ago_s=ago_s,
-    )
-
-
-def leg(number: int, channel: str, state: str, *, contact: ContactView = SON, round_: int = 1) -> LegView:
-    return LegView(
-        leg_id=f"inc1.{round_}.{contact.contact}.{channel}.{number}",
-        contact=contact.contact,
-        name=contact.name,
-        role="family",
-        channel=channel,
-        round=round_,
-        attempt=number,
-        state=state,
-        carrier="twilio",
-        at=NOW - timedelta(seconds=60),
-    )
-
-
-def incident(state: str = "notifying", *legs: LegView, **more) -> IncidentChanged:
-    fields = {
-        "incident_id": "inc1",
-        "ref": "A7K2",
-        "wearer": "zhang-guilan",
-        "kind": "sos",
-        "severity": "critical",
-        "why": Why(code="sos"),
-        "opened_at": NOW - timedelta(minutes=2),
-        "lat": 31.15590,
-        "lon": 121.10650,
-    }
-    return IncidentChanged(incident=IncidentView(state=state, legs=legs, **(fields | more)))
-
-
-# ---------------------------------------------------------------- a wearer's profile
-
-ZHANG_PROFILE = Profile(
-    name="张桂兰",
-    birth_year=1943,
-    home="3栋2单元401",
-    contacts=(
-        ContactTable(id="li-jianguo", name="李建国", phone="+8613800138001", relation="儿子"),
-        ContactTable(id="li-xiaomei", name="李晓梅", phone="+8613800138002", relation="女儿"),
-    ),
-    fences=(FenceTable(id="home", name="家和花园", centre=(31.15535, 121.1046), radius_m=90.0),),
-    rules={"vitals": {"heart_rate_high_bpm": 120, "sustained_readings": 2}},
-)
-
-
-def profile_told(version: int = 1, profile: Profile = ZHANG_PROFILE, **more) -> ProfileInForce:
-    """A version of 张桂兰's profile, as her gateway tells it."""
-    fields = {"source": "portal", "by": "李晓梅", "at": NOW - timedelta(hours=9 - version)} | more
-    return ProfileInForce(wearer="zhang-guilan", version=version, profile=profile, **fields)
-
-
-def profile_taken(command: dict, version: int) -> tuple[ProfileInForce, CommandDone]:
-    """What a gateway says that takes a `set_profile`."""
-    profile = msgspec.convert(command["profile"], Profile)
-    told = profile_told(version, profile, by=command["by"], at=NOW)
-    return told, CommandDone(command=command["command"], done=True)
-
-
 @pytest.fixture
 def samples() -> SimpleNamespace:
     """Believable things a gateway says, and the constants the fixtures above use."""
+    told = {name: value for name, value in vars(neighbourhood).items() if not name.startswith("_")}
     return SimpleNamespace(
-        NOW=NOW,
+        **told,
         GATEWAY=GATEWAY,
         TWILIO_TOKEN=TWILIO_TOKEN,
         PHONES=PHONES,
-        ROSTER=ROSTER,
-        ZHANG=ZHANG,
-        WANG=WANG,
-        SON=SON,
-        DAUGHTER=DAUGHTER,
-        telemetry=telemetry,
-        at_home=at_home,
-        leg=leg,
-        incident=incident,
-        ZHANG_PROFILE=ZHANG_PROFILE,
-        profile_told=profile_told,
-        profile_taken=profile_taken,
         Gateway=Gateway,
         Browser=Browser,
         make_app=make_app,
