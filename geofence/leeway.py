@@ -46,7 +46,8 @@ def leeway_m(limits: Limits, breach_m: float, sure: Certainty) -> tuple[Steady, 
     """Give what fixes show, and by how many metres `breach_m` may be another with it still being so.
 
     True for every place of the table and every fix at least as sure; None where there are no such metres.
-    `breach_m` may be nearer to the border than the true one.
+    `breach_m` may be nearer to the border than the true one, but not where it is above zero and below the
+    exit margin: there the shape has to measure exactly, with a `near_m` beyond it, as every rule makes it.
     """
     reach_m = sure.reach_m
     most_m = limits.exit_margin_m - max(reach_m, limits.hysteresis_m)
