@@ -10,7 +10,8 @@ They are read as they are, once a process (about 20 ms): there is no compiled ca
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -19,13 +20,13 @@ import flask_babel
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask
+from flask import Flask, g
 from flask_babel import Babel, Domain, get_locale
 from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
-from portal.people.language import DEFAULT_LANGUAGE, LANGUAGES, chosen_language, chosen_locale
+from portal.people.language import DEFAULT_LANGUAGE, LANGUAGES, chosen_language, chosen_locale, speak
 
 LANGUAGE_NAMES: Final = {"zh": "中文", "en": "English"}
 HTML_LANG: Final = {"zh": "zh-Hans", "en": "en"}
@@ -82,6 +83,17 @@ def gettext(text: str, **values: object) -> str:
     if chosen_language() == DEFAULT_LANGUAGE:  # the strings are Chinese: nothing is to be looked up
         return text % values if values else text
     return str(flask_babel.gettext(text, **values))
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Say things in a language meanwhile, whatever the reader chose: a text goes to somebody else."""
+    before = g.get("language")
+    try:
+        with flask_babel.force_locale(LANGUAGES[speak(language)]):
+            yield
+    finally:
+        g.language = before
 
 
 @pass_eval_context

@@ -7,7 +7,6 @@ import typing
 
 import msgspec
 import pytest
-from flask_babel import force_locale
 
 from gateway import plugins
 from gateway.backtest import fences_of_tables, settings_in_force, settings_with
@@ -19,6 +18,7 @@ from portal.care.problem_words import words_of
 from portal.care.profile.reasons import reasons, trial_reasons
 from portal.care.trial import run as trial
 from portal.care.trial.forms import fences_typed
+from portal.i18n import speaking
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 LATIN = re.compile(r"[A-Za-z]{3,}")
@@ -140,12 +140,12 @@ def tried() -> list[Problem]:
 
 def assert_said(app, said: str, value: str = "") -> None:
     with app.test_request_context("/"):
-        with force_locale("zh"):
+        with speaking("zh"):
             words = words_of(said, value)
             assert words is not None, said
             assert HAN.search(words), (said, words)
             assert not LATIN.search(OURS.sub("", words)), (said, words)
-        with force_locale("en"):
+        with speaking("en"):
             words = words_of(said, value)
             assert words is not None, said
             assert not HAN.search(words), (said, words)
@@ -174,7 +174,7 @@ def test_whatever_else_refuses_an_order_has_words_in_both_languages(app):
 
 
 def test_a_phrase_of_a_newer_gateway_is_not_shown_in_its_english(app):
-    with app.test_request_context("/"), force_locale("zh"):
+    with app.test_request_context("/"), speaking("zh"):
         assert words_of("the moon is in the wrong house") is None
         (reason,) = reasons("profile.name = 'x': expected the moon in another house", None)
         assert (reason.about, reason.said) == ("名称", "守望设备不接受这一项，请联系管理员。")
@@ -192,7 +192,7 @@ def test_a_path_is_said_by_the_name_of_its_piece(app):
         Problem("fences[1]", "1", "a table"),
         Problem("days", "0", "a number of days from 1 to 90"),
     )
-    with app.test_request_context("/"), force_locale("zh"):
+    with app.test_request_context("/"), speaking("zh"):
         assert [(one.about, one.said) for one in reasons(text, profile)] == [
             ("联系人 李建国 · 电话", "电话号码不对，或者不能自动拨打。"),
             ("区域「家」", "半径应为 1 到 50000 米。"),

@@ -11,13 +11,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
-from flask_babel import force_locale
 
 from portal.care.guardians.models import GuardianClaim
 from portal.care.guardians.record import FAMILY, alike
 from portal.care.models import Guardianship, Wearer
-from portal.i18n import gettext
-from portal.people.language import DEFAULT_LANGUAGE, LANGUAGES
+from portal.i18n import gettext, speaking
+from portal.people.language import DEFAULT_LANGUAGE
 from portal.people.texts import send_notice
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def tell_of_claim(session: Session, claim: GuardianClaim, *, at: dt.datetime) ->
     wearer = None if number is None else session.get(Wearer, number)
     if wearer is None:
         return 0
-    with force_locale(LANGUAGES[DEFAULT_LANGUAGE]):
+    with speaking(DEFAULT_LANGUAGE):
         words = gettext(
             "%(guardian)s 申请做%(name)s的监护人，居委会正在核对。不认识这个人？请打居委会电话。",
             guardian=claim.user.name,
@@ -52,7 +51,7 @@ def tell_of_claim(session: Session, claim: GuardianClaim, *, at: dt.datetime) ->
 def tell_of_answer(session: Session, claim: GuardianClaim, *, at: dt.datetime) -> int:
     """Text who asked what the committee found; where it confirmed, the family as well."""
     row = claim.guardianship
-    with force_locale(LANGUAGES[DEFAULT_LANGUAGE]):
+    with speaking(DEFAULT_LANGUAGE):
         if row is None:
             words = gettext(
                 "您申请做%(name)s的监护人，居委会没有通过。原因写在网站“我的监护”里。", name=claim.named
@@ -70,14 +69,14 @@ def tell_of_answer(session: Session, claim: GuardianClaim, *, at: dt.datetime) -
 
 def tell_of_end(session: Session, row: Guardianship, *, at: dt.datetime) -> int:
     """Text who was guardian that the committee ended it."""
-    with force_locale(LANGUAGES[DEFAULT_LANGUAGE]):
+    with speaking(DEFAULT_LANGUAGE):
         words = gettext("居委会结束了您对%(name)s的监护。有疑问请打居委会电话。", name=row.wearer.name)
     return _send(session, _number(row.user), words, but=None, at=at)
 
 
 def tell_of_leaving(session: Session, row: Guardianship, *, at: dt.datetime) -> int:
     """Text the family that a guardian stepped down."""
-    with force_locale(LANGUAGES[DEFAULT_LANGUAGE]):
+    with speaking(DEFAULT_LANGUAGE):
         words = gettext(
             "%(guardian)s 自己不再做%(name)s的监护人了。", guardian=row.user.name, name=row.wearer.name
         )
