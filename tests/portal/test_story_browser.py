@@ -127,10 +127,15 @@ class Evening:
         return order
 
 
+def to_english(page: Page) -> None:
+    page.locator("button[value=en]").first.click()
+    page.wait_for_selector("html[lang=en]")
+
+
 def sign_in(page: Page, samples, role: str, *, english: bool) -> None:
     page.goto("/login")
     if english:
-        page.locator("button[value=en]").first.click()
+        to_english(page)
     page.fill("#phone", samples.PHONES[role].removeprefix("+86"))
     page.fill("#password", demo.DEMO_PASSWORD)
     page.locator("form[action*='/login'] button[type=submit]").click()
@@ -152,6 +157,7 @@ class Story:
     def look(self, step: str) -> None:
         """Nothing was refused, nothing is too wide; a picture."""
         SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.wait_for_load_state()
         assert self.page.evaluate("globalThis.refused ?? []") == []
         assert self.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         assert self.reader.complaints == []
@@ -175,7 +181,7 @@ class Story:
         page = self.page
         page.goto(path)
         if self.english:
-            page.locator("button[value=en]").first.click()
+            to_english(page)
         self.look("02-invited")
         page.locator("main form button").first.click()
         page.fill("#name", "李建国")

@@ -91,7 +91,8 @@ class Front:
             return [b""]
         kind = answer.headers.get("Content-Type", "text/plain")
         start_response(f"{answer.status} {answer.reason}", [("Content-Type", kind)])
-        return ClosingIterator(iter(lambda: answer.read1(65_536), b""), [answer.close, line.close])
+        parts = iter(lambda: answer.read1(65_536), b"")
+        return _read_whole(ClosingIterator(parts, [answer.close, line.close]))
 
 
 STATIC_KEPT_S = 3600
