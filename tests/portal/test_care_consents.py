@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from rigs.neighbourhood import telemetry
 
 from gateway.model import Fix, HeartRate
 from portal.care.models import AuditEntry, Consent, FixHistory, Guardianship, VitalHistory, Wearer
@@ -61,8 +62,6 @@ def test_a_wearer_gives_one_consent_and_no_other_comes_with_it(app, told, people
 
 
 def told_fix(pulse: float = 81):
-    from tests.portal.conftest import telemetry  # the sample's own shape
-
     return telemetry(Fix(lat=31.1561, lon=121.1065, valid=True), HeartRate(heart_rate_bpm=pulse))
 
 

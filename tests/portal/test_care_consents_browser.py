@@ -9,6 +9,8 @@ import pytest
 
 from portal.demo import DEMO_PASSWORD
 
+from .conftest import AXE
+
 
 @pytest.fixture
 def elder(chromium, address, far, samples):
@@ -28,8 +30,6 @@ def elder(chromium, address, far, samples):
 
 
 def faults(page) -> list[str]:
-    from tests.portal.conftest import AXE  # needs the front-end libraries
-
     page.evaluate(AXE.read_text(encoding="utf-8"))
     return [one["id"] for one in page.evaluate("axe.run()")["violations"]]
 

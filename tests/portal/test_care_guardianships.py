@@ -18,7 +18,8 @@ from portal.db import db
 from portal.people.models import Grant, User
 from portal.people.signup import account_of
 from portal.policy import Role, Viewer, consents_as, guards, sees_wearer
-from tests.portal.conftest import NOW
+
+from .conftest import NOW
 
 ASKED = {
     "named": "张桂兰",
