@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from portal.care.consent.sights import first_end
 from portal.care.lost.models import LostSearch
-from portal.care.models import Consent
+from portal.care.models import Consent, Wearer
 from portal.db import db
 from portal.policy import Data
 
@@ -63,6 +64,9 @@ def test_a_search_shows_who_never_consented_for_a_day_and_once_more_when_begun_a
 ):
     withdraw(app, samples, Data.LOCATION)
     assert "张桂兰最后在" in people["guardian"].get(LOST).text
+    with app.app_context():
+        wearers = db.session.scalars(sa.select(Wearer).where(Wearer.name == "张桂兰")).all()
+        assert first_end(wearers, samples.NOW) == samples.NOW + timedelta(hours=24), "open pages end with it"
     with app.app_context():
         db.session.execute(sa.update(LostSearch).values(started_at=samples.NOW - timedelta(hours=24)))
         db.session.commit()

@@ -53,11 +53,12 @@ def sight_of(viewer: Viewer, wearer: Wearer) -> Sight:
 
 
 def first_end(wearers: Iterable[Wearer], at: datetime) -> datetime | None:
-    """When the first consent or guardianship that holds at a time ends by itself; None where none does."""
+    """When the first consent, guardianship or search in force at a time ends by itself, if any does."""
     ends: list[datetime] = []
     for wearer in wearers:
         ends += [row.until for row in wearer.consents if row.until is not None and row.holds(at)]
         ends += [row.until for row in wearer.guardianships if row.until is not None and row.holds(at)]
+        ends += [search.shows_until for search in wearer.open_searches if search.shows(at)]
     return min(ends, default=None)
 
 

@@ -40,9 +40,14 @@ class LostSearch(Model):
 
     wearer: Mapped[Wearer] = relationship()
 
+    @property
+    def shows_until(self) -> dt.datetime:
+        """When it no longer shows where she is without a consent."""
+        return self.started_at + SHOWS_FOR
+
     def shows(self, at: dt.datetime) -> bool:
         """Whether it shows where she is without a consent: an emergency, and no watch that was forgotten."""
-        return self.open_for is not None and at - self.started_at < SHOWS_FOR
+        return self.open_for is not None and at < self.shows_until
 
 
 class ShareLink(Model):
